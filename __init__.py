@@ -1,0 +1,50 @@
+"""edgec: an edge deployment compiler to ONNX.
+
+    import edgec
+
+    bundle = edgec.compile("model.onnx", target="host", calibration="calib.npz", output="out/")
+    bundle.prove(evaluation="eval.npz")
+    bundle.run({"input": x})
+
+Names are loaded when first used, so that `import edgec` stays light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__all__ = ["Bundle", "Contract", "Metric", "Verdict", "__version__", "compile", "errors", "plan", "prove", "targets"]
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import errors, targets
+    from .bundle import Bundle
+    from .compiler.compile import compile
+    from .compiler.contract import Contract, Verdict
+    from .compiler.metrics import Metric
+    from .compiler.plan import plan
+    from .compiler.prove import prove
+
+_HOMES = {
+    "Bundle": ".bundle",
+    "Contract": ".compiler.contract",
+    "Metric": ".compiler.metrics",
+    "Verdict": ".compiler.contract",
+    "compile": ".compiler.compile",
+    "plan": ".compiler.plan",
+    "prove": ".compiler.prove",
+}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in ("errors", "targets"):
+        return import_module(f".{name}", __name__)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,162 @@
+"""The bundle as a value: open it, read it, check its digests.
+
+A bundle is a folder::
+
+    model.onnx [model.onnx.data]   what ONNX Runtime executes
+    golden/inputs.npz              feeds, one array per input (and per step: `name@step`)
+    golden/outputs.npz             what the bundle answered to them when it was packed
+    recipe.lock                    the passes that made it, replayable
+    manifest.json                  binds every payload file by sha256; written last
+    proof/                         dated, of one machine: proof.json, signed apart
+
+Imports nothing of edgec but `errors`; proving and running go through the package's public door.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import BundleError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .compiler.contract import Verdict
+
+__all__ = ["MANIFEST", "PROOF", "SCHEMA_VERSION", "Bundle", "sha256_of"]
+
+MANIFEST = "manifest.json"
+PROOF = "proof"
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk.
+
+    Attributes:
+        path: Absolute path of its folder.
+        manifest: The parsed `manifest.json`.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Open a bundle folder.
+
+        Raises:
+            BundleError: The folder or its manifest is missing or not a bundle's.
+        """
+        folder = Path(path).absolute()
+        manifest = folder / MANIFEST
+        if not manifest.is_file():
+            raise BundleError(
+                str(path),
+                f"is not a bundle: {MANIFEST} is missing",
+                remedy="Give the folder that `edgec compile -o` wrote",
+            )
+        try:
+            values = json.loads(manifest.read_text(encoding="utf-8"))
+            version = values["schema_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BundleError(
+                str(manifest), f"is not a bundle manifest ({error})", remedy="Compile the bundle again"
+            ) from error
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                str(manifest),
+                f"schema_version is {version!r}, this edgec reads {SCHEMA_VERSION!r}",
+                remedy="Compile the bundle again with this edgec, or read it with the one that wrote it",
+            )
+        return cls(folder, values)
+
+    @property
+    def model(self) -> Path:
+        """The ONNX model that ships."""
+        return self.path / str(self.manifest["model"])
+
+    @property
+    def proof(self) -> Path:
+        """The folder of proofs: not part of the payload."""
+        return self.path / PROOF
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the manifest, which binds every payload file: the payload's identity."""
+        return sha256_of(self.path / MANIFEST)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the model that ships, external data included."""
+        return sum(
+            int(entry["bytes"]) for name, entry in self.manifest["files"].items() if name.startswith("model.")
+        )
+
+    def verify(self) -> None:
+        """Compare every payload file with the manifest.
+
+        Raises:
+            BundleError: A file is missing, altered, or not listed.
+        """
+        listed = self.manifest["files"]
+        for name, entry in listed.items():
+            file = self.path / name
+            if not file.is_file():
+                raise BundleError(str(file), "is listed in the manifest but missing", remedy="Compile the bundle again")
+            if sha256_of(file) != entry["sha256"]:
+                raise BundleError(
+                    str(file), "does not have the sha256 of the manifest", remedy="Compile the bundle again"
+                )
+        for name in self._payload_files():
+            if name not in listed and name != MANIFEST:
+                raise BundleError(
+                    str(self.path / name), "is not listed in the manifest", remedy="Remove it, or compile again"
+                )
+
+    def golden(self) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:
+        """Golden feeds and expected outputs, one dict per step."""
+        import numpy as np
+
+        def steps(file: Path) -> list[dict[str, np.ndarray]]:
+            with np.load(file, allow_pickle=False) as archive:
+                keys = [key.rpartition("@") for key in archive.files]
+                found: list[dict[str, np.ndarray]] = [{} for _ in range(1 + max((int(k[2]) for k in keys), default=-1))]
+                for key, (name, _, step) in zip(archive.files, keys, strict=True):
+                    found[int(step)][name] = archive[key]
+            return found
+
+        return steps(self.path / "golden" / "inputs.npz"), steps(self.path / "golden" / "outputs.npz")
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name for one set of feeds, in a plain session on this machine."""
+        from . import run_bundle
+
+        return run_bundle(self, feeds)
+
+    def prove(self, **options: Any) -> Verdict:
+        """Prove the bundle against a contract; options as those of `edgec.prove`."""
+        from . import prove
+
+        return prove(self, **options)
+
+    def _payload_files(self) -> Iterator[str]:
+        for file in sorted(self.path.rglob("*")):
+            name = file.relative_to(self.path).as_posix()
+            if file.is_file() and not name.startswith(f"{PROOF}/"):
+                yield name
+
+
+def sha256_of(file: Path) -> str:
+    """sha256 of a file's bytes, hex, read in pieces."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""What the user asked for: one frozen value, the same for the library, the command line and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import onnx
+import onnx_ir as ir
+
+from ..errors import OptionError
+from ..targets.spec import TargetSpec
+from .contract import Contract
+from .metrics import Metric
+from .progress import Progress, Quiet
+from .samples.base import Feeds, Samples, State
+from .samples.images import ImagePreprocess
+
+__all__ = ["CompileRequest", "DataSource", "ModelSource", "SCHEMES"]
+
+ModelSource: TypeAlias = str | Path | ir.Model | onnx.ModelProto
+DataSource: TypeAlias = str | Path | Samples | Iterable[Feeds] | Callable[[], Iterable[Feeds]]
+
+SCHEMES = ("auto", "a8w8", "d8w8", "w8", "float")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompileRequest:
+    """Everything a compile depends on, apart from versions.
+
+    Attributes:
+        model: A path, an `onnx_ir.Model` (never changed) or a `ModelProto`.
+        target: A target's name, a path to its TOML, or the value itself.
+        calibration: Samples to observe; None chooses a scheme that needs none, and says so.
+        evaluation: Samples to prove with; None holds out a part of the calibration samples.
+        contract: The limits.
+        output: Folder to write the bundle to; None writes to a temporary folder that lives as long as the process.
+        shapes: Fixed shapes by input name; dynamic dimensions not named stay dynamic.
+        samples: Use this many calibration samples, drawn with `seed`; None uses all.
+        state: Outputs fed back as inputs.
+        preprocess: How image files become an input, by input name.
+        metric: Task metric over the evaluation labels.
+        scheme: `a8w8` static int8, `d8w8` dynamic int8, `w8` weight-only int8, `float` none;
+            `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
+        exclude_nodes: Regular expressions over node names that stay float.
+        exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
+        per_channel: Weights have a scale per output channel.
+        reduce_range: 7-bit weights; None follows the target.
+        recipe: A `recipe.lock` to replay.
+        prove: False packs without running the evaluation samples.
+        overwrite: Replace an existing output.
+        threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
+        progress: Who watches.
+    """
+
+    model: ModelSource
+    target: str | Path | TargetSpec = "host"
+    calibration: DataSource | None = None
+    evaluation: DataSource | None = None
+    contract: Contract = field(default_factory=Contract)
+    output: Path | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    samples: int | None = None
+    seed: int = 0
+    state: State = field(default_factory=State)
+    preprocess: Mapping[str, ImagePreprocess] = field(default_factory=dict)
+    metric: Metric | None = None
+    scheme: str = "auto"
+    exclude_nodes: tuple[str, ...] = ()
+    exclude_ops: tuple[str, ...] = ()
+    only_ops: tuple[str, ...] = ()
+    per_channel: bool = True
+    reduce_range: bool | None = None
+    recipe: Path | None = None
+    prove: bool = True
+    overwrite: bool = False
+    threads: int = 0
+    progress: Progress = field(default_factory=Quiet)
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise OptionError("--scheme", f"{self.scheme!r} is not one of {', '.join(SCHEMES)}", remedy="Choose one of them")
+        if self.samples is not None and self.samples < 1:
+            raise OptionError("--samples", f"{self.samples} is not a positive number", remedy="Give at least 1")

@@ -1,0 +1,134 @@
+"""The runtime protocol: bundle → outputs, placement, latency.
+
+A runtime is a place that executes a model file. It knows nothing of passes or targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+__all__ = ["Feeds", "Kernel", "Latency", "Placement", "Runtime", "Session", "SessionSettings", "TensorInfo"]
+
+Feeds: TypeAlias = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorInfo:
+    """One graph input or output. A dimension is an int, a symbol, or None (unknown)."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionSettings:
+    """How a session is opened. The defaults are ONNX Runtime's own, apart from the thread count.
+
+    Attributes:
+        threads: Intra-op threads; 0 leaves the choice to the runtime.
+        optimize: False turns graph optimizations off (for numeric tests of a graph as written).
+        config: Extra session config entries, as a bundle's `session_options` lists them.
+    """
+
+    threads: int = 0
+    optimize: bool = True
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kernel:
+    """One node as the runtime really executed it, after its own fusions.
+
+    Attributes:
+        name: Node name in the runtime's optimized graph.
+        op_type: Operator executed (`QLinearConv`, `Conv`, `MatMulIntegerToFloat`, ...).
+        provider: Execution provider, or "unknown" where there is no evidence.
+        inputs, outputs: (dtype name, shape) of each operand.
+        macs: Multiply-accumulates of one run; 0 for kernels that have none, None when unknown.
+        integer: Whether these MACs ran on integers.
+    """
+
+    name: str
+    op_type: str
+    provider: str
+    inputs: tuple[tuple[str, tuple[int, ...]], ...]
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    macs: int | None
+    integer: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """Where every node ran, and on what evidence."""
+
+    kernels: tuple[Kernel, ...]
+    evidence: str
+
+    @property
+    def macs(self) -> int:
+        """All known MACs of one run."""
+        return sum(kernel.macs or 0 for kernel in self.kernels)
+
+    @property
+    def integer_macs(self) -> int:
+        """MACs of one run that ran in integer kernels."""
+        return sum(kernel.macs or 0 for kernel in self.kernels if kernel.integer)
+
+    @property
+    def integer_mac_share(self) -> float | None:
+        """Share of MACs in integer kernels in 0..1; None when nothing was counted."""
+        return self.integer_macs / self.macs if self.macs else None
+
+    def off_provider(self, wanted: Sequence[str]) -> tuple[Kernel, ...]:
+        """Kernels that ran on none of the wanted providers (or for which that is unknown)."""
+        return tuple(kernel for kernel in self.kernels if kernel.provider not in wanted)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """Seconds per run, of `runs` timed runs."""
+
+    p50: float
+    p95: float
+    minimum: float
+    runs: int
+    threads: int
+
+
+class Session(Protocol):
+    """An open model."""
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]: ...
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]: ...
+    @property
+    def load_seconds(self) -> float: ...
+    def run(self, feeds: Feeds) -> dict[str, np.ndarray]:
+        """Outputs by name, for one set of feeds."""
+        ...
+
+    def placement(self, feeds: Feeds) -> Placement:
+        """Where each node runs, from one profiled run of `feeds`."""
+        ...
+
+    def latency(self, feeds: Feeds, runs: int) -> Latency: ...
+    def close(self) -> None: ...
+
+
+class Runtime(Protocol):
+    """A place that executes bundles."""
+
+    @property
+    def name(self) -> str: ...
+    def available(self) -> str | None:
+        """None when the runtime can be used here, else the reason why not."""
+        ...
+
+    def open(self, model: Path | bytes, settings: SessionSettings = SessionSettings()) -> Session: ...
