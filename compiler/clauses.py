@@ -1,0 +1,168 @@
+"""What a contract can limit: one table of clause kinds, and limits that carry their unit.
+
+The keys of `[contract]` in `edgec.toml`, the flags of the command line, their help and the exit codes
+all come from `CLAUSE_KINDS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import ContractError
+
+__all__ = ["CLAUSE_KINDS", "ClauseKind", "Limit"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClauseKind:
+    """One thing a contract can limit.
+
+    Attributes:
+        id: Names the clause in verdicts; also its key in `[contract]`.
+        flag: Its flag on the command line; "" for a clause that is always there and has no limit to choose.
+        exit_code: The exit code when this clause alone is broken.
+        direction: `max` when the measured value must not be above the limit, `min` when not below.
+        units: Units a limit may be written in; () for a clause that takes none.
+        example: A limit, as the user would type it.
+        help: One line: what is measured.
+    """
+
+    id: str
+    flag: str
+    exit_code: int
+    direction: Literal["max", "min"]
+    units: tuple[str, ...]
+    example: str
+    help: str
+
+    @property
+    def key(self) -> str:
+        """Its key in `[contract]` of `edgec.toml`."""
+        return self.id
+
+    @property
+    def option(self) -> str:
+        """Its keyword in `Contract.from_flags`: `--max-drop` is `max_drop`."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+
+# Bytes, seconds: limits are compared in these base units.
+_SIZES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+_TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_SHARES = {"%": 1e-2}
+_FACTORS: dict[str, dict[str, float]] = {
+    "size": _SIZES,
+    "size_ratio": {"x": 1.0, **_SHARES},
+    "load_time": _TIMES,
+    "p95": _TIMES,
+    "latency_ratio": {"x": 1.0, **_SHARES},
+    "integer_macs": _SHARES,
+    "cosine": {"cos": 1.0, **_SHARES},
+    "off_provider": {"nodes": 1.0, "node": 1.0},
+}
+
+
+# fmt: off
+_ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = (
+    ("accuracy_drop", "--max-drop", 10, "max", "pt % dB abs", "1pt",
+     "loss of the task metric against float: points, % of float's value, dB, or abs (the metric's own unit)"),
+    ("accuracy", "--min-accuracy", 11, "min", "pt % dB abs", "90%",
+     "the bundle's task metric itself; for a metric where lower is better, the most it may be"),
+    ("sqnr", "--min-sqnr", 12, "min", "dB", "20dB",
+     "signal to quantization noise against float, of the worst output"),
+    ("cosine", "--min-cosine", 13, "min", "cos %", "0.999cos",
+     "cosine against float, of the worst output"),
+    ("max_error", "--max-error", 14, "max", "abs %", "0.05abs",
+     "largest error of any element of any output: absolute, or % of that output's largest float magnitude"),
+    ("size", "--max-size", 15, "max", "KB MB GB KiB MiB GiB", "5MB",
+     "model bytes that ship"),
+    ("size_ratio", "--max-size-ratio", 16, "max", "x %", "0.3x",
+     "model bytes against float's"),
+    ("load_time", "--max-load-time", 17, "max", "us ms s", "200ms",
+     "time to open the session"),
+    ("p95", "--max-p95", 18, "max", "us ms s", "10ms",
+     "95th percentile of one run, one thread"),
+    ("latency_ratio", "--max-latency-ratio", 19, "max", "x %", "1.0x",
+     "median latency against float's, one thread, interleaved in one run"),
+    ("integer_macs", "--min-integer-macs", 20, "min", "%", "90%",
+     "share of multiply-accumulates that run in integer kernels"),
+    ("off_provider", "--max-off-provider", 21, "max", "nodes node", "0nodes",
+     "nodes that run on none of the target's providers; 0 unless said otherwise"),
+    ("finite", "", 22, "max", "", "",
+     "no output holds NaN or infinity; always asked"),
+    ("golden", "", 23, "max", "", "",
+     "the golden inputs give the golden outputs; always asked"),
+)
+# fmt: on
+
+CLAUSE_KINDS: Mapping[str, ClauseKind] = {
+    row[0]: ClauseKind(
+        id=row[0],
+        flag=row[1],
+        exit_code=row[2],
+        direction=row[3],
+        units=tuple(row[4].split()),
+        example=row[5],
+        help=row[6],
+    )
+    for row in _ROWS
+}
+
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\s\d]*)\s*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """A number with its unit.
+
+    Attributes:
+        value: The number as written.
+        unit: The unit as written: one of the clause's `units`.
+    """
+
+    value: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: object, kind: ClauseKind, *, where: str) -> Limit:
+        """Read a limit such as `1pt`, `0.3 dB` or `5MB`.
+
+        Args:
+            text: What the user wrote.
+            kind: The clause it limits.
+            where: Names the flag or key in the error.
+
+        Raises:
+            ContractError: It is not a number with one of the clause's units.
+        """
+        remedy = f"Write it like {kind.example!r}; units here: {', '.join(kind.units)}"
+        if isinstance(text, Limit):
+            text = str(text)
+        if isinstance(text, (int, float)) and not isinstance(text, bool):
+            raise ContractError(where, f"{text!r} has no unit", remedy=remedy)
+        match = _NUMBER.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ContractError(where, f"{text!r} is not a number with a unit", remedy=remedy)
+        number, unit = match.groups()
+        if not unit:
+            raise ContractError(where, f"{text!r} has no unit", remedy=remedy)
+        if unit not in kind.units:
+            near = next((known for known in kind.units if known.lower() == unit.lower()), None)
+            raise ContractError(
+                where, f"unit {unit!r} is unknown" + (f", did you mean {near!r}?" if near else ""), remedy=remedy
+            )
+        return cls(value=float(number), unit=unit)
+
+    def base(self, kind_id: str) -> float:
+        """The value in base units: bytes, seconds, a plain ratio; unchanged for pt, dB and abs."""
+        return self.value * _FACTORS.get(kind_id, {}).get(self.unit, 1.0)
+
+    def from_base(self, kind_id: str, value: float) -> float:
+        """A measured base-unit value in the unit the user wrote."""
+        return value / _FACTORS.get(kind_id, {}).get(self.unit, 1.0)
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{self.unit}"
