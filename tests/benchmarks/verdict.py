@@ -1,0 +1,152 @@
+"""What the table has to show: each line of acceptance as a pure function of one model's record.
+
+`green` holds, `red` does not, `amber` misses the goal but holds the floor, `unknown` could not be decided
+(the rival's form failed, or `--only` left it out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from models import MODELS
+from process import Record
+
+__all__ = ["OURS", "RIVALS", "Line", "judge"]
+
+OURS = "edgec"
+RIVALS = ("u8s8", "s8s8")
+DROP_LIMIT_PT = 1.0
+SLOWER_LIMIT = 1.05
+SPEED_GOAL, SPEED_FLOOR = 5.0, 3.0
+SPEED_MODEL = "mobilenetv2_100"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of acceptance for one model."""
+
+    model: str
+    name: str
+    status: str
+    text: str
+
+
+def judge(record: Record) -> Iterator[Line]:
+    """Every line of one model; nothing about ours when it was left out."""
+    ours = record["compile"].get(OURS)
+    if ours is None:
+        return
+    model = record["model"]
+    if "error" in ours:
+        yield Line(model=model, name="compiled", status="red", text=_last_line(ours["error"]))
+        return
+    yield from _against_float(record)
+    yield from _against_rival(record)
+    if model == SPEED_MODEL:
+        yield from _compile_cost(record)
+
+
+def _against_float(record: Record) -> Iterator[Line]:
+    model = record["model"]
+    measured = record["measure"].get(OURS)
+    if measured is None:
+        text = _last_line(record["measure"].get("error", "no measurement"))
+        yield Line(model=model, name="measured", status="red", text=text)
+        return
+    change = 100 * measured["versus"]["float"]["estimate"]
+    yield Line(
+        model=model,
+        name="metric",
+        status=_status(change >= -DROP_LIMIT_PT),
+        text=f"top1 {change:+.2f} pt against float, limit -{DROP_LIMIT_PT:g} pt",
+    )
+    share = record["placement"].get(OURS, {}).get("share")
+    floor = MODELS[model].integer_floor
+    yield Line(
+        model=model,
+        name="integer-macs",
+        status=_status(share is not None and share >= floor),
+        text=f"{'unknown' if share is None else f'{share:.1%}'} of the MACs, floor {floor:.0%}",
+    )
+    ratio = measured["latency"]["1"]["ratio"]["float"]
+    yield Line(
+        model=model,
+        name="faster",
+        status=_status(ratio["median"] < 1),
+        text=f"{ratio['median']:.3f}x float with 1 thread (minima {ratio['minimum']:.3f}x), limit 1x",
+    )
+
+
+def _against_rival(record: Record) -> Iterator[Line]:
+    model, measured = record["model"], record["measure"]
+    rivals = [form for form in RIVALS if form in measured]
+    if OURS not in measured or not rivals:
+        if OURS in measured:
+            yield Line(model=model, name="rival", status="unknown", text="no form of the rival was measured")
+        return
+    ours = measured[OURS]
+    best = max(rivals, key=lambda form: measured[form]["metric"]["estimate"])
+    gap = ours["versus"][best]
+    yield Line(
+        model=model,
+        name="not-worse",
+        status=_status(gap["high"] >= 0),
+        text=f"top1 {100 * gap['estimate']:+.2f} pt [{100 * gap['low']:+.2f}, {100 * gap['high']:+.2f}] against {best}",
+    )
+    cleanest = max(rivals, key=lambda form: measured[form]["sqnr_db"])
+    theirs = measured[cleanest]["sqnr_db"]
+    yield Line(
+        model=model,
+        name="sqnr",
+        status=_status(round(ours["sqnr_db"], 2) >= round(theirs, 2)),
+        text=f"{ours['sqnr_db']:.2f} dB, {cleanest} {theirs:.2f} dB",
+    )
+    for threads in ("1", "2"):
+        ratios = ours["latency"][threads]["ratio"]
+        fastest = max(rivals, key=lambda form: ratios[form]["median"])
+        yield Line(
+            model=model,
+            name=f"latency-{threads}t",
+            status=_status(ratios[fastest]["median"] <= SLOWER_LIMIT),
+            text=f"{ratios[fastest]['median']:.3f}x {fastest} (minima {ratios[fastest]['minimum']:.3f}x), "
+            f"limit {SLOWER_LIMIT:g}x",
+        )
+
+
+def _compile_cost(record: Record) -> Iterator[Line]:
+    model, compiled = record["model"], record["compile"]
+    rivals = {form: compiled[form] for form in RIVALS if "seconds" in compiled.get(form, {})}
+    if not rivals:
+        yield Line(model=model, name="compile-speed", status="unknown", text="no form of the rival was compiled")
+        return
+    ours = compiled[OURS]
+    form = min(rivals, key=lambda name: rivals[name]["seconds"])
+    times = rivals[form]["seconds"] / ours["seconds"]
+    yield Line(
+        model=model,
+        name="compile-speed",
+        status="green" if times >= SPEED_GOAL else "amber" if times >= SPEED_FLOOR else "red",
+        text=f"{times:.1f}x as fast as {form} ({ours['seconds']:.2f} s, {rivals[form]['seconds']:.2f} s), "
+        f"goal {SPEED_GOAL:g}x, floor {SPEED_FLOOR:g}x",
+    )
+    lean = min(rivals, key=lambda name: net_peak(rivals[name]))
+    yield Line(
+        model=model,
+        name="compile-memory",
+        status=_status(ours["peak_bytes"] <= net_peak(rivals[lean])),
+        text=f"{ours['peak_bytes'] / 1e6:.0f} MB, {lean} {net_peak(rivals[lean]) / 1e6:.0f} MB without its samples",
+    )
+
+
+def net_peak(compiled: Record) -> float:
+    """Peak bytes of a compile, less the samples its caller held in memory."""
+    return float(compiled["peak_bytes"]) - float(compiled.get("samples_bytes", 0))
+
+
+def _status(holds: bool) -> str:
+    return "green" if holds else "red"
+
+
+def _last_line(error: str) -> str:
+    return (error.strip().splitlines() or ["failed without a word"])[-1]
