@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
+import paired
 import pytest
-
-
-def _beside(name: str) -> ModuleType:
-    """A benchmark script's module, as `python tests/benchmarks/zoo.py` sees it; the folder is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-paired = _beside("paired")
 
 
 def test_mean_and_interval_of_accuracy_records_match_the_binomial() -> None:
@@ -81,7 +63,9 @@ def test_records_of_different_length_are_not_paired() -> None:
 def test_sqnr_is_per_sample_in_decibel() -> None:
     reference = np.array([[3.0, 4.0], [10.0, 0.0], [1.0, 1.0], [0.0, 0.0]], np.float32)
     output = np.array([[3.0, 4.5], [9.0, 0.0], [1.0, 1.0], [1.0, 0.0]], np.float32)
-    np.testing.assert_allclose(paired.sqnr_db(reference, output), [20.0, 20.0, paired.LIMIT_DB, -paired.LIMIT_DB], atol=1e-9)
+    np.testing.assert_allclose(
+        paired.sqnr_db(reference, output), [20.0, 20.0, paired.LIMIT_DB, -paired.LIMIT_DB], atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(("spoil", "limit"), [(lambda x: x * 1.01, 41), (np.zeros_like, 0.1), (lambda x: x[::-1], 6)])

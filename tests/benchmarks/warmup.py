@@ -30,5 +30,5 @@ def warmup_files(folder: Path) -> tuple[Path, Path]:
     )
     model, samples = folder / "warmup.onnx", folder / "warmup.npz"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
-    np.savez(samples, **{INPUT: rng.standard_normal((2, 4, 8, 8), np.float32)})
+    np.savez(samples, allow_pickle=False, **{INPUT: rng.standard_normal((2, 4, 8, 8), np.float32)})
     return model, samples

@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from models import MODELS, ZooModel
@@ -81,11 +82,9 @@ def _compile_all(
     """The fastest of `repeat` compiles of every form, taken in turns; the peak is the median one."""
     common = {"model": str(model.path), "calibration": str(calibration)}
     jobs: dict[str, Callable[[], Record]] = {
-        form: (
-            (lambda: run_job("ours.py", **common, output=str(scratch / "bundle")))
-            if form == OURS
-            else (lambda form=form: run_job("rival.py", **common, form=form, output=str(scratch / f"{form}.onnx")))
-        )
+        form: partial(run_job, "ours.py", **common, output=str(scratch / "bundle"))
+        if form == OURS
+        else partial(run_job, "rival.py", **common, form=form, output=str(scratch / f"{form}.onnx"))
         for form in forms
     }
     runs: dict[str, list[Record]] = {form: [] for form in forms}

@@ -1,0 +1,150 @@
+"""The table's verdict: every line can be green, and each turns red when its own figure is spoiled, and only then."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import memory
+import pytest
+from table import accuracy_table, cost_table, lines_table
+from verdict import judge
+
+Record = dict[str, Any]
+
+
+def _interval(estimate: float, half: float) -> Record:
+    return {"estimate": estimate, "low": estimate - half, "high": estimate + half, "n": 500}
+
+
+def _form(gap: float, sqnr: float, against: dict[str, float]) -> Record:
+    ratios = {other: {"median": ratio, "minimum": ratio} for other, ratio in against.items()}
+    return {
+        "metric": _interval(0.9 + gap, 0.02),
+        "versus": {other: _interval(gap, 0.004) for other in against},
+        "sqnr_db": sqnr,
+        "latency": {threads: {"p50_ms": 3.0, "minimum_ms": 2.9, "ratio": ratios} for threads in ("1", "2")},
+    }
+
+
+def _compiled(seconds: float, peak: float, samples: float = 0) -> Record:
+    return {
+        "seconds": seconds,
+        "all_seconds": [seconds],
+        "process_seconds": 1.0,
+        "baseline_bytes": 100e6,
+        "peak_bytes": peak,
+        "samples_bytes": samples,
+        "size_bytes": 4e6,
+        "path": "model.onnx",
+    }
+
+
+@pytest.fixture
+def record() -> Record:
+    """A run of mobilenetv2_100 in which everything holds."""
+    return {
+        "model": "mobilenetv2_100",
+        "float_bytes": 14e6,
+        "compile": {
+            "edgec": _compiled(0.5, 300e6),
+            "u8s8": _compiled(2.6, 372e6, 60e6),
+            "s8s8": _compiled(2.7, 371e6, 60e6),
+        },
+        "measure": {
+            "float": {"metric": _interval(0.9, 0.02)},
+            "edgec": _form(0.0, 23.0, {"float": 0.5, "u8s8": 1.0, "s8s8": 0.7}),
+            "u8s8": _form(0.0, 22.2, {"float": 0.5, "s8s8": 0.7}),
+            "s8s8": _form(-0.001, 22.3, {"float": 0.8, "u8s8": 1.4}),
+        },
+        "placement": {"edgec": {"share": 0.99}},
+    }
+
+
+def _statuses(record: Record) -> dict[str, str]:
+    return {line.name: line.status for line in judge(record)}
+
+
+def test_a_good_run_is_green_in_every_line(record: Record) -> None:
+    assert _statuses(record) == dict.fromkeys(
+        (
+            "metric",
+            "integer-macs",
+            "faster",
+            "not-worse",
+            "sqnr",
+            "latency-1t",
+            "latency-2t",
+            "compile-speed",
+            "compile-memory",
+        ),
+        "green",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "value", "status"),
+    [
+        ("metric", ("measure", "edgec", "versus", "float", "estimate"), -0.0101, "red"),
+        ("integer-macs", ("placement", "edgec", "share"), 0.89, "red"),
+        ("integer-macs", ("placement", "edgec", "share"), None, "red"),
+        ("faster", ("measure", "edgec", "latency", "1", "ratio", "float", "median"), 1.0, "red"),
+        ("not-worse", ("measure", "edgec", "versus", "u8s8", "high"), -0.001, "red"),
+        ("sqnr", ("measure", "edgec", "sqnr_db"), 22.29, "red"),
+        ("latency-1t", ("measure", "edgec", "latency", "1", "ratio", "u8s8", "median"), 1.06, "red"),
+        ("latency-2t", ("measure", "edgec", "latency", "2", "ratio", "u8s8", "median"), 1.06, "red"),
+        ("compile-speed", ("compile", "edgec", "seconds"), 0.8, "amber"),
+        ("compile-speed", ("compile", "edgec", "seconds"), 0.9, "red"),
+        ("compile-memory", ("compile", "edgec", "peak_bytes"), 313e6, "red"),
+    ],
+)
+def test_a_spoiled_figure_spoils_its_line_alone(
+    record: Record, line: str, path: tuple[str, ...], value: object, status: str
+) -> None:
+    expected = _statuses(record) | {line: status}
+    spoiled = copy.deepcopy(record)
+    entry = spoiled
+    for key in path[:-1]:
+        if key == "ratio":  # one dict serves both thread counts in `_form`
+            entry[key] = copy.deepcopy(entry[key])
+        entry = entry[key]
+    entry[path[-1]] = value
+    assert _statuses(spoiled) == expected
+
+
+def test_our_failure_is_red_and_the_rivals_is_unknown(record: Record) -> None:
+    ours = record | {"compile": record["compile"] | {"edgec": {"error": "Traceback\nModelError: no"}}}
+    assert [(line.name, line.status, line.text) for line in judge(ours)] == [("compiled", "red", "ModelError: no")]
+    alone = copy.deepcopy(record)
+    for form in ("u8s8", "s8s8"):
+        alone["compile"][form] = {"error": "ValueError: no"}
+        del alone["measure"][form]
+    assert _statuses(alone) == {
+        "metric": "green",
+        "integer-macs": "green",
+        "faster": "green",
+        "rival": "unknown",
+        "compile-speed": "unknown",
+    }
+
+
+def test_a_measurement_that_died_is_red(record: Record) -> None:
+    record["measure"] = {"error": "killed"}
+    assert _statuses(record)["measured"] == "red"
+
+
+def test_tables_have_a_row_for_every_form_and_name_failures(record: Record) -> None:
+    record["compile"]["s8s8"] = {"error": "Traceback\nValueError: no"}
+    del record["measure"]["s8s8"]
+    rows = accuracy_table([record]).splitlines()
+    assert len(rows) == 5
+    assert "failed: ValueError: no" in rows[4]
+    assert len(cost_table([record]).splitlines()) == 4
+    assert len(lines_table(list(judge(record))).splitlines()) == 11
+
+
+def test_memory_grows_red() -> None:
+    record = {"model": "m", "compile": {"50": {"peak_bytes": 100e6}, "1000": {"peak_bytes": 109e6}}, "footprint": {}}
+    assert [line.status for line in memory.judge_memory(record)] == ["green"]
+    record["compile"]["1000"]["peak_bytes"] = 111e6
+    assert [line.status for line in memory.judge_memory(record)] == ["red"]
