@@ -1,0 +1,61 @@
+# Every target sets up what it needs in .venv, and again when pyproject.toml changes.
+# Needs Python 3.11 or newer and the network; another interpreter: `make demo PYTHON=python3.12`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DIGITS := examples/digits
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test test-all check golden bench bench-zoo clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(VENV)/core  ## compile the shipped example for this machine and prove its contract
+	$(BIN)/edgec compile $(DIGITS)/digits.onnx --target host \
+	    --calibration $(DIGITS)/calibration.npz --evaluation $(DIGITS)/evaluation.npz \
+	    --config $(DIGITS)/edgec.toml -o $(DIGITS)/out --overwrite
+
+dev: $(VENV)/dev  ## set up .venv with everything below
+
+test: $(VENV)/dev  ## the tests, without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/dev  ## every test; those on real models need EDGEC_ZOO
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# The root is the package: mypy finds it under its name through a link.
+	@mkdir -p .build && ln -sfn .. .build/edgec
+	MYPYPATH=.build $(BIN)/mypy -p edgec --exclude '/(tests|examples|build|dist)/'
+
+golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
+	$(BIN)/python -m pytest tests/golden --rewrite-golden
+
+bench: bench-zoo  ## all benchmarks
+
+bench-zoo: $(VENV)/dev  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
+	$(BIN)/python tests/benchmarks/zoo.py
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) .build build dist bench-out edgec.egg-info $(DIGITS)/out
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$(PYTHON) is missing or older than 3.11. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	    echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	@touch $@
+
+$(VENV)/core: pyproject.toml $(VENV)/made
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml $(VENV)/made
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/core
