@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .compiler.metrics import Metric
     from .compiler.plan import plan
     from .compiler.prove import prove
+    from .compiler.run import run_bundle as run_bundle
 
 _HOMES = {
     "Bundle": ".bundle",
@@ -33,6 +34,7 @@ _HOMES = {
     "compile": ".compiler.compile",
     "plan": ".compiler.plan",
     "prove": ".compiler.prove",
+    "run_bundle": ".compiler.run",
 }
 
 

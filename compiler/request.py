@@ -14,6 +14,7 @@ from ..errors import OptionError
 from ..targets.spec import TargetSpec
 from .contract import Contract
 from .metrics import Metric
+from .pipeline import PassObserver
 from .progress import Progress, Quiet
 from .samples.base import Feeds, Samples, State
 from .samples.images import ImagePreprocess
@@ -53,6 +54,7 @@ class CompileRequest:
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
         progress: Who watches.
+        observers: Who watches the passes, beside the signature guard.
     """
 
     model: ModelSource
@@ -78,9 +80,12 @@ class CompileRequest:
     overwrite: bool = False
     threads: int = 0
     progress: Progress = field(default_factory=Quiet)
+    observers: tuple[PassObserver, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
-            raise OptionError("--scheme", f"{self.scheme!r} is not one of {', '.join(SCHEMES)}", remedy="Choose one of them")
+            raise OptionError(
+                "--scheme", f"{self.scheme!r} is not one of {', '.join(SCHEMES)}", remedy="Choose one of them"
+            )
         if self.samples is not None and self.samples < 1:
             raise OptionError("--samples", f"{self.samples} is not a positive number", remedy="Give at least 1")

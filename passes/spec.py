@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import ml_dtypes
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Fixed",
     "Given",
     "Granularity",
+    "OpRule",
     "PerAxis",
     "PerBlock",
     "PerTensor",
@@ -187,3 +189,38 @@ class Derived:
 
 
 Source: TypeAlias = Given | Fixed | Shared | Derived
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpRule:
+    """How one group of operators is quantized on a target.
+
+    Attributes:
+        ops: ONNX operator types of the default domain.
+        role: `compute` asks for integer inputs (it carries the MACs). `follow` runs in integers
+            only where its inputs already are and a consumer wants the result. `carry` moves
+            elements and keeps the params of its first input.
+        inputs: Spec of activation inputs; `None` keeps them float.
+        weights: Spec of a constant second operand; `None` leaves the weight float.
+        outputs: Where the output's params come from; `None` keeps the output float.
+        output: `required` when the integer kernel exists only with a quantized output,
+            `optional` when it can also write float.
+        bias: An int32 bias is wanted.
+        why: The kernel this rule aims at, with its source.
+    """
+
+    ops: tuple[str, ...]
+    role: Literal["compute", "follow", "carry"]
+    inputs: QuantSpec | None
+    weights: QuantSpec | None = None
+    outputs: Source | None = None
+    output: Literal["required", "optional"] = "required"
+    bias: bool = False
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        for op in self.ops:
+            if not onnx.defs.has(op):
+                raise ValueError(f"ops: {op!r} is not an ONNX operator")
+        if self.output == "required" and self.outputs is None:
+            raise ValueError(f"ops {self.ops}: output='required' needs an `outputs` source")

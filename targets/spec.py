@@ -6,11 +6,8 @@ Policy (which passes run, in which order) is the neighbour `pipeline.py` of each
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-import onnx
-
-from ..passes.spec import QuantSpec, Source
+from ..passes.spec import OpRule
 
 __all__ = ["Fact", "Limits", "OpRule", "TargetSpec"]
 
@@ -32,41 +29,6 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OpRule:
-    """How one group of operators is quantized on a target.
-
-    Attributes:
-        ops: ONNX operator types of the default domain.
-        role: `compute` asks for integer inputs (it carries the MACs). `follow` runs in integers
-            only where its inputs already are and a consumer wants the result. `carry` moves
-            elements and keeps the params of its first input.
-        inputs: Spec of activation inputs; `None` keeps them float.
-        weights: Spec of a constant second operand; `None` leaves the weight float.
-        outputs: Where the output's params come from; `None` keeps the output float.
-        output: `required` when the integer kernel exists only with a quantized output,
-            `optional` when it can also write float.
-        bias: An int32 bias is wanted.
-        why: The kernel this rule aims at, with its source.
-    """
-
-    ops: tuple[str, ...]
-    role: Literal["compute", "follow", "carry"]
-    inputs: QuantSpec | None
-    weights: QuantSpec | None = None
-    outputs: Source | None = None
-    output: Literal["required", "optional"] = "required"
-    bias: bool = False
-    why: str = ""
-
-    def __post_init__(self) -> None:
-        for op in self.ops:
-            if not onnx.defs.has(op):
-                raise ValueError(f"ops: {op!r} is not an ONNX operator")
-        if self.output == "required" and self.outputs is None:
-            raise ValueError(f"ops {self.ops}: output='required' needs an `outputs` source")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class TargetSpec:
     """A device to compile for.
 
@@ -76,9 +38,10 @@ class TargetSpec:
         runtime: Name of the runtime that executes the bundle (`onnxruntime-cpu`).
         isa: Instruction set the kernels are chosen for (`x86_64+avx512_vnni`).
         providers: ONNX Runtime execution providers wanted, in order.
-        opset: Operator set written. `max_opset`, `max_ir_version`: the newest the runtime loads.
+        opset: Operator set floor: an older model is raised to it, a newer one keeps its own.
+        max_opset, max_ir_version: The newest the runtime loads.
         rules: First match wins.
-        proof: `executed` when this machine can run it with the target's own kernels, else `checked`.
+        limits: What the device holds.
         facts: Everything above with its source.
     """
 
@@ -89,7 +52,6 @@ class TargetSpec:
     isa: str
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     opset: int
-    ir_version: int
     max_opset: int
     max_ir_version: int
     rules: tuple[OpRule, ...]

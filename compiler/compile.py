@@ -1,0 +1,184 @@
+"""The story on one screen: load → pipeline → pack → prove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from ..bundle import Bundle
+from ..passes.edit import SkipNotes
+from ..passes.observe.statistics import Need
+from ..passes.recipe import Recipe
+from ..targets import find_target
+from ..targets.pipeline import Policy, recipe_for
+from ..targets.spec import TargetSpec
+from .clock import Clock
+from .contract import Verdict
+from .data import CompileData, open_data
+from .destination import check_destination, scratch, writing
+from .load import Loaded, load_model
+from .lockfile import read_lock
+from .observe import observe
+from .observers import SignatureGuard
+from .pack import manifest_values, pack
+from .pipeline import PassReport, run_passes
+from .request import CompileRequest
+from .scheme import choose_scheme
+from .signature import inputs_of
+
+__all__ = ["CompileResult", "compile", "compile_request", "resolve_recipe"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompileResult:
+    """What a compile made and what it took.
+
+    Attributes:
+        bundle: The bundle.
+        verdict: The verdict; None when proving was not asked for.
+        scheme, reason: The scheme and why it was chosen.
+        passes: One report per pass.
+        skipped: Node name → why it stayed float.
+        seconds: Seconds by stage: load, observe, passes, pack, prove.
+    """
+
+    bundle: Bundle
+    verdict: Verdict | None
+    scheme: str
+    reason: str
+    passes: Sequence[PassReport]
+    skipped: SkipNotes
+    seconds: dict[str, float]
+
+
+def compile(model: Any, **options: Any) -> Bundle:
+    """Compile a model for a target into a bundle.
+
+    Args:
+        model: A path, an `onnx_ir.Model` (never changed) or a `ModelProto`.
+        **options: Fields of `CompileRequest`: target, calibration, evaluation, contract, output, ...
+
+    Returns:
+        The bundle; its verdict is in `proof/verdict.json` and comes again from `Bundle.prove()`.
+
+    Raises:
+        EdgecError: The model, the samples or an option cannot be used; see `errors`.
+    """
+    return compile_request(CompileRequest(model=model, **options)).bundle
+
+
+def compile_request(request: CompileRequest) -> CompileResult:
+    """Compile what a request asks for; the same story behind the library and the command line."""
+    clock = Clock()
+    target = find_target(request.target)
+    output = scratch() if request.output is None else Path(request.output)
+    check_destination(output, overwrite=request.overwrite)
+    with clock.stage("load"), request.progress.stage("load"):
+        loaded = load_model(
+            request.model,
+            shapes=request.shapes,
+            opset_floor=target.opset,
+            max_opset=target.max_opset,
+            max_ir_version=target.max_ir_version,
+            already_quantized="accept" if request.scheme == "float" else "refuse",
+        )
+        inputs = inputs_of(loaded.model)
+        data = open_data(request, inputs)
+    scheme, reason = choose_scheme(request.scheme, loaded.model, calibrated=data.calibration is not None)
+    recipe = resolve_recipe(request, target, scheme)
+
+    model = loaded.model.clone()
+    reports, skipped = _run(model, recipe, data, request, clock)
+    with writing(output) as folder:
+        with clock.stage("pack"), request.progress.stage("pack"):
+            bundle = pack(
+                model,
+                folder,
+                recipe=recipe,
+                golden=data.golden(inputs),
+                state=request.state,
+                manifest=manifest_values(
+                    target=target,
+                    scheme=recipe.scheme,
+                    source={"origin": loaded.origin, "digest": loaded.digest},
+                    calibration=data.calibration_facts(),
+                    options=_payload_options(request),
+                    notes=(*loaded.notes, *data.notes),
+                    golden=data.golden_origin,
+                ),
+            )
+        del model
+        verdict = _prove(bundle, loaded, data, request, clock) if request.prove else None
+    return CompileResult(
+        bundle=Bundle.open(output),
+        verdict=verdict,
+        scheme=recipe.scheme,
+        reason=reason,
+        passes=reports,
+        skipped=skipped,
+        seconds=clock.seconds,
+    )
+
+
+def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> Recipe:
+    """The passes that will run: those of a lock, or the target's under the user's policy."""
+    if request.recipe is not None:
+        return read_lock(request.recipe)
+    policy = Policy(
+        scheme=scheme,
+        exclude_nodes=request.exclude_nodes,
+        exclude_ops=request.exclude_ops,
+        only_ops=request.only_ops,
+        per_channel=request.per_channel,
+        reduce_range=request.reduce_range,
+    )
+    return recipe_for(target, policy)
+
+
+def _run(
+    model: ir.Model, recipe: Recipe, data: CompileData, request: CompileRequest, clock: Clock
+) -> tuple[list[PassReport], SkipNotes]:
+    """Run the recipe over `model`; observation happens where a pass needs it."""
+
+    def measure(model: ir.Model, needs: Sequence[Need]) -> None:
+        assert data.calibration is not None, "a recipe that observes has calibration samples"
+        with clock.stage("observe"):
+            observe(model, needs, data.calibration, threads=request.threads, progress=request.progress)
+
+    with clock.stage("passes"):
+        reports = run_passes(model, recipe.passes, measure=measure, observers=(SignatureGuard(), *request.observers))
+    return reports, SkipNotes.of(model)
+
+
+def _prove(bundle: Bundle, loaded: Loaded, data: CompileData, request: CompileRequest, clock: Clock) -> Verdict:
+    from .prove import prove
+
+    with clock.stage("prove"):
+        return prove(
+            bundle,
+            evaluation=data.evaluation,
+            contract=request.contract,
+            metric=request.metric,
+            float_model=loaded.model,
+            state=request.state,
+            progress=request.progress,
+        )
+
+
+def _payload_options(request: CompileRequest) -> dict[str, Any]:
+    """Options the payload depends on, as the manifest records them."""
+    return {
+        "shapes": {name: list(shape) for name, shape in request.shapes.items()},
+        "samples": request.samples,
+        "seed": request.seed,
+        "exclude_nodes": list(request.exclude_nodes),
+        "exclude_ops": list(request.exclude_ops),
+        "only_ops": list(request.only_ops),
+        "per_channel": request.per_channel,
+        "reduce_range": request.reduce_range,
+        "recipe": request.recipe is not None,
+    }

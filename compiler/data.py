@@ -1,0 +1,95 @@
+"""The samples of one compile: calibration, evaluation, golden; split when only one set is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..runtimes.base import TensorInfo
+from .request import CompileRequest
+from .samples import open_samples, split
+from .samples.base import Sample, Samples
+
+__all__ = ["CompileData", "open_data"]
+
+HELD_OUT = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompileData:
+    """What is observed, what proves, and what was decided about them.
+
+    Attributes:
+        calibration: Observed; None when there is none.
+        evaluation: Proves; None when there is none.
+        seed: Seeds the draw and the split.
+        notes: What the user should know.
+    """
+
+    calibration: Samples | None
+    evaluation: Samples | None
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    def golden(self, inputs: Sequence[TensorInfo]) -> Sample:
+        """The first calibration sample, else the first evaluation sample, else seeded noise."""
+        for samples in (self.calibration, self.evaluation):
+            if samples is not None:
+                return next(iter(samples))
+        return _noise(inputs, self.seed)
+
+    @property
+    def golden_origin(self) -> str:
+        """Where the golden feeds come from."""
+        if self.calibration is not None:
+            return "calibration"
+        return "evaluation" if self.evaluation is not None else "generated"
+
+    def calibration_facts(self) -> dict[str, Any] | None:
+        """What the manifest records; reads what was not read yet."""
+        if self.calibration is None:
+            return None
+        return {
+            "origin": self.calibration.origin,
+            "digest": self.calibration.digest(),
+            "count": len(self.calibration),
+            "seed": self.seed,
+        }
+
+
+def open_data(request: CompileRequest, inputs: Sequence[TensorInfo]) -> CompileData:
+    """Open what the request names.
+
+    A proof without evaluation samples holds out half of the calibration samples: selection and verdict
+    never see the same ones.
+    """
+    common: dict[str, Any] = {"preprocess": request.preprocess, "state": request.state, "seed": request.seed}
+    calibration = evaluation = None
+    notes: tuple[str, ...] = ()
+    if request.calibration is not None:
+        calibration = open_samples(request.calibration, inputs, role="calibration", limit=request.samples, **common)
+    if request.evaluation is not None and request.prove:
+        evaluation = open_samples(request.evaluation, inputs, role="evaluation", **common)
+    if calibration is not None and evaluation is None and request.prove and len(calibration) > 1:
+        calibration, evaluation = split(calibration, held_out=HELD_OUT, seed=request.seed)
+        notes = (
+            f"no evaluation samples: {len(evaluation)} of the calibration samples were held out to prove with, "
+            f"{len(calibration)} were observed (seed {request.seed})",
+        )
+    return CompileData(calibration=calibration, evaluation=evaluation, seed=request.seed, notes=notes)
+
+
+def _noise(inputs: Sequence[TensorInfo], seed: int) -> Sample:
+    """Feeds for a golden replay when there are no samples at all; nothing is decided by them."""
+    generator = np.random.default_rng(seed)
+    feeds = {}
+    for info in inputs:
+        shape = tuple(dim if isinstance(dim, int) else 1 for dim in info.shape)
+        if info.dtype.kind == "f" or info.dtype.name == "bfloat16":
+            feeds[info.name] = generator.standard_normal(shape).astype(info.dtype)
+        else:
+            feeds[info.name] = np.zeros(shape, info.dtype)
+    return Sample(id="generated", steps=(feeds,))

@@ -1,0 +1,110 @@
+"""Where a bundle is written: a temporary folder beside the output, renamed when all is done.
+
+Whatever happens before the rename, the output is untouched: absent, or as it was.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..bundle import MANIFEST
+from ..errors import OutputError
+
+__all__ = ["check_destination", "scratch", "writing"]
+
+
+def scratch() -> Path:
+    """A place for a bundle nobody named; it lives as long as the process."""
+    folder = Path(tempfile.mkdtemp(prefix="edgec-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "bundle"
+
+
+def check_destination(output: Path, *, overwrite: bool) -> None:
+    """Raise before any work is done when the output could not be written at the end.
+
+    Raises:
+        OutputError: It exists and may not be replaced, is no bundle, or its parent cannot be written.
+    """
+    if output.exists():
+        if not overwrite:
+            raise OutputError(str(output), "exists", remedy="Give --overwrite to replace it, or another -o")
+        if not output.is_dir() or (any(output.iterdir()) and not (output / MANIFEST).is_file()):
+            raise OutputError(
+                str(output),
+                "exists and is not a bundle",
+                affects="--overwrite replaces bundles only, so that nothing else is lost",
+                remedy="Remove it yourself, or give another -o",
+            )
+    parent = output.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise OutputError(str(output), f"cannot be created: {parent} is not a folder", remedy="Give another -o")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(str(output), f"cannot be created: {parent} is not writable", remedy="Give another -o")
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `output` when the block ends without an error; gone otherwise.
+
+    Raises:
+        OutputError: The disk is full or writing is forbidden.
+    """
+    output = output.absolute()
+    with _translated_os_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
+    try:
+        with _translated_os_errors(output):
+            folder.chmod(0o755)
+            yield folder
+            _replace(folder, output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(new: Path, output: Path) -> None:
+    """Rename `new` to `output`; an old one is set aside first and put back if the rename fails."""
+    if not output.exists():
+        new.rename(output)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".old", dir=output.parent))
+    old.rmdir()
+    output.rename(old)
+    try:
+        new.rename(output)
+    except BaseException:
+        old.rename(output)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _translated_os_errors(output: Path) -> Iterator[None]:
+    """Turn a full disk or forbidden writing into an OutputError that names the output."""
+    try:
+        yield
+    except OSError as error:
+        remedies = {
+            errno.ENOSPC: ("the disk is full", "Free some space, or give -o on another disk"),
+            errno.EDQUOT: ("the disk quota is used up", "Free some space, or give -o on another disk"),
+            errno.EFBIG: ("the file size limit is reached", "Raise the limit, or give -o elsewhere"),
+            errno.EACCES: ("writing is forbidden", "Correct the permissions, or give another -o"),
+            errno.EPERM: ("writing is forbidden", "Correct the permissions, or give another -o"),
+            errno.EROFS: ("the file system is read-only", "Give -o on another disk"),
+        }
+        if error.errno not in remedies:
+            raise
+        problem, remedy = remedies[error.errno]
+        raise OutputError(
+            str(output), f"cannot be written: {problem}", affects="Nothing was written", remedy=remedy
+        ) from error

@@ -1,0 +1,141 @@
+"""The only door out: model, golden samples, recipe.lock, and last the manifest that binds them.
+
+The payload is a function of source, samples, options, lock and versions: no date, no machine, no path
+but the origins as the user gave them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from .. import __version__
+from ..bundle import MANIFEST, SCHEMA_VERSION, Bundle, sha256_of
+from ..passes.recipe import Recipe
+from ..runtimes.base import Feeds, SessionSettings, TensorInfo
+from ..targets.spec import TargetSpec
+from .materialize import EXTERNAL_ABOVE, weight_bytes
+from .samples import replay
+from .samples.base import Sample, State
+
+__all__ = ["GOLDEN_STEPS", "manifest_values", "pack"]
+
+MODEL = "model.onnx"
+GOLDEN_STEPS = 8
+
+
+def pack(
+    model: ir.Model, folder: Path, *, recipe: Recipe, golden: Sample, state: State, manifest: Mapping[str, Any]
+) -> Bundle:
+    """Write the payload of a bundle into an empty folder.
+
+    Args:
+        model: What ships.
+        folder: Where to; exists and is empty.
+        recipe: What made the model.
+        golden: The sample whose feeds and outputs go along (its first `GOLDEN_STEPS` steps).
+        state: Outputs fed back as inputs.
+        manifest: What `manifest_values` returned.
+
+    Returns:
+        The bundle.
+    """
+    path = folder / MODEL
+    ir.save(model, path, external_data=f"{MODEL}.data" if weight_bytes(model) > EXTERNAL_ABOVE else None)
+    (folder / "golden").mkdir()
+    inputs, outputs, signature = _golden(path, golden, state)
+    _save_steps(folder / "golden" / "inputs.npz", inputs)
+    _save_steps(folder / "golden" / "outputs.npz", outputs)
+    _write_json(folder / "recipe.lock", {"edgec": __version__, **recipe.to_json()})
+    files = {
+        name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size}
+        for name in sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    }
+    described = {
+        key: [_tensor(info) for info in infos] for key, infos in zip(("inputs", "outputs"), signature, strict=True)
+    }
+    _write_json(
+        folder / MANIFEST,
+        {
+            "schema_version": SCHEMA_VERSION,
+            "edgec": __version__,
+            "model": MODEL,
+            "files": files,
+            **described,
+            "state": dict(state.carried),
+            "session_options": {},
+            **manifest,
+        },
+    )
+    return Bundle.open(folder)
+
+
+def manifest_values(
+    *,
+    target: TargetSpec,
+    scheme: str,
+    source: Mapping[str, str],
+    calibration: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    notes: Sequence[str],
+    golden: str,
+) -> dict[str, Any]:
+    """The part of the manifest that says where the payload comes from."""
+    import onnx
+    import onnxruntime
+
+    return {
+        "target": {
+            "name": target.name,
+            "runtime": target.runtime,
+            "isa": target.isa,
+            "providers": list(target.providers),
+            "max_opset": target.max_opset,
+            "max_ir_version": target.max_ir_version,
+        },
+        "scheme": scheme,
+        "source": dict(source),
+        "samples": {"calibration": calibration, "golden": golden},
+        "options": dict(options),
+        "notes": list(notes),
+        "versions": {
+            "onnx": onnx.__version__,
+            "onnx_ir": ir.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _golden(
+    path: Path, sample: Sample, state: State
+) -> tuple[list[Feeds], list[dict[str, np.ndarray]], tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]]:
+    """Feeds and outputs of the golden sample, run with one thread, and the session's signature."""
+    from ..runtimes.ort import OrtCpu
+
+    short = Sample(id=sample.id, steps=sample.steps[:GOLDEN_STEPS], label=sample.label)
+    session = OrtCpu().open(path, SessionSettings(threads=1))
+    try:
+        steps = list(replay(session.run, short, session.inputs, state))
+        return [feeds for feeds, _ in steps], [outputs for _, outputs in steps], (session.inputs, session.outputs)
+    finally:
+        session.close()
+
+
+def _save_steps(file: Path, steps: Sequence[Feeds]) -> None:
+    arrays = {f"{name}@{index}": array for index, step in enumerate(steps) for name, array in sorted(step.items())}
+    # numpy writes its zip members with a fixed date: same arrays, same bytes.
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _tensor(info: TensorInfo) -> dict[str, Any]:
+    return {"name": info.name, "dtype": info.dtype.name, "shape": list(info.shape)}
+
+
+def _write_json(file: Path, values: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

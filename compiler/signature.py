@@ -1,0 +1,30 @@
+"""The inputs of a model in memory, as a runtime would list them."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from ..errors import ModelError
+from ..runtimes.base import TensorInfo
+
+__all__ = ["inputs_of"]
+
+
+def inputs_of(model: ir.Model) -> tuple[TensorInfo, ...]:
+    """Inputs a caller must feed: graph inputs without a default value.
+
+    Raises:
+        ModelError: An input is no tensor.
+    """
+    return tuple(_info(value) for value in model.graph.inputs if not value.is_initializer())
+
+
+def _info(value: ir.Value) -> TensorInfo:
+    if value.dtype is None:
+        raise ModelError(
+            f"input {value.name!r}",
+            "is not a tensor, or its type is unknown",
+            remedy="Give a model whose inputs are tensors (sequences, maps and optionals are not supported)",
+        )
+    dims = () if value.shape is None else tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
+    return TensorInfo(name=str(value.name), dtype=value.dtype.numpy(), shape=dims)

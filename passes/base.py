@@ -1,0 +1,34 @@
+"""What every edgec pass is: a frozen dataclass whose options are its fields and whose repr is its recipe line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from .observe.statistics import Need
+
+__all__ = ["Pass"]
+
+
+class Pass(ir.passes.InPlacePass):
+    """An in-place edit of a model.
+
+    A subclass is a frozen, keyword-only dataclass and implements `call`. It says truthfully whether
+    it changed the model, keeps the graph's inputs and outputs, and does nothing when run again.
+    """
+
+    @property
+    def name(self) -> str:
+        """The class name: what the recipe, the timing table and errors call this pass."""
+        return type(self).__name__
+
+    def needs(self, model: ir.Model) -> Sequence[Need]:
+        """Statistics that must have been observed before `call`; none by default."""
+        del model
+        return ()
+
+    @property
+    def invalidates(self) -> bool:
+        """Whether values change, so that what was observed before is stale."""
+        return False

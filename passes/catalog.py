@@ -1,0 +1,46 @@
+"""Every class a recipe may name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .lower.pad_integers import PadIntegers
+from .lower.stamp import Stamp
+from .normalize.drop_identity import DropIdentity
+from .normalize.fold_constants import FoldConstants
+from .normalize.fuse_conv_bn import FuseConvBn
+from .normalize.remove_unused import RemoveUnused
+from .prepare.matmul_add_to_gemm import MatMulAddToGemm
+from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
+from .prepare.reduce_mean_to_pool import ReduceMeanToPool
+from .quantize.absorb_clamps import AbsorbClamps
+from .quantize.compute_params import ComputeParams
+from .quantize.decide import DecideQuantization
+from .quantize.dynamic import DynamicQuantization
+from .quantize.insert_qdq import InsertQdq
+from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
+from .weight_only.compact_weights import CompactWeights
+
+__all__ = ["KINDS", "PASSES"]
+
+PASSES: tuple[type[Any], ...] = (
+    DropIdentity,
+    FoldConstants,
+    FuseConvBn,
+    RemoveUnused,
+    ReduceMeanToPool,
+    PointwiseConvToGemm,
+    MatMulAddToGemm,
+    DecideQuantization,
+    ComputeParams,
+    InsertQdq,
+    AbsorbClamps,
+    PadIntegers,
+    DynamicQuantization,
+    CompactWeights,
+    Stamp,
+)
+
+_VALUES: tuple[type[Any], ...] = (OpRule, QuantSpec, Given, Fixed, Shared, PerTensor, PerAxis, PerBlock)
+
+KINDS: dict[str, type[Any]] = {each.__name__: each for each in (*PASSES, *_VALUES)}

@@ -1,0 +1,154 @@
+"""Small graph edits on use-def edges, and the questions passes ask of values.
+
+Every function works on edges (`value.uses()`), never on names; see STYLE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+__all__ = [
+    "SkipNotes",
+    "add_initializer",
+    "constant_array",
+    "fresh_name",
+    "insert_after",
+    "is_overridable",
+    "main_nodes",
+    "opset_of",
+    "rewire",
+    "skip",
+    "sole_consumer",
+    "subgraph_nodes",
+    "value_names",
+    "why_skipped",
+]
+
+_SKIPPED = "edgec.skipped"
+
+
+def constant_array(value: ir.Value | None) -> np.ndarray | None:
+    """The array of a value that is constant for good; None for the rest.
+
+    An initializer that is also a graph input can be overridden at run time: it is no constant.
+    """
+    if value is None or is_overridable(value):
+        return None
+    tensor = ir.convenience.get_const_tensor(value)
+    return None if tensor is None else tensor.numpy()
+
+
+def is_constant(value: ir.Value | None) -> bool:
+    """Whether a value is constant for good, without reading its bytes."""
+    return value is not None and not is_overridable(value) and ir.convenience.get_const_tensor(value) is not None
+
+
+def is_overridable(value: ir.Value) -> bool:
+    """Whether a value is an initializer that the caller may replace: it is a graph input too."""
+    return value.is_graph_input() and value.is_initializer()
+
+
+def sole_consumer(value: ir.Value) -> ir.Node | None:
+    """The one node that reads `value`, when it is read once and is no graph output."""
+    uses = tuple(value.uses())
+    if len(uses) != 1 or value.is_graph_output():
+        return None
+    return uses[0][0]
+
+
+def main_nodes(model: ir.Model) -> Iterator[ir.Node]:
+    """Nodes of the main graph, in order; safe while nodes are added and removed."""
+    yield from model.graph
+
+
+def subgraph_nodes(model: ir.Model) -> Iterator[ir.Node]:
+    """Nodes inside If, Loop and Scan bodies, at any depth."""
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if node.graph is not model.graph:
+            yield node
+
+
+def value_names(graph: ir.Graph) -> set[str]:
+    """Every value name in the graph and its subgraphs."""
+    names = {value.name for value in (*graph.inputs, *graph.initializers.values()) if value.name}
+    for node in ir.traversal.RecursiveGraphIterator(graph):
+        names.update(value.name for value in node.outputs if value.name)
+        for attribute in node.attributes.values():
+            for body in _bodies(attribute):
+                names.update(value.name for value in (*body.inputs, *body.initializers.values()) if value.name)
+    return names
+
+
+def fresh_name(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or `wanted_1`, `wanted_2`, … when taken; the answer is then taken too."""
+    name, k = wanted, 0
+    while name in taken:
+        k += 1
+        name = f"{wanted}_{k}"
+    taken.add(name)
+    return name
+
+
+def add_initializer(graph: ir.Graph, name: str, array: np.ndarray, dtype: ir.DataType | None = None) -> ir.Value:
+    """Register a constant and return its value. `name` must be free."""
+    tensor = ir.Tensor(array, dtype=dtype, name=name)
+    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def insert_after(graph: ir.Graph, value: ir.Value, nodes: Iterable[ir.Node]) -> None:
+    """Insert nodes right after the producer of `value`, or first in the graph when it has none here."""
+    producer = value.producer()
+    if producer is not None and producer.graph is graph:
+        graph.insert_after(producer, nodes)
+        return
+    first = next(iter(graph), None)
+    if first is None:
+        graph.extend(nodes)
+    else:
+        graph.insert_before(first, nodes)
+
+
+def rewire(uses: Iterable[tuple[ir.Node, int]], value: ir.Value) -> None:
+    """Point each (node, input index) at `value`. Collect the uses before building the new consumer."""
+    for node, index in uses:
+        node.replace_input_with(index, value)
+
+
+def opset_of(model: ir.Model) -> int:
+    """The version of the default operator set."""
+    return model.graph.opset_imports.get("", model.graph.opset_imports.get("ai.onnx", 1))
+
+
+def skip(node: ir.Node, reason: str) -> None:
+    """Remember why a pass left a node alone; the first reason stands."""
+    node.meta.setdefault(_SKIPPED, reason)
+
+
+def why_skipped(node: ir.Node) -> str | None:
+    """The reason given to `skip`, if any."""
+    reason = node.meta.get(_SKIPPED)
+    return None if reason is None else str(reason)
+
+
+class SkipNotes(dict[str, str]):
+    """Node name → reason it was left alone, of a whole model."""
+
+    @classmethod
+    def of(cls, model: ir.Model) -> SkipNotes:
+        """Collect what `skip` remembered."""
+        found = (
+            (node.name or node.op_type, why_skipped(node)) for node in ir.traversal.RecursiveGraphIterator(model.graph)
+        )
+        return cls({name: reason for name, reason in found if reason is not None})
+
+
+def _bodies(attribute: ir.Attr) -> Iterator[ir.Graph]:
+    if attribute.type == ir.AttributeType.GRAPH:
+        yield attribute.as_graph()
+    elif attribute.type == ir.AttributeType.GRAPHS:
+        yield from attribute.as_graphs()

@@ -1,0 +1,95 @@
+"""Turn observations into params: from ranges to scales and zero points, following `Shared` and `Fixed`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from ...errors import ModelError, SamplesError
+from ..base import Pass
+from ..edit import constant_array
+from ..observe.statistics import Need, observation_of
+from ..spec import Fixed, Given, QuantParams, Shared, Source
+from .decision import decided_values, params_of, set_params
+from .params import from_range
+
+__all__ = ["ComputeParams"]
+
+_NON_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "HardSigmoid", "Abs", "Exp", "Sqrt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeParams(Pass):
+    """Write the params of every value that carries Q/DQ; no edit."""
+
+    def needs(self, model: ir.Model) -> Sequence[Need]:
+        return tuple(
+            Need(value=str(value.name), granularity=source.spec.granularity, floor=_floor(value))
+            for value, source in decided_values(model.graph)
+            if isinstance(source, Given)
+        )
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        sources = dict(decided_values(model.graph))
+        by_name = {str(value.name): value for value in sources}
+        modified = False
+        for value in sources:
+            if params_of(value) is None:
+                root = _root(value, sources, by_name)
+                # One object for all values that share, so that they share initializers too.
+                params = params_of(root) or _params(root, sources[root])
+                set_params(root, params)
+                set_params(value, params)
+                modified = True
+        return ir.passes.PassResult(model, modified=modified)
+
+
+def _root(value: ir.Value, sources: dict[ir.Value, Source], by_name: dict[str, ir.Value]) -> ir.Value:
+    """The value at the end of a chain of `Shared`."""
+    seen = [value]
+    while isinstance(source := sources[seen[-1]], Shared):
+        other = by_name.get(str(source.with_))
+        if other is None or other in seen:
+            raise ModelError(
+                f"value {value.name!r}",
+                f"shares its params with {source.with_!r}, which has none of its own",
+                remedy="Leave the node out with --exclude-nodes, and report this graph",
+            )
+        seen.append(other)
+    return seen[-1]
+
+
+def _params(root: ir.Value, source: Source) -> QuantParams:
+    match source:
+        case Fixed(spec=spec, scale=scale, zero_point=zero_point):
+            return QuantParams(
+                spec=spec, scale=np.asarray(scale, np.float32), zero_point=np.asarray(zero_point, spec.numpy_dtype)
+            )
+        case Given(spec=spec):
+            observed = observation_of(root)
+            assert observed is not None, f"{root.name} was not observed"
+            if not (np.isfinite(observed.low).all() and np.isfinite(observed.high).all()):
+                raise SamplesError(
+                    f"value {root.name!r}",
+                    f"reaches {observed.low.min()} … {observed.high.max()} on the calibration samples",
+                    affects="No scale covers an infinite range",
+                    remedy="Check the calibration samples and the float model for NaN and overflow",
+                )
+            return from_range(spec, observed.low, observed.high)
+    raise AssertionError(f"an activation's source is {source!r}")
+
+
+def _floor(value: ir.Value) -> float | None:
+    """A lower bound that follows from the producer alone, so that the minimum need not be observed."""
+    producer = value.producer()
+    if producer is None:
+        return None
+    if producer.op_type in _NON_NEGATIVE:
+        return 0.0
+    if producer.op_type == "Clip" and len(producer.inputs) > 1:
+        low = constant_array(producer.inputs[1])
+        return 0.0 if low is not None and float(low) >= 0.0 else None
+    return None

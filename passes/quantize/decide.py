@@ -1,0 +1,299 @@
+"""Decide which nodes run in integers and which values carry Q/DQ, from the target's rules.
+
+Three roles (`OpRule.role`):
+
+1. `compute` nodes (Conv, Gemm, MatMul) carry the MACs; each one the rules allow runs in integers.
+2. `follow` nodes (Add, Concat, pooling, ...) run in integers where every activation they read is
+   an integer already and somebody reads their result as one: no Q/DQ is spent on their account alone.
+3. `carry` nodes (Reshape, MaxPool, ...) move elements; same condition, and the params are their input's.
+
+2 and 3 are the greatest set that supports itself: start from all candidates and remove until nothing changes.
+
+A Relu or Clip that is the only reader of a compute or follow node belongs to it: the Q stands behind the
+clamp, so that saturation can do the clamp's work (`AbsorbClamps`).
+
+Scope: the main graph. Nodes in If/Loop/Scan bodies stay float, with a reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from ..base import Pass
+from ..edit import constant_array, is_constant, is_overridable, skip, sole_consumer, subgraph_nodes
+from ..scope import out_of_scope
+from ..spec import Derived, Fixed, Given, OpRule, PerAxis, PerTensor, QuantSpec, Shared
+from .decision import Decision, decision_of, set_decision, set_source, source_of
+from .params import bias_params
+
+__all__ = ["DecideQuantization"]
+
+_CLAMPS = ("Relu", "Clip")
+_BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecideQuantization(Pass):
+    """Write decisions on nodes and sources on values; no edit.
+
+    Attributes:
+        rules: The target's; first match wins.
+        exclude_nodes: Regular expressions over node names that stay float.
+        exclude_ops: Operator types that stay float.
+        only_ops: When not empty, the only `compute` operator types that run in integers.
+    """
+
+    rules: tuple[OpRule, ...]
+    exclude_nodes: tuple[str, ...] = ()
+    exclude_ops: tuple[str, ...] = ()
+    only_ops: tuple[str, ...] = ()
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        if any(decision_of(node) for node in model.graph):
+            return ir.passes.PassResult(model, modified=False)
+        candidates = {node: decision for node in model.graph if (decision := self._candidate(node)) is not None}
+        for node in subgraph_nodes(model):
+            if self._rule(node) is not None:
+                skip(node, "is in the body of an If, Loop or Scan, which stays float")
+        chosen = _supported(candidates)
+        for node, decision in chosen.items():
+            set_decision(node, decision)
+        _assign_sources(chosen)
+        return ir.passes.PassResult(model, modified=bool(chosen))
+
+    def _rule(self, node: ir.Node) -> OpRule | None:
+        if node.domain not in ("", "ai.onnx"):
+            return None
+        return next((rule for rule in self.rules if node.op_type in rule.ops), None)
+
+    def _candidate(self, node: ir.Node) -> Decision | None:
+        """The decision for one node taken by itself, or None with the reason remembered."""
+        rule = self._rule(node)
+        if rule is None:
+            return None
+        # `only_ops` names kernels with MACs; what follows them follows.
+        only = self.only_ops if rule.role == "compute" else ()
+        excluded = out_of_scope(node, exclude_nodes=self.exclude_nodes, exclude_ops=self.exclude_ops, only_ops=only)
+        if excluded:
+            return _refuse(node, excluded)
+        if len(node.outputs) > 1:
+            return _refuse(node, "has several outputs")
+        reason = _not_float(node) or _unsupported(node)
+        if reason:
+            return _refuse(node, reason)
+        decision = _operands(node, rule)
+        if isinstance(decision, str):
+            return _refuse(node, decision)
+        clamp = _clamp_behind(node) if rule.role != "carry" else None
+        output = clamp.outputs[0] if clamp is not None else node.outputs[0]
+        return replace(decision, clamp=clamp, output=output)
+
+
+def _refuse(node: ir.Node, reason: str) -> None:
+    skip(node, reason)
+
+
+def _not_float(node: ir.Node) -> str | None:
+    """Only float32 values are quantized: fp16 and double models keep their type."""
+    value = node.inputs[0] if node.inputs else None
+    if value is not None and value.dtype is not None and value.dtype != ir.DataType.FLOAT:
+        return f"computes in {value.dtype.name}, not FLOAT"
+    return None
+
+
+def _unsupported(node: ir.Node) -> str | None:
+    """Forms of an operator for which ONNX Runtime has no integer kernel (1.31.1, `qdq_selectors.cc`)."""
+    if node.op_type == "Gemm":
+        if node.attributes.get_float("alpha", 1.0) != 1.0:
+            return "alpha is not 1"
+        if len(node.inputs) > 2 and node.attributes.get_float("beta", 1.0) != 1.0:
+            return "beta is not 1"
+        if node.attributes.get_int("transA", 0):
+            return "transA is set"
+    if node.op_type == "Resize" and node.attributes.get_string("mode", "nearest") != "nearest":
+        return "only nearest Resize has an integer kernel"
+    if node.op_type == "Pad" and not _pads_with_zero(node):
+        return "pads with something other than the constant 0"
+    if node.op_type == "AveragePool" and node.attributes.get_ints("dilations", None):
+        return "dilated AveragePool has no integer kernel"
+    return None
+
+
+def _pads_with_zero(node: ir.Node) -> bool:
+    """Only then is padding the same on integers: 0 is the zero point."""
+    value = node.inputs[2] if len(node.inputs) > 2 else None
+    fill = 0.0 if value is None else constant_array(value)
+    return node.attributes.get_string("mode", "constant") == "constant" and fill is not None and not np.any(fill)
+
+
+def _operands(node: ir.Node, rule: OpRule) -> Decision | str:
+    """Which inputs are activations, weight and bias; or why the node stays float."""
+    bias_at = _BIAS_INPUT.get(node.op_type)
+    if rule.role == "carry" or bias_at is None and node.op_type != "MatMul":
+        return _elementwise_operands(node, rule)
+    activation, weight = node.inputs[0], node.inputs[1]
+    if weight is None or activation is None:
+        return "lacks an operand"
+    if is_overridable(weight):
+        return f"its weight {weight.name!r} is a graph input, which the caller may replace"
+    if is_constant(activation):
+        return "its first operand is constant"
+    if not is_constant(weight):
+        if node.op_type == "MatMul" and rule.weights is None:
+            return Decision(rule=rule, activations=(0, 1))
+        return f"its weight {weight.name!r} is computed at run time"
+    if rule.weights is None:
+        return "its weight is constant, which this rule does not cover"
+    spec = _with_axis(node, weight, rule.weights)
+    if isinstance(spec, str):
+        return spec
+    bias = _bias_index(node, rule, bias_at)
+    if isinstance(bias, str):
+        return bias
+    derived = None if bias is None else (bias, Derived(from_=(0, 1), fn=bias_params))
+    return Decision(rule=rule, activations=(0,), weight=(1, spec), bias=derived)
+
+
+def _elementwise_operands(node: ir.Node, rule: OpRule) -> Decision | str:
+    """Operands of follow and carry nodes; constants are quantized like activations of known range."""
+    if rule.role == "carry":
+        if is_constant(node.inputs[0]):
+            return "its input is constant"
+        return Decision(rule=rule, activations=(0,))
+    floats = [
+        k for k, value in enumerate(node.inputs) if value is not None and value.dtype in (None, ir.DataType.FLOAT)
+    ]
+    if any(is_overridable(node.inputs[k]) for k in floats):  # type: ignore[arg-type]
+        return "an operand is a graph input with a default, which the caller may replace"
+    constants = [k for k in floats if is_constant(node.inputs[k])]
+    activations = tuple(k for k in floats if k not in constants)
+    if not activations:
+        return "all its operands are constant"
+    if not constants:
+        return Decision(rule=rule, activations=activations)
+    if rule.weights is None or len(constants) > 1:
+        return "a constant operand has no integer form here"
+    return Decision(rule=rule, activations=activations, weight=(constants[0], rule.weights))
+
+
+def _with_axis(node: ir.Node, weight: ir.Value, spec: QuantSpec) -> QuantSpec | str:
+    """Resolve `PerAxis` to the output-channel axis of this operand (targets.md 6: Conv 0, ConvTranspose 1, MatMul last)."""
+    if not isinstance(spec.granularity, PerAxis):
+        return spec
+    rank = 0 if weight.shape is None else len(weight.shape)
+    match node.op_type:
+        case "Conv":
+            axis = 0
+        case "ConvTranspose":
+            if node.attributes.get_int("group", 1) != 1:
+                return replace(spec, granularity=PerTensor())
+            axis = 1
+        case "Gemm":
+            axis = 0 if node.attributes.get_int("transB", 0) else 1
+        case _:
+            if rank != 2:
+                # ONNX Runtime's per-column kernels take a matrix; batched constants share one scale.
+                return replace(spec, granularity=PerTensor())
+            axis = 1
+    return replace(spec, granularity=PerAxis(axis=axis))
+
+
+def _bias_index(node: ir.Node, rule: OpRule, bias_at: int | None) -> int | None | str:
+    if bias_at is None or not rule.bias or len(node.inputs) <= bias_at:
+        return None
+    bias = node.inputs[bias_at]
+    if bias is None:
+        return None
+    if not is_constant(bias):
+        return f"its bias {bias.name!r} is not constant"
+    if node.op_type == "Gemm":
+        shape = np.shape(constant_array(bias))
+        if len(shape) != 1 and not (len(shape) == 2 and shape[0] == 1):
+            return f"its bias has shape {shape}, not one value per column"
+    return bias_at
+
+
+def _clamp_behind(node: ir.Node) -> ir.Node | None:
+    """The Relu or Clip that alone reads this node, when its bounds are constants."""
+    consumer = sole_consumer(node.outputs[0])
+    if consumer is None or consumer.op_type not in _CLAMPS or consumer.graph is not node.graph:
+        return None
+    if consumer.inputs[0] is not node.outputs[0]:
+        return None
+    if any(value is not None and constant_array(value) is None for value in consumer.inputs[1:]):
+        return None
+    return consumer
+
+
+def _supported(candidates: dict[ir.Node, Decision]) -> dict[ir.Node, Decision]:
+    """All compute candidates, and the greatest self-supporting set of follow and carry candidates."""
+    chosen = dict(candidates)
+    while True:
+        written = {decision.output for decision in chosen.values() if decision.output is not None}
+        read = {node.inputs[k] for node, decision in chosen.items() for k in decision.activations}
+        wanted = {
+            node.inputs[k]
+            for node, decision in chosen.items()
+            if decision.rule.role == "compute"
+            for k in decision.activations
+        }
+        dropped = []
+        for node, decision in chosen.items():
+            if decision.rule.role == "compute":
+                continue
+            operands = [node.inputs[k] for k in decision.activations]
+            if not all(value in written or value in wanted for value in operands):
+                dropped.append((node, "an operand is float"))
+            elif decision.output not in read:
+                dropped.append((node, "nobody reads its result as an integer"))
+        if not dropped:
+            return {node: _settle(decision, read) for node, decision in chosen.items()}
+        for node, reason in dropped:
+            skip(node, reason)
+            del chosen[node]
+
+
+def _settle(decision: Decision, read: set[ir.Value | None]) -> Decision:
+    """A kernel that can write float does so unless an integer reader asks."""
+    if decision.rule.output == "optional" and decision.output not in read:
+        return replace(decision, output=None, clamp=None)
+    return decision
+
+
+def _assign_sources(chosen: dict[ir.Node, Decision]) -> None:
+    """Give every value that carries Q/DQ its source: rules first, then what their readers ask."""
+    for node, decision in chosen.items():
+        rule = decision.rule
+        if decision.output is not None:
+            match rule.outputs:
+                case Shared(with_=int(index)):
+                    operand = node.inputs[index]
+                    assert operand is not None
+                    set_source(decision.output, Shared(with_=str(operand.name)))
+                case Fixed() | Given() as source:
+                    set_source(decision.output, source)
+                case None | Shared() | Derived():
+                    raise ValueError(
+                        f"{node.op_type}: an output's source is Given, Fixed or Shared with an input index"
+                    )
+    for node, decision in chosen.items():
+        for index in decision.activations:
+            value = node.inputs[index]
+            assert value is not None
+            if source_of(value) is None and decision.rule.inputs is not None:
+                set_source(value, Given(decision.rule.inputs))
+    for node, decision in chosen.items():
+        if node.op_type == "Concat":
+            _share_with_concat(node, decision)
+
+
+def _share_with_concat(node: ir.Node, decision: Decision) -> None:
+    """Operands that only this Concat reads take its params: rounded once, then only copied."""
+    assert decision.output is not None
+    for index in decision.activations:
+        value = node.inputs[index]
+        if value is not None and sole_consumer(value) is node and isinstance(source_of(value), Given):
+            set_source(value, Shared(with_=str(decision.output.name)))

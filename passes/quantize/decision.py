@@ -1,0 +1,98 @@
+"""What was decided for a graph, kept on its nodes and values: who runs in integers, from which params.
+
+`DecideQuantization` writes these; observe, params and insertion read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from ..spec import Derived, OpRule, QuantParams, QuantSpec, Source
+
+__all__ = [
+    "Decision",
+    "decided_nodes",
+    "decided_values",
+    "decision_of",
+    "params_of",
+    "set_decision",
+    "set_params",
+    "set_source",
+    "source_of",
+]
+
+_DECISION = "edgec.decision"
+_SOURCE = "edgec.source"
+_PARAMS = "edgec.params"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """How one node runs in integers.
+
+    Attributes:
+        rule: The target's rule that matched.
+        activations: Indices of inputs read through Q/DQ.
+        weight: Index of the constant operand and its spec with the axis resolved, or None.
+        bias: Index of the bias and how its int32 params follow from the inputs' params, or None.
+        clamp: The Relu or Clip behind it whose work the output's saturation may do.
+        output: The value that carries the output's Q/DQ (behind the clamp), or None for float.
+    """
+
+    rule: OpRule
+    activations: tuple[int, ...]
+    weight: tuple[int, QuantSpec] | None = None
+    bias: tuple[int, Derived] | None = None
+    clamp: ir.Node | None = None
+    output: ir.Value | None = None
+
+
+def set_decision(node: ir.Node, decision: Decision) -> None:
+    """Decide that `node` runs in integers."""
+    node.meta[_DECISION] = decision
+
+
+def decision_of(node: ir.Node) -> Decision | None:
+    """The decision for a node; None keeps it float."""
+    return node.meta.get(_DECISION)
+
+
+def set_source(value: ir.Value, source: Source) -> None:
+    """Decide that `value` carries Q/DQ with params from `source`."""
+    value.meta[_SOURCE] = source
+
+
+def source_of(value: ir.Value) -> Source | None:
+    """Where a value's params come from; None when it stays float."""
+    return value.meta.get(_SOURCE)
+
+
+def set_params(value: ir.Value, params: QuantParams) -> None:
+    """Remember the params computed for `value`."""
+    value.meta[_PARAMS] = params
+
+
+def params_of(value: ir.Value) -> QuantParams | None:
+    """The params computed for a value; None before `ComputeParams`."""
+    return value.meta.get(_PARAMS)
+
+
+def decided_nodes(graph: ir.Graph) -> Iterator[tuple[ir.Node, Decision]]:
+    """Nodes that run in integers, in graph order."""
+    for node in graph:
+        if (decision := decision_of(node)) is not None:
+            yield node, decision
+
+
+def decided_values(graph: ir.Graph) -> Iterator[tuple[ir.Value, Source]]:
+    """Values that carry Q/DQ, graph inputs first, then in graph order."""
+    for value in graph.inputs:
+        if (source := source_of(value)) is not None:
+            yield value, source
+    for node in graph:
+        for value in node.outputs:
+            if (source := source_of(value)) is not None:
+                yield value, source

@@ -1,0 +1,167 @@
+"""Insert QuantizeLinear/DequantizeLinear where it was decided, with the params that were computed.
+
+1. A value that carries Q/DQ gets one Q and one DQ behind its producer. Integer readers read the DQ.
+2. Where the integer kernel can only write integers (`output="required"`), everybody reads the DQ,
+   graph outputs included: the public name moves to the DQ.
+3. A constant operand becomes an integer initializer and a DQ; two readers that want the same thing share it.
+4. A bias becomes int32 at s_x * s_w and a DQ.
+
+Names carry ONNX Runtime's suffixes (`_scale`, `_zero_point`, `_quantized`, `_QuantizeLinear`, `_DequantizeLinear`).
+Exact up to rounding: half a step per value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from ..base import Pass
+from ..edit import add_initializer, constant_array, fresh_name, insert_after, rewire, value_names
+from ..spec import PerAxis, PerBlock, QuantParams, QuantSpec
+from .decision import Decision, decided_nodes, decided_values, params_of
+from .params import of_tensor, quantize, widen_for_bias
+
+__all__ = ["InsertQdq"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsertQdq(Pass):
+    """Apply the decisions: Q/DQ pairs on activations, integer initializers with DQ on weights and biases."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        todo = [value for value, _ in decided_values(model.graph) if "edgec.inserted" not in value.meta]
+        if not todo:
+            return ir.passes.PassResult(model, modified=False)
+        work = _Insertion(model.graph)
+        nodes = list(decided_nodes(model.graph))
+        for node, decision in nodes:
+            work.constants_of(node, decision)
+        work.activations(todo, nodes)
+        return ir.passes.PassResult(model, modified=True)
+
+
+@dataclass
+class _Insertion:
+    """The state of one insertion: names taken, scales and weights made so far."""
+
+    graph: ir.Graph
+    taken: set[str] = field(init=False)
+    scales: dict[int, tuple[ir.Value, ir.Value]] = field(default_factory=dict)
+    weights: dict[tuple[ir.Value, QuantSpec, bytes], ir.Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.taken = value_names(self.graph) | {node.name for node in self.graph if node.name}
+
+    def activations(self, values: list[ir.Value], nodes: list[tuple[ir.Node, Decision]]) -> None:
+        readers: dict[ir.Value, list[tuple[ir.Node, int]]] = {}
+        forced = set()
+        for node, decision in nodes:
+            for index in decision.activations:
+                value = node.inputs[index]
+                assert value is not None
+                readers.setdefault(value, []).append((node, index))
+            if decision.output is not None and decision.rule.output == "required":
+                forced.add(decision.output)
+        for value in values:
+            value.meta["edgec.inserted"] = True
+            uses = tuple(value.uses()) if value in forced else tuple(readers.get(value, ()))
+            if not uses and not (value in forced and value.is_graph_output()):
+                continue
+            self._pair(value, uses, public=value in forced)
+
+    def _pair(self, value: ir.Value, uses: tuple[tuple[ir.Node, int], ...], *, public: bool) -> None:
+        """value -> Q -> DQ -> uses; `public` moves a graph output's name to the DQ."""
+        params = params_of(value)
+        assert params is not None and value.name is not None
+        name, kind, shape = value.name, value.type, value.shape
+        scale, zero = self._scale_of(name, params)
+        attributes = _axis(params.spec)
+        q = ir.node("QuantizeLinear", [value, scale, zero], attributes, name=self._fresh(f"{name}_QuantizeLinear"))
+        dq = ir.node(
+            "DequantizeLinear", [q.outputs[0], scale, zero], attributes, name=self._fresh(f"{name}_DequantizeLinear")
+        )
+        q.outputs[0].name = self._fresh(f"{name}_QuantizeLinear_Output")
+        dq.outputs[0].name = self._fresh(f"{name}_DequantizeLinear_Output")
+        q.outputs[0].type, q.outputs[0].shape = ir.TensorType(params.spec.onnx_dtype), shape
+        dq.outputs[0].type, dq.outputs[0].shape = kind, shape
+        insert_after(self.graph, value, (q, dq))
+        rewire(uses, dq.outputs[0])
+        if public and value.is_graph_output():
+            for index, output in enumerate(self.graph.outputs):
+                if output is value:
+                    self.graph.outputs[index] = dq.outputs[0]
+            value.name = self._fresh(f"{name}_float")
+            dq.outputs[0].name = name
+
+    def constants_of(self, node: ir.Node, decision: Decision) -> None:
+        """Replace the constant operand and the bias of one node by integers and a DQ."""
+        if decision.weight is None:
+            return
+        index, spec = decision.weight
+        weight = node.inputs[index]
+        x = constant_array(weight)
+        assert weight is not None and x is not None
+        params = of_tensor(spec, x)
+        if decision.bias is None:
+            node.replace_input_with(index, self._constant(weight, x, params))
+            return
+        bias_index, derived = decision.bias
+        bias = node.inputs[bias_index]
+        operand = node.inputs[decision.activations[0]]
+        b = constant_array(bias)
+        assert bias is not None and b is not None and operand is not None
+        activation = params_of(operand)
+        assert activation is not None
+        params = widen_for_bias(params, activation, b.reshape(-1))
+        node.replace_input_with(index, self._constant(weight, x, params))
+        node.replace_input_with(bias_index, self._constant(bias, b.reshape(-1), derived.fn(activation, params)))
+
+    def _constant(self, value: ir.Value, x: np.ndarray, params: QuantParams) -> ir.Value:
+        """The DQ output that stands for a constant; equal requests get the same one."""
+        key = (value, params.spec, params.scale.tobytes())
+        if key in self.weights:
+            return self.weights[key]
+        name = str(value.name)
+        codes = add_initializer(
+            self.graph, self._fresh(f"{name}_quantized"), quantize(x, params), params.spec.onnx_dtype
+        )
+        scale = add_initializer(self.graph, self._fresh(f"{name}_scale"), params.scale)
+        zero = add_initializer(self.graph, self._fresh(f"{name}_zero_point"), params.zero_point, params.spec.onnx_dtype)
+        dq = ir.node(
+            "DequantizeLinear",
+            [codes, scale, zero],
+            _axis(params.spec),
+            name=self._fresh(f"{name}_DequantizeLinear"),
+        )
+        output = dq.outputs[0]
+        output.name = self._fresh(f"{name}_DequantizeLinear_Output")
+        output.type, output.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(x.shape)
+        first = next(iter(self.graph))
+        self.graph.insert_before(first, dq)
+        self.weights[key] = output
+        return output
+
+    def _scale_of(self, name: str, params: QuantParams) -> tuple[ir.Value, ir.Value]:
+        """Scale and zero point initializers; values that share params share them."""
+        found = self.scales.get(id(params))
+        if found is None:
+            scale = add_initializer(self.graph, self._fresh(f"{name}_scale"), params.scale)
+            zero = add_initializer(
+                self.graph, self._fresh(f"{name}_zero_point"), params.zero_point, params.spec.onnx_dtype
+            )
+            found = self.scales[id(params)] = (scale, zero)
+        return found
+
+    def _fresh(self, wanted: str) -> str:
+        return fresh_name(wanted, self.taken)
+
+
+def _axis(spec: QuantSpec) -> dict[str, int]:
+    match spec.granularity:
+        case PerAxis(axis=axis):
+            return {"axis": axis}
+        case PerBlock(axis=axis, size=size):
+            return {"axis": axis, "block_size": size}
+    return {}

@@ -1,0 +1,131 @@
+"""Scale and zero point from ranges and tensors: pure functions on arrays.
+
+real = (stored - zero_point) * scale, as ONNX QuantizeLinear has it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..spec import PerAxis, PerBlock, PerTensor, QuantParams, QuantSpec
+
+__all__ = ["bias_params", "dequantize", "from_range", "of_tensor", "quantize", "widen_for_bias"]
+
+_INT32_MAX = 2**31 - 1
+
+
+def from_range(spec: QuantSpec, low: np.ndarray, high: np.ndarray) -> QuantParams:
+    """Params that cover [low, high] and represent 0 exactly.
+
+    asymmetric: s = (max(high, 0) - min(low, 0)) / (qmax - qmin), z = round(qmin - min(low, 0) / s)
+    symmetric:  s = max(|low|, |high|) / qmax, z = 0
+
+    A range of zero width (the value was 0 on every sample) gets s = 1: nothing is lost on it.
+
+    Args:
+        spec: What was asked.
+        low: Smallest real values, float, shape of the scale.
+        high: Largest real values, same shape.
+
+    Returns:
+        Params with float32 scales.
+    """
+    low = np.minimum(np.asarray(low, np.float64), 0.0)
+    high = np.maximum(np.asarray(high, np.float64), 0.0)
+    if spec.symmetric:
+        scale = np.maximum(-low, high) / spec.qmax
+    else:
+        scale = (high - low) / (spec.qmax - spec.qmin)
+    # A subnormal scale turns x / scale into inf.
+    scale = np.where(scale < np.finfo(np.float32).tiny, 1.0, scale).astype(np.float32)
+    zero = np.zeros_like(low) if spec.symmetric else np.clip(np.round(spec.qmin - low / scale), spec.qmin, spec.qmax)
+    return QuantParams(spec=spec, scale=scale, zero_point=zero.astype(spec.numpy_dtype))
+
+
+def of_tensor(spec: QuantSpec, x: np.ndarray) -> QuantParams:
+    """Params that cover a constant tensor at the spec's granularity.
+
+    Args:
+        spec: What was asked.
+        x: float tensor; its shape must fit the granularity.
+
+    Returns:
+        Params whose scale has shape (), (channels,) or that of the blocks.
+    """
+    match spec.granularity:
+        case PerTensor():
+            low, high = x.min(initial=0.0), x.max(initial=0.0)
+        case PerAxis(axis=axis):
+            others = tuple(k for k in range(x.ndim) if k != axis % x.ndim)
+            low, high = x.min(axis=others, initial=0.0), x.max(axis=others, initial=0.0)
+        case PerBlock(axis=axis, size=size):
+            blocks = _blocks(x, axis % x.ndim, size)
+            low, high = blocks.min(axis=axis % x.ndim + 1), blocks.max(axis=axis % x.ndim + 1)
+    return from_range(spec, np.asarray(low), np.asarray(high))
+
+
+def quantize(x: np.ndarray, params: QuantParams) -> np.ndarray:
+    """round(x / s) + z, saturated; rounds half to even as QuantizeLinear does.
+
+    Args:
+        x: float tensor.
+        params: Its params.
+
+    Returns:
+        The stored integers, shape of `x`, the spec's dtype.
+    """
+    scale, zero = _expand(params, x)
+    codes = np.rint(x.astype(np.float32) / scale) + zero
+    return np.clip(codes, params.spec.qmin, params.spec.qmax).astype(params.spec.numpy_dtype)
+
+
+def dequantize(codes: np.ndarray, params: QuantParams) -> np.ndarray:
+    """(q - z) * s in float32."""
+    scale, zero = _expand(params, codes)
+    return ((codes.astype(np.float32) - zero) * scale).astype(np.float32)
+
+
+def bias_params(activation: QuantParams, weight: QuantParams) -> QuantParams:
+    """int32 params of a bias: s_b = s_x * s_w per channel, z = 0 (ONNX QLinearConv)."""
+    scale = np.asarray(activation.scale * weight.scale, np.float32)
+    spec = QuantSpec(dtype="int32", granularity=PerAxis(axis=0) if scale.ndim else PerTensor(), symmetric=True)
+    return QuantParams(spec=spec, scale=scale, zero_point=np.zeros(scale.shape, np.int32))
+
+
+def widen_for_bias(weight: QuantParams, activation: QuantParams, bias: np.ndarray) -> QuantParams:
+    """Raise weight scales until every bias fits int32 at s_x * s_w.
+
+    A dead channel (weights near 0) with an ordinary bias would overflow; its scale may grow freely,
+    since its weights carry nothing.
+    """
+    floor = np.abs(bias.astype(np.float64)) / (float(activation.scale) * (_INT32_MAX - 1))
+    if weight.scale.ndim == 0:
+        floor = floor.max(initial=0.0)
+    scale = np.maximum(weight.scale.astype(np.float64), floor)
+    # Rounding to float32 may fall below the floor by half an ulp.
+    scale32 = scale.astype(np.float32)
+    scale32 = np.where(scale32 < scale, np.nextafter(scale32, np.float32(np.inf)), scale32)
+    return QuantParams(spec=weight.spec, scale=scale32, zero_point=weight.zero_point)
+
+
+def _blocks(x: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """Split `axis` into (blocks, size); the last block is padded with zeros, which every range holds."""
+    missing = -x.shape[axis] % size
+    if missing:
+        x = np.pad(x, [(0, missing if k == axis else 0) for k in range(x.ndim)])
+    return x.reshape(*x.shape[:axis], -1, size, *x.shape[axis + 1 :])
+
+
+def _expand(params: QuantParams, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point broadcast against `x`."""
+    scale, zero = params.scale, params.zero_point.astype(np.float32)
+    match params.spec.granularity:
+        case PerTensor():
+            return scale, zero
+        case PerAxis(axis=axis):
+            shape = tuple(-1 if k == axis % x.ndim else 1 for k in range(x.ndim))
+            return scale.reshape(shape), zero.reshape(shape)
+        case PerBlock(axis=axis, size=size):
+            axis %= x.ndim
+            spread = [np.repeat(a, size, axis=axis).take(range(x.shape[axis]), axis=axis) for a in (scale, zero)]
+            return spread[0], spread[1]

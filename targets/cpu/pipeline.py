@@ -1,0 +1,75 @@
+"""Policy of the CPU targets: which passes run, in which order. Read it aloud."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...passes.base import Pass
+from ...passes.lower.pad_integers import PadIntegers
+from ...passes.lower.stamp import Stamp
+from ...passes.normalize.drop_identity import DropIdentity
+from ...passes.normalize.fold_constants import FoldConstants
+from ...passes.normalize.fuse_conv_bn import FuseConvBn
+from ...passes.normalize.remove_unused import RemoveUnused
+from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
+from ...passes.prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
+from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
+from ...passes.quantize.absorb_clamps import AbsorbClamps
+from ...passes.quantize.compute_params import ComputeParams
+from ...passes.quantize.decide import DecideQuantization
+from ...passes.quantize.dynamic import DynamicQuantization
+from ...passes.quantize.insert_qdq import InsertQdq
+from ...passes.recipe import Recipe
+from ...passes.spec import OpRule, PerTensor
+from ...passes.weight_only.compact_weights import CompactWeights
+from ..policy import Policy
+from ..spec import TargetSpec
+
+__all__ = ["recipe"]
+
+
+def recipe(target: TargetSpec, policy: Policy) -> Recipe:
+    """The passes for a CPU target under a policy."""
+    passes: tuple[Pass, ...] = normalize() + prepare()
+    scope = {
+        "exclude_nodes": policy.exclude_nodes,
+        "exclude_ops": policy.exclude_ops,
+        "only_ops": policy.only_ops,
+    }
+    rules = tuple(_bend(rule, policy) for rule in target.rules)
+    match policy.scheme:
+        case "a8w8":
+            passes += static(DecideQuantization(rules=rules, **scope))
+        case "d8w8":
+            passes += (DynamicQuantization(per_channel=policy.per_channel, **scope), CompactWeights(**scope))
+        case "w8":
+            passes += (CompactWeights(per_channel=policy.per_channel, **scope),)
+    stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
+    return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), stamp))
+
+
+def normalize() -> tuple[Pass, ...]:
+    """Exact rewrites good for everyone."""
+    return (DropIdentity(), FoldConstants(), FuseConvBn(), RemoveUnused())
+
+
+def prepare() -> tuple[Pass, ...]:
+    """Exact rewrites this runtime wants before anything is measured."""
+    return (ReduceMeanToPool(), PointwiseConvToGemm(), MatMulAddToGemm(), RemoveUnused())
+
+
+def static(decide: DecideQuantization) -> tuple[Pass, ...]:
+    """Decide, measure (ComputeParams needs it), compute, apply."""
+    return (decide, ComputeParams(), InsertQdq(), AbsorbClamps(), PadIntegers())
+
+
+def _bend(rule: OpRule, policy: Policy) -> OpRule:
+    """The rule under the user's wishes for weights."""
+    weights = rule.weights
+    if weights is None or rule.role != "compute":
+        return rule
+    if not policy.per_channel:
+        weights = replace(weights, granularity=PerTensor())
+    if policy.reduce_range is not None:
+        weights = replace(weights, reduce_range=policy.reduce_range)
+    return replace(rule, weights=weights)
