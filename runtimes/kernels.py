@@ -1,4 +1,4 @@
-"""Multiply-accumulates of one execution of a kernel, from its operator and the shapes it saw; which kernels are integer.
+"""MACs of one execution of a kernel, from its operator and the shapes it saw; and which kernels are integer.
 
 Shapes are those of the executed tensors, as ONNX Runtime's profile lists them: present operands only, in
 order. All formulas count one multiply-accumulate per product, bias additions left out.

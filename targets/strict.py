@@ -1,4 +1,4 @@
-"""TOML tables to frozen dataclasses, strictly: an unknown key is an error that names its path and the nearest valid key.
+"""TOML tables to frozen dataclasses, strictly: an unknown key is an error with its path and the nearest valid key.
 
 ================================ ==========================================================
 field type                       TOML
