@@ -10,6 +10,7 @@ from .normalize.drop_identity import DropIdentity
 from .normalize.fold_constants import FoldConstants
 from .normalize.fuse_conv_bn import FuseConvBn
 from .normalize.remove_unused import RemoveUnused
+from .prepare.align_channels import AlignChannels
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
@@ -31,6 +32,7 @@ PASSES: tuple[type[Any], ...] = (
     ReduceMeanToPool,
     PointwiseConvToGemm,
     MatMulAddToGemm,
+    AlignChannels,
     DecideQuantization,
     ComputeParams,
     InsertQdq,

@@ -197,6 +197,7 @@ class OpRule:
 
     Attributes:
         ops: ONNX operator types of the default domain.
+        only: `depthwise` narrows Conv to group = input channels.
         role: `compute` asks for integer inputs (it carries the MACs). `follow` runs in integers
             only where its inputs already are and a consumer wants the result. `carry` moves
             elements and keeps the params of its first input.
@@ -206,16 +207,22 @@ class OpRule:
         output: `required` when the integer kernel exists only with a quantized output,
             `optional` when it can also write float.
         bias: An int32 bias is wanted.
+        quantize_before: A `carry` node also takes over a float operand whose result is read as an integer:
+            moving 8-bit elements is cheaper than moving floats.
+        aligned_inputs: A Conv over more than one pixel reads a multiple of this many channels, or stays float.
         why: The kernel this rule aims at, with its source.
     """
 
     ops: tuple[str, ...]
+    only: Literal["", "depthwise"] = ""
     role: Literal["compute", "follow", "carry"]
     inputs: QuantSpec | None
     weights: QuantSpec | None = None
     outputs: Source | None = None
     output: Literal["required", "optional"] = "required"
     bias: bool = False
+    quantize_before: bool = False
+    aligned_inputs: int = 1
     why: str = ""
 
     def __post_init__(self) -> None:

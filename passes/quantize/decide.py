@@ -67,7 +67,7 @@ class DecideQuantization(Pass):
     def _rule(self, node: ir.Node) -> OpRule | None:
         if node.domain not in ("", "ai.onnx"):
             return None
-        return next((rule for rule in self.rules if node.op_type in rule.ops), None)
+        return next((rule for rule in self.rules if _matches(rule, node)), None)
 
     def _candidate(self, node: ir.Node) -> Decision | None:
         """The decision for one node taken by itself, or None with the reason remembered."""
@@ -90,6 +90,16 @@ class DecideQuantization(Pass):
         clamp = _clamp_behind(node) if rule.role != "carry" else None
         output = clamp.outputs[0] if clamp is not None else node.outputs[0]
         return replace(decision, clamp=clamp, output=output)
+
+
+def _matches(rule: OpRule, node: ir.Node) -> bool:
+    return node.op_type in rule.ops and (rule.only != "depthwise" or _is_depthwise(node))
+
+
+def _is_depthwise(node: ir.Node) -> bool:
+    weight = node.inputs[1] if len(node.inputs) > 1 else None
+    group = node.attributes.get_int("group", 1)
+    return group > 1 and weight is not None and weight.shape is not None and tuple(weight.shape[:2]) == (group, 1)
 
 
 def _refuse(node: ir.Node, reason: str) -> None:
@@ -147,6 +157,8 @@ def _operands(node: ir.Node, rule: OpRule) -> Decision | str:
         return f"its weight {weight.name!r} is computed at run time"
     if rule.weights is None:
         return "its weight is constant, which this rule does not cover"
+    if _is_unaligned(weight, rule.aligned_inputs):
+        return f"reads a number of channels that is no multiple of {rule.aligned_inputs}, which is faster in float"
     spec = _with_axis(node, weight, rule.weights)
     if isinstance(spec, str):
         return spec
@@ -177,6 +189,15 @@ def _elementwise_operands(node: ir.Node, rule: OpRule) -> Decision | str:
     if rule.weights is None or len(constants) > 1:
         return "a constant operand has no integer form here"
     return Decision(rule=rule, activations=activations, weight=(constants[0], rule.weights))
+
+
+def _is_unaligned(weight: ir.Value, multiple: int) -> bool:
+    """Whether a convolution over more than one pixel reads a number of channels its kernel is slow at."""
+    dims = () if weight.shape is None else tuple(weight.shape)
+    if len(dims) < 3 or not all(isinstance(dim, int) for dim in dims):
+        return False
+    # One channel per group is depthwise, which has a kernel of its own.
+    return dims[1] != 1 and dims[1] % multiple != 0 and any(size != 1 for size in dims[2:])
 
 
 def _with_axis(node: ir.Node, weight: ir.Value, spec: QuantSpec) -> QuantSpec | str:
@@ -245,7 +266,8 @@ def _supported(candidates: dict[ir.Node, Decision]) -> dict[ir.Node, Decision]:
             if decision.rule.role == "compute":
                 continue
             operands = [node.inputs[k] for k in decision.activations]
-            if not all(value in written or value in wanted for value in operands):
+            available = decision.rule.quantize_before or all(value in written or value in wanted for value in operands)
+            if not available:
                 dropped.append((node, "an operand is float"))
             elif decision.output not in read:
                 dropped.append((node, "nobody reads its result as an integer"))

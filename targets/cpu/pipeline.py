@@ -11,6 +11,7 @@ from ...passes.normalize.drop_identity import DropIdentity
 from ...passes.normalize.fold_constants import FoldConstants
 from ...passes.normalize.fuse_conv_bn import FuseConvBn
 from ...passes.normalize.remove_unused import RemoveUnused
+from ...passes.prepare.align_channels import AlignChannels
 from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
 from ...passes.prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
@@ -59,8 +60,9 @@ def prepare() -> tuple[Pass, ...]:
 
 
 def static(decide: DecideQuantization) -> tuple[Pass, ...]:
-    """Decide, measure (ComputeParams needs it), compute, apply."""
-    return (decide, ComputeParams(), InsertQdq(), AbsorbClamps(), PadIntegers())
+    """Fit the kernels, decide, measure (ComputeParams needs it), compute, apply."""
+    align = AlignChannels(inputs=4, depthwise=16)
+    return (align, decide, ComputeParams(), InsertQdq(), AbsorbClamps(), PadIntegers())
 
 
 def _bend(rule: OpRule, policy: Policy) -> OpRule:
