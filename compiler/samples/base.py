@@ -6,13 +6,14 @@ as inputs between the steps of one sample (streaming audio, recurrent nets, KV c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
-__all__ = ["Feeds", "Sample", "Samples", "State"]
+__all__ = ["DataSource", "Feeds", "Sample", "Samples", "State"]
 
 Feeds: TypeAlias = Mapping[str, np.ndarray]
 
@@ -65,3 +66,8 @@ class Samples(Protocol):
     def digest(self) -> str:
         """sha256 over every array and label in order, hex."""
         ...
+
+
+# What a user may give: a file, a folder or `module:function` by name, or Python objects that yield feeds
+# (what an item may be stands in `python.py`).
+DataSource: TypeAlias = str | PathLike[str] | Samples | Iterable[object] | Callable[[], Iterable[object]]
