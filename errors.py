@@ -118,4 +118,4 @@ class InternalError(EdgecError):
 
 def _sentence(part: str) -> str:
     part = part.strip()
-    return part if part.endswith((".", "!", "?", '"', ")", "]")) else part + "."
+    return part if part.endswith((".", "!", "?", '"')) else part + "."

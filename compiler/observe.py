@@ -6,13 +6,13 @@ Memory is that of one batch and the accumulators, whatever the number of samples
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
-from ..passes.observe.instrument import Probe, instrument, read_probes
+from ..passes.observe.instrument import Probe, instrument, merge_outputs, read_probes
 from ..passes.observe.statistics import Need, Range, set_observation
 from ..runtimes.base import Session, SessionSettings
 from .materialize import materialize
@@ -82,28 +82,23 @@ def batch_size(model: ir.Model, needs: Sequence[Need]) -> int:
 def _run(
     session: Session, probes: Sequence[Probe], samples: Samples, size: int, progress: Progress
 ) -> dict[str, Range]:
-    found: dict[str, Range] = {}
-
-    def merge(outputs: Mapping[str, np.ndarray]) -> None:
-        for name, seen in read_probes(probes, outputs).items():
-            found[name] = found[name].merge(seen) if name in found else seen
-
+    seen: dict[str, np.ndarray] = {}
     with progress.stage("observe", len(samples)) as advance:
         if samples.state.carried:
             for sample in samples:
                 for _, outputs in replay(session.run, sample, session.inputs, samples.state):
-                    merge(outputs)
+                    merge_outputs(seen, probes, outputs)
                 advance(1)
-            return found
+            return read_probes(probes, seen)
         batchable: bool | None = None
         for batch in batches(samples, size):
             if batchable is None and len(batch) > 1:
                 batchable = _same_when_batched(session, probes, stack(batch[:2]), [s.feeds for s in batch[:2]])
             groups = [stack(batch)] if batchable and len(batch) > 1 else [step for s in batch for step in s.steps]
             for feeds in groups:
-                merge(session.run(feeds))
+                merge_outputs(seen, probes, session.run(feeds))
             advance(len(batch))
-    return found
+    return read_probes(probes, seen)
 
 
 def _same_when_batched(session: Session, probes: Sequence[Probe], both: Feeds, singles: Sequence[Feeds]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -16,13 +16,12 @@ from .contract import Contract
 from .metrics import Metric
 from .pipeline import PassObserver
 from .progress import Progress, Quiet
-from .samples.base import Feeds, Samples, State
+from .samples.base import DataSource, State
 from .samples.images import ImagePreprocess
 
 __all__ = ["CompileRequest", "DataSource", "ModelSource", "SCHEMES"]
 
 ModelSource: TypeAlias = str | Path | ir.Model | onnx.ModelProto
-DataSource: TypeAlias = str | Path | Samples | Iterable[Feeds] | Callable[[], Iterable[Feeds]]
 
 SCHEMES = ("auto", "a8w8", "d8w8", "w8", "float")
 

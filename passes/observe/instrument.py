@@ -19,7 +19,7 @@ from ..edit import add_initializer, opset_of
 from ..spec import PerAxis
 from .statistics import Need, Range
 
-__all__ = ["Probe", "instrument", "read_probes"]
+__all__ = ["Probe", "instrument", "merge_outputs", "read_probes"]
 
 _PREFIX = "edgec_observe"
 
@@ -58,8 +58,18 @@ def instrument(model: ir.Model, needs: Sequence[Need]) -> tuple[Probe, ...]:
     return tuple(probes)
 
 
+def merge_outputs(seen: dict[str, np.ndarray], probes: Sequence[Probe], outputs: Mapping[str, np.ndarray]) -> None:
+    """Fold the outputs of one run into `seen`, by output name."""
+    for probe in probes:
+        high = outputs[probe.high]
+        seen[probe.high] = np.maximum(seen[probe.high], high) if probe.high in seen else high
+        if probe.low is not None:
+            low = outputs[probe.low]
+            seen[probe.low] = np.minimum(seen[probe.low], low) if probe.low in seen else low
+
+
 def read_probes(probes: Sequence[Probe], outputs: Mapping[str, np.ndarray]) -> dict[str, Range]:
-    """The ranges of one run, by value name.
+    """The ranges in the outputs of one run, or in those `merge_outputs` folded together, by value name.
 
     Args:
         probes: What `instrument` returned.

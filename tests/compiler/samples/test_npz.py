@@ -161,7 +161,7 @@ def test_an_array_without_steps_is_constant_over_them(save) -> None:
         (
             {"x": ramp(2, 3)},
             "data.npz, input 'x': the array has 2 axes, which [N, 2, 3] cannot be read from. "
-            "Save it as [samples, 2, 3]",
+            "Save it as [samples, 2, 3].",
         ),
         ({"x": ramp(0, 2, 3)}, "data.npz: holds no samples. Give at least one sample."),
         (
@@ -172,7 +172,7 @@ def test_an_array_without_steps_is_constant_over_them(save) -> None:
         (
             {"x": np.asfortranarray(ramp(4, 2, 3))},
             "data.npz, array 'x': is stored in Fortran order, which cannot be read sample by sample. "
-            "Save np.ascontiguousarray(array)",
+            "Save np.ascontiguousarray(array).",
         ),
     ],
     ids=["unknown", "missing", "labels", "two labels", "rank", "empty", "objects", "fortran"],
@@ -213,7 +213,7 @@ def test_rank_of_sequences(save, monkeypatch) -> None:
         open_samples(file.name, RECURRENT, role="calibration", state=STATE)
     assert str(error.value) == (
         "data.npz, input 'x': the array has 2 axes, which [1, 2, 3] cannot be read from. "
-        "Save it as [samples, 2, 3] or [samples, steps, 2, 3]"
+        "Save it as [samples, 2, 3] or [samples, steps, 2, 3]."
     )
 
 
@@ -235,7 +235,7 @@ def test_not_a_zip(tmp_path: Path, monkeypatch) -> None:
         open_samples("data.npz", [X], role="calibration")
     assert str(error.value) == (
         "data.npz: is not an .npz file: File is not a zip file. "
-        "Save the file again, for example with np.savez(path, **arrays)"
+        "Save the file again, for example with np.savez(path, **arrays)."
     )
 
 
@@ -248,7 +248,7 @@ def test_a_member_that_is_no_array(save, monkeypatch) -> None:
         open_samples("data.npz", [X], role="calibration")
     assert str(error.value) == (
         "data.npz, array 'readme.txt': is not a .npy array. "
-        "Save the file again, for example with np.savez(path, **arrays)"
+        "Save the file again, for example with np.savez(path, **arrays)."
     )
 
 
@@ -260,7 +260,7 @@ def test_a_truncated_npy(tmp_path: Path, monkeypatch) -> None:
         open_samples("x.npy", [X], role="calibration")
     assert str(error.value) == (
         "x.npy: ends early: 172 bytes, its header says 176. "
-        "Save the file again, for example with np.savez(path, **arrays)"
+        "Save the file again, for example with np.savez(path, **arrays)."
     )
 
 
