@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -140,11 +141,13 @@ class ClauseResult:
     Attributes:
         id: The clause.
         limit: Its limit; None for `finite` and `golden`.
-        measured: The measured value in the limit's unit; None when it could not be measured.
+        measured: The measured value in the limit's unit; infinite SQNR means identical (null in JSON);
+            None when it could not be measured.
         interval: 95% confidence interval of `measured`, same unit, where there is one.
         n: Samples (or timed runs) it rests on.
         status: `inconclusive`: the limit lies inside the interval. `unknown`: it could not be measured.
-        reason: Why it is not met, and for `unknown` what to do about it; else "".
+        reason: What stands behind it: the worst output, both metric values, the nodes; for `unknown` why,
+            and what to do about it.
     """
 
     id: str
@@ -160,7 +163,7 @@ class ClauseResult:
         return {
             "id": self.id,
             "limit": None if self.limit is None else str(self.limit),
-            "measured": self.measured,
+            "measured": None if self.measured is None or not math.isfinite(self.measured) else self.measured,
             "unit": None if self.limit is None else self.limit.unit,
             "interval": None if self.interval is None else list(self.interval),
             "n": self.n,
@@ -178,24 +181,38 @@ class Verdict:
         word: `proved`; `broken`; `inconclusive` (none broken, at least one undecided or not measurable);
             `checked` (the target cannot be executed here, its static checks passed).
         exit_code: 0; 1 several broken; 10-39 the one that is broken; 5 inconclusive.
+        notes: What the reader must know: samples held out, a metric chosen by default, ...
     """
 
     results: tuple[ClauseResult, ...]
     word: Word
     exit_code: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, results: Sequence[ClauseResult], *, executed: bool = True) -> Verdict:
-        """The verdict these results add up to."""
+    def of(
+        cls,
+        results: Sequence[ClauseResult],
+        *,
+        executed: bool = True,
+        excused: Collection[str] = (),
+        notes: Sequence[str] = (),
+    ) -> Verdict:
+        """The verdict these results add up to.
+
+        Args:
+            results: One per clause.
+            executed: The target's own kernels were executed.
+            excused: Clauses that only those could answer; where they were not executed they do not count.
+            notes: What the reader must know.
+        """
         broken = [result.id for result in results if result.status == "broken"]
-        if broken:
-            code = CLAUSE_KINDS[broken[0]].exit_code if len(broken) == 1 else 1
-            return cls(results=tuple(results), word="broken", exit_code=code)
-        if not executed:
-            return cls(results=tuple(results), word="checked", exit_code=0)
-        if any(result.status != "met" for result in results):
-            return cls(results=tuple(results), word="inconclusive", exit_code=5)
-        return cls(results=tuple(results), word="proved", exit_code=0)
+        undecided = any(result.status != "met" and result.id not in excused for result in results)
+        word: Word = "broken" if broken else "inconclusive" if undecided else "proved" if executed else "checked"
+        code = {"broken": 1, "inconclusive": 5}.get(word, 0)
+        if len(broken) == 1:
+            code = CLAUSE_KINDS[broken[0]].exit_code
+        return cls(results=tuple(results), word=word, exit_code=code, notes=tuple(notes))
 
     def to_json(self) -> dict[str, object]:
         """The verdict as JSON values."""
@@ -203,4 +220,5 @@ class Verdict:
             "word": self.word,
             "exit_code": self.exit_code,
             "results": [result.to_json() for result in self.results],
+            "notes": list(self.notes),
         }

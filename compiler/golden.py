@@ -1,0 +1,58 @@
+"""Replay the golden sample of a bundle and compare every step with the golden outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..runtimes.base import Feeds, Session
+from ..runtimes.compare import compare
+from .evaluate import nonfinite
+from .proof import GoldenProof
+from .samples import replay
+from .samples.base import Sample, State
+
+__all__ = ["GOLDEN_SQNR_DB", "replay_golden"]
+
+# Golden outputs of the same model on another processor differ by single quantization steps (45-60 dB); a wrong
+# kernel, or a saturating one, is far below (17 dB: U8S8 on AVX2 without reduce_range, ResNet18, 2026-11).
+GOLDEN_SQNR_DB = 40.0
+
+
+def replay_golden(
+    session: Session, feeds: Sequence[Feeds], expected: Sequence[Mapping[str, np.ndarray]], state: State
+) -> GoldenProof:
+    """Run the golden sample, carrying state from step to step as the device will.
+
+    Args:
+        session: The bundle.
+        feeds: Golden feeds of every step, carried inputs included.
+        expected: Golden outputs of every step.
+        state: Outputs fed back as inputs; the start is that of the golden feeds.
+    """
+    carried = set(state.carried)
+    steps = tuple({name: array for name, array in step.items() if name not in carried} for step in feeds)
+    start = {name: feeds[0][name] for name in carried if name in feeds[0]}
+    sample = Sample(id="golden", steps=steps)
+    replayed = replay(session.run, sample, session.inputs, State(carried=state.carried, start=start))
+    worst, exact, agrees, bad = math.inf, True, True, 0
+    for (_, answer), wanted in zip(replayed, expected, strict=True):
+        bad += sum(nonfinite(array) for array in answer.values())
+        try:
+            comparisons = compare(wanted, answer)
+        except ValueError:  # an output is missing or has another shape
+            exact = agrees = False
+            continue
+        for comparison in comparisons.values():
+            exact &= comparison.exact
+            agrees &= comparison.agrees(GOLDEN_SQNR_DB)
+            worst = min(worst, math.inf if comparison.sqnr_db is None else comparison.sqnr_db)
+    return GoldenProof(
+        exact=exact,
+        sqnr_db=worst if math.isfinite(worst) else None,
+        nonfinite=bad,
+        steps=len(steps),
+        agrees=agrees,
+    )

@@ -1,0 +1,42 @@
+"""Judge a proof by a contract, clause by clause.
+
+A limit inside the 95% interval of what was measured is `inconclusive`: these samples do not decide it.
+What could not be measured is `unknown`, with the reason and the remedy; it is never taken for met.
+"""
+
+from __future__ import annotations
+
+from .clause_judges import JUDGES, metric_factor, unknown
+from .contract import Contract, Verdict
+from .metrics import Metric
+from .proof import Proof
+
+__all__ = ["check_units", "judge"]
+
+# What only the target's own kernels can answer; excused, not undecided, where they cannot be executed.
+_NEEDS_TARGET = frozenset({"load_time", "p95", "latency_ratio", "integer_macs", "off_provider"})
+
+
+def judge(contract: Contract, proof: Proof) -> Verdict:
+    """The verdict.
+
+    Raises:
+        ContractError: A limit's unit does not fit the metric.
+    """
+    results = []
+    excused = set()
+    for clause in contract.all_clauses:
+        nothing_ran = proof.golden is None and clause.id not in ("size", "size_ratio")
+        if nothing_ran or (proof.unexecuted and clause.id in _NEEDS_TARGET):
+            excused.add(clause.id)
+            results.append(unknown(clause, f"not executed on the target's own kernels: {proof.unexecuted}"))
+        else:
+            results.append(JUDGES[clause.id](clause, proof))
+    return Verdict.of(results, executed=not proof.unexecuted, excused=excused, notes=proof.notes)
+
+
+def check_units(contract: Contract, metric: Metric) -> None:
+    """Raise ContractError when an accuracy limit's unit does not fit the metric."""
+    for clause in contract.clauses:
+        if clause.id in ("accuracy", "accuracy_drop"):
+            metric_factor(clause, metric.name, metric.unit, 1.0)

@@ -1,0 +1,233 @@
+"""Measure a bundle: golden replay, accuracy against float, size, load, latency, placement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from .. import __version__
+from ..bundle import Bundle
+from ..errors import TargetError
+from ..runtimes import runtime
+from ..runtimes.base import Feeds, Session, SessionSettings
+from ..runtimes.timing import latency_of, run_seconds
+from ..targets.cpu.host import host
+from .evaluate import evaluate
+from .float_model import FloatModel, float_file
+from .golden import replay_golden
+from .intervals import median_ratio_interval
+from .machine import Machine
+from .metrics import Metric
+from .progress import Progress, Quiet
+from .proof import EvaluationProof, LatencyProof, Proof
+from .samples import DataSource, ImagePreprocess, open_samples
+from .samples.base import Samples, State
+
+__all__ = ["measure"]
+
+LATENCY_SECONDS = 2.0
+
+
+def measure(
+    bundle: Bundle,
+    *,
+    evaluation: DataSource | None = None,
+    metric: Metric | None = None,
+    float_model: FloatModel | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    state: State | None = None,
+    preprocess: Mapping[str, ImagePreprocess] | None = None,
+    latency_runs: int = 100,
+    threads: Sequence[int] = (1, 2),
+    progress: Progress | None = None,
+    notes: Sequence[str] = (),
+) -> Proof:
+    """Measure everything a contract can ask about.
+
+    Args:
+        bundle: What to measure; its digests are compared first.
+        evaluation: Samples to compare with float on, and to score by their labels.
+        metric: Task metric; None takes top1 where labels are class indices.
+        float_model: What the bundle was compiled from; without it nothing is said against float.
+        samples: Use this many evaluation samples, drawn with `seed`.
+        seed: Seeds the draw and the bootstrap.
+        state: Outputs fed back as inputs; None takes the manifest's, started as the golden sample was.
+        preprocess: How image files become an input.
+        latency_runs: Timed runs of each session, fewer when two seconds have passed, at least ten.
+        threads: Thread counts to time.
+        progress: Who watches.
+        notes: What the reader of the verdict must know beside what is measured.
+
+    Raises:
+        BundleError: The bundle is incomplete or altered.
+        SamplesError: The samples do not fit the model.
+        ModelError: A model cannot be opened or run.
+    """
+    bundle.verify()
+    manifest = bundle.manifest
+    place = runtime(str(manifest["target"]["runtime"]))
+    missing = place.available()
+    golden_feeds, golden_outputs = bundle.golden()
+    state = _state(manifest, golden_feeds) if state is None else state
+    common: dict[str, Any] = {
+        "bundle": bundle.digest,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": Machine.here(),
+        "versions": _versions(),
+        "runtime": place.name,
+        "providers": tuple(manifest["target"]["providers"]),
+        "session_options": dict(manifest["session_options"]),
+        "unexecuted": missing or _foreign(str(manifest["target"]["isa"])),
+        "size_bytes": bundle.size_bytes,
+    }
+    with float_file(float_model) as (reference, float_bytes):
+        common["float_bytes"] = float_bytes
+        if missing:
+            return Proof(
+                **common, golden=None, placement=None, evaluation=None, load_seconds=None, opened=0, latency=(),
+                notes=tuple(notes),
+            )  # fmt: skip
+        bench = _Bench(place.open, bundle.model, reference, common["session_options"])
+        progress = progress or Quiet()
+        with closing(bench.bundle(1)) as session:
+            golden = replay_golden(session, golden_feeds, golden_outputs, state)
+            placement = session.placement(golden_feeds[0])
+            feeds = dict(golden_feeds[0])
+            data = None
+            if evaluation is not None:
+                data = open_samples(
+                    evaluation,
+                    session.inputs,
+                    role="evaluation",
+                    preprocess=preprocess or {},
+                    state=state,
+                    limit=samples,
+                    seed=seed,
+                )
+        evaluated, found = _evaluated(bench, data, state, metric, seed, progress)
+        with progress.stage("latency", len(threads)) as advance:
+            latency = []
+            for count in threads:
+                latency.append(_latency(bench, feeds, count, latency_runs))
+                advance(1)
+    return Proof(
+        **common,
+        golden=golden,
+        placement=placement,
+        evaluation=evaluated,
+        load_seconds=median(bench.load_seconds),
+        opened=len(bench.load_seconds),
+        latency=tuple(latency),
+        notes=(*notes, *found, *_same_samples(manifest, evaluated)),
+    )
+
+
+class _Bench:
+    """Opens sessions of bundle and float, and keeps the bundle's load times."""
+
+    def __init__(
+        self,
+        opened: Callable[[Path | bytes, SessionSettings], Session],
+        bundle: Path,
+        float_file: Path | bytes | None,
+        options: Mapping[str, str],
+    ) -> None:
+        self._open = opened
+        self._bundle = bundle
+        self._float = float_file
+        self.options = options
+        self.load_seconds: list[float] = []
+
+    def bundle(self, threads: int) -> Session:
+        session = self._open(self._bundle, SessionSettings(threads=threads, config=self.options))
+        self.load_seconds.append(session.load_seconds)
+        return session
+
+    def bundle_without_options(self, threads: int) -> Session | None:
+        return self._open(self._bundle, SessionSettings(threads=threads)) if self.options else None
+
+    def float_model(self, threads: int) -> Session | None:
+        return None if self._float is None else self._open(self._float, SessionSettings(threads=threads))
+
+
+def _evaluated(
+    bench: _Bench, data: Samples | None, state: State, metric: Metric | None, seed: int, progress: Progress
+) -> tuple[EvaluationProof | None, tuple[str, ...]]:
+    if data is None:
+        return None, ()
+    with closing(bench.bundle(0)) as bundle:
+        float_model = bench.float_model(0)
+        try:
+            return evaluate(data, bundle, float_model, state=state, metric=metric, seed=seed, progress=progress)
+        finally:
+            if float_model is not None:
+                float_model.close()
+
+
+def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyProof:
+    """Time bundle, float and, where it has session options, the bundle without them."""
+    sessions = {
+        "bundle": bench.bundle(threads),
+        "float": bench.float_model(threads),
+        "without": bench.bundle_without_options(threads),
+    }
+    present = {name: session for name, session in sessions.items() if session is not None}
+    try:
+        rows = run_seconds(list(present.values()), feeds, runs, budget=LATENCY_SECONDS)
+    finally:
+        for session in present.values():
+            session.close()
+    seconds = dict(zip(present, rows, strict=True))
+    each = {name: latency_of(row, threads) for name, row in seconds.items()}
+    compared = "float" in seconds
+    return LatencyProof(
+        threads=threads,
+        bundle=each["bundle"],
+        float_model=each.get("float"),
+        ratio=each["bundle"].p50 / each["float"].p50 if compared else None,
+        ratio_interval=median_ratio_interval(seconds["bundle"], seconds["float"]) if compared else None,
+        without_options=each.get("without"),
+    )
+
+
+def _state(manifest: Mapping[str, Any], golden: Sequence[Feeds]) -> State:
+    """The state the bundle was compiled with, started as its golden sample was."""
+    carried = dict(manifest["state"])
+    return State(carried=carried, start={name: golden[0][name] for name in carried if golden and name in golden[0]})
+
+
+def _foreign(isa: str) -> str:
+    """Why this machine's kernels are not the target's; "" when they are."""
+    try:
+        here = host().isa
+    except TargetError as error:
+        return error.problem
+    return "" if here == isa else f"the target's instruction set is {isa}, this machine's is {here}"
+
+
+def _same_samples(manifest: Mapping[str, Any], evaluated: EvaluationProof | None) -> tuple[str, ...]:
+    calibration = manifest["samples"]["calibration"]
+    if evaluated is not None and calibration is not None and calibration["digest"] == evaluated.digest:
+        return ("the evaluation samples are the calibration samples: accuracy on new data may be lower",)
+    return ()
+
+
+def _versions() -> dict[str, str]:
+    import onnxruntime
+
+    return {
+        "edgec": __version__,
+        "onnx": onnx.__version__,
+        "onnx_ir": ir.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+    }

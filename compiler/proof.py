@@ -1,0 +1,234 @@
+"""The proof: everything measured of a bundle, of one machine, on one day."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..runtimes.base import Latency, Placement
+from ..runtimes.compare import Comparison
+from .intervals import Interval
+from .machine import Machine
+
+__all__ = ["EvaluationProof", "GoldenProof", "LatencyProof", "MetricProof", "OutputProof", "Proof"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoldenProof:
+    """The golden inputs, run again, against the golden outputs.
+
+    Attributes:
+        exact: Every element is equal.
+        sqnr_db: Of the worst output; None when an integer output differs or has no signal to noise.
+        nonfinite: Elements of the answers that are NaN or infinite.
+        steps: Steps replayed.
+        agrees: Whether the answers are close enough to be the same model on another processor.
+    """
+
+    exact: bool
+    sqnr_db: float | None
+    nonfinite: int
+    steps: int
+    agrees: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputProof:
+    """One output over all evaluation samples.
+
+    Attributes:
+        name: The output.
+        carried: It is state fed back as an input; reported, but no clause looks at it.
+        against_float: The comparison with float; None without float.
+        nonfinite: Elements that are NaN or infinite where float's are finite (or at all, without float).
+    """
+
+    name: str
+    carried: bool
+    against_float: Comparison | None
+    nonfinite: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricProof:
+    """The task metric; values in its own unit (0..1 for `pt`), intervals of 95%.
+
+    Attributes:
+        float_value: Of the float model; None without one.
+        value: Of the bundle.
+        drop: How much worse the bundle is than float; None without float.
+        n: Labelled samples.
+    """
+
+    name: str
+    direction: str
+    unit: str
+    n: int
+    float_value: float | None
+    float_interval: Interval | None
+    value: float
+    value_interval: Interval | None
+    drop: float | None
+    drop_interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationProof:
+    """What the evaluation samples showed.
+
+    Attributes:
+        origin, digest: Which samples.
+        samples, steps: How many samples, and model runs in all.
+        outputs: One per output, in the model's order.
+        metric: The task metric; None with `metric_reason`.
+    """
+
+    origin: str
+    digest: str
+    samples: int
+    steps: int
+    outputs: tuple[OutputProof, ...]
+    metric: MetricProof | None
+    metric_reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatencyProof:
+    """Latency with one thread count, all sessions timed turn by turn in one run.
+
+    Attributes:
+        threads: Intra-op threads.
+        bundle: The bundle, with its session options.
+        float_model: The float model; None without one.
+        ratio: Bundle's median over float's, with its 95% interval.
+        without_options: The bundle without its session options; None where it has none.
+    """
+
+    threads: int
+    bundle: Latency
+    float_model: Latency | None
+    ratio: float | None
+    ratio_interval: Interval | None
+    without_options: Latency | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """Everything measured of a bundle.
+
+    Attributes:
+        bundle: Digest of the bundle's payload.
+        date: UTC, ISO 8601.
+        machine: Where.
+        versions: Of edgec and what it measured with.
+        runtime: The runtime's name.
+        providers: Execution providers the target wants.
+        session_options: Applied to the bundle's sessions.
+        unexecuted: Why the target's own kernels could not be executed here; "" when they were.
+        golden, placement: None when nothing could be executed.
+        evaluation: None without evaluation samples.
+        size_bytes, float_bytes: Of the bundle's model, of float's.
+        load_seconds: Median over all times the bundle was opened.
+        opened: How often that was.
+        latency: One per thread count.
+        notes: What a reader of the verdict must know.
+    """
+
+    bundle: str
+    date: str
+    machine: Machine
+    versions: Mapping[str, str]
+    runtime: str
+    providers: tuple[str, ...]
+    session_options: Mapping[str, str]
+    unexecuted: str
+    golden: GoldenProof | None
+    placement: Placement | None
+    evaluation: EvaluationProof | None
+    size_bytes: int
+    float_bytes: int | None
+    load_seconds: float | None
+    opened: int
+    latency: tuple[LatencyProof, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The proof as JSON values; numbers that are not finite become null."""
+        return {
+            "schema_version": "1",
+            "bundle": self.bundle,
+            "date": self.date,
+            "machine": self.machine.to_json(),
+            "versions": dict(self.versions),
+            "runtime": self.runtime,
+            "providers": list(self.providers),
+            "session_options": dict(self.session_options),
+            "executed": not self.unexecuted,
+            "unexecuted": self.unexecuted,
+            "golden": None if self.golden is None else _plain(self.golden),
+            "evaluation": None if self.evaluation is None else _evaluation(self.evaluation),
+            "size": {
+                "bundle_bytes": self.size_bytes,
+                "float_bytes": self.float_bytes,
+                "ratio": self.size_bytes / self.float_bytes if self.float_bytes else None,
+            },
+            "load": {"seconds": self.load_seconds, "opened": self.opened},
+            "latency": [_plain(each) for each in self.latency],
+            "placement": None if self.placement is None else _placement(self.placement, self.providers),
+            "notes": list(self.notes),
+        }
+
+
+def _evaluation(evaluation: EvaluationProof) -> dict[str, object]:
+    return {
+        "origin": evaluation.origin,
+        "digest": evaluation.digest,
+        "samples": evaluation.samples,
+        "steps": evaluation.steps,
+        "outputs": {
+            output.name: {
+                "carried": output.carried,
+                "nonfinite": output.nonfinite,
+                "against_float": None if output.against_float is None else output.against_float.to_json(),
+            }
+            for output in evaluation.outputs
+        },
+        "metric": None if evaluation.metric is None else _plain(evaluation.metric),
+        "metric_reason": evaluation.metric_reason,
+    }
+
+
+def _placement(placement: Placement, wanted: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "evidence": placement.evidence,
+        "macs": placement.macs,
+        "integer_macs": placement.integer_macs,
+        "integer_mac_share": placement.integer_mac_share,
+        "uncounted": [kernel.name for kernel in placement.kernels if kernel.macs is None],
+        "off_provider": [kernel.name for kernel in placement.off_provider(wanted)],
+        "kernels": [
+            {
+                "name": kernel.name,
+                "op": kernel.op_type,
+                "provider": kernel.provider,
+                "macs": kernel.macs,
+                "integer": kernel.integer,
+                "inputs": [f"{dtype}{list(shape)}" for dtype, shape in kernel.inputs],
+                "outputs": [f"{dtype}{list(shape)}" for dtype, shape in kernel.outputs],
+            }
+            for kernel in placement.kernels
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses to dicts, tuples to lists, numbers without bound to null."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,130 @@
+"""Prove a bundle: measure it where it will live, judge it by the contract, write both beside the payload."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..bundle import Bundle
+from ..errors import ExecutionRequiredError, OutputError
+from .contract import Contract, Verdict
+from .float_model import FloatModel
+from .judge import check_units, judge
+from .measure import measure
+from .metrics import Metric, metric_named
+from .progress import Progress
+from .proof import Proof
+from .samples import DataSource, ImagePreprocess
+from .samples.base import State
+
+__all__ = ["measure", "prove"]
+
+
+def prove(
+    bundle: Bundle | str | Path,
+    *,
+    evaluation: DataSource | None = None,
+    contract: Contract | None = None,
+    metric: Metric | str | None = None,
+    float_model: FloatModel | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    state: State | None = None,
+    preprocess: Mapping[str, ImagePreprocess] | None = None,
+    latency_runs: int = 100,
+    threads: Sequence[int] = (1, 2),
+    progress: Progress | None = None,
+    notes: Sequence[str] = (),
+    write: bool = True,
+) -> Verdict:
+    """Prove a bundle against a contract.
+
+    Args:
+        bundle: The bundle, or its folder.
+        evaluation: Samples to compare with float on, and to score by their labels.
+        contract: The limits; None asks only what is always asked (finite outputs, golden replay, placement).
+        metric: Task metric or its name; None takes top1 where labels are class indices.
+        float_model: What the bundle was compiled from; without it clauses against float are `unknown`.
+        samples: Use this many evaluation samples, drawn with `seed`.
+        seed: Seeds the draw and the bootstrap.
+        state: Outputs fed back as inputs; None takes the manifest's.
+        preprocess: How image files become an input, by input name.
+        latency_runs: Timed runs of each session, fewer when two seconds have passed, at least ten.
+        threads: Thread counts to time; latency clauses look at one thread.
+        progress: Who watches.
+        notes: What the reader of the verdict must know beside what is measured.
+        write: Write `proof/proof.json` and `proof/verdict.json` into the bundle.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        BundleError: The bundle is incomplete or altered.
+        SamplesError: The samples do not fit the model.
+        ContractError: A limit does not fit the metric.
+        ModelError: A model cannot be opened or run.
+        ExecutionRequiredError: The contract asks for execution, and the target's kernels are not here.
+        OutputError: The proof cannot be written.
+    """
+    bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    contract = contract or Contract()
+    metric = metric_named(metric) if isinstance(metric, str) else metric
+    if metric is not None:
+        check_units(contract, metric)
+    proof = measure(
+        bundle,
+        evaluation=evaluation,
+        metric=metric,
+        float_model=float_model,
+        samples=samples,
+        seed=seed,
+        state=state,
+        preprocess=preprocess,
+        latency_runs=latency_runs,
+        threads=threads,
+        progress=progress,
+        notes=notes,
+    )
+    if proof.unexecuted and contract.proof == "executed":
+        raise ExecutionRequiredError(
+            str(bundle.path),
+            f"the contract asks for proof by execution, which is not possible here: {proof.unexecuted}",
+            remedy='Prove it on the target, or accept proof = "checked"',
+        )
+    verdict = judge(contract, proof)
+    if write:
+        _write(bundle, contract, proof, verdict)
+    return verdict
+
+
+def _write(bundle: Bundle, contract: Contract, proof: Proof, verdict: Verdict) -> None:
+    """Write both files whole or not at all; the verdict last, since it rests on the proof."""
+    bound = {"schema_version": "1", "bundle": proof.bundle, "date": proof.date}
+    try:
+        bundle.proof.mkdir(exist_ok=True)
+        _replace(bundle.proof / "proof.json", proof.to_json())
+        _replace(bundle.proof / "verdict.json", {**bound, **verdict.to_json(), "contract": contract.to_json()})
+    except OSError as error:
+        raise OutputError(
+            str(bundle.proof),
+            f"cannot be written: {error.strerror}",
+            affects="The verdict stands, its record does not",
+            remedy="Make the bundle's folder writable",
+        ) from error
+
+
+def _replace(file: Path, values: Mapping[str, object]) -> None:
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        partial.chmod(0o644)
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
