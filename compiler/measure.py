@@ -101,8 +101,8 @@ def measure(
         with closing(bench.bundle(1)) as session:
             golden = replay_golden(session, golden_feeds, golden_outputs, state)
             placement = session.placement(golden_feeds[0])
-            feeds = dict(golden_feeds[0])
-            data = None
+            evaluated: EvaluationProof | None = None
+            found: tuple[str, ...] = ()
             if evaluation is not None:
                 data = open_samples(
                     evaluation,
@@ -113,11 +113,11 @@ def measure(
                     limit=samples,
                     seed=seed,
                 )
-        evaluated, found = _evaluated(bench, data, state, metric, seed, progress)
+                evaluated, found = _evaluated(bench, session, data, state, metric, seed, progress)
         with progress.stage("latency", len(threads)) as advance:
             latency = []
             for count in threads:
-                latency.append(_latency(bench, feeds, count, latency_runs))
+                latency.append(_latency(bench, golden_feeds[0], count, latency_runs))
                 advance(1)
     return Proof(
         **common,
@@ -160,17 +160,21 @@ class _Bench:
 
 
 def _evaluated(
-    bench: _Bench, data: Samples | None, state: State, metric: Metric | None, seed: int, progress: Progress
-) -> tuple[EvaluationProof | None, tuple[str, ...]]:
-    if data is None:
-        return None, ()
-    with closing(bench.bundle(0)) as bundle:
-        float_model = bench.float_model(0)
-        try:
-            return evaluate(data, bundle, float_model, state=state, metric=metric, seed=seed, progress=progress)
-        finally:
-            if float_model is not None:
-                float_model.close()
+    bench: _Bench,
+    bundle: Session,
+    data: Samples,
+    state: State,
+    metric: Metric | None,
+    seed: int,
+    progress: Progress,
+) -> tuple[EvaluationProof, tuple[str, ...]]:
+    """Compare with float, one thread each: two sessions run in turn, and idle workers of one would slow the other."""
+    float_model = bench.float_model(1)
+    try:
+        return evaluate(data, bundle, float_model, state=state, metric=metric, seed=seed, progress=progress)
+    finally:
+        if float_model is not None:
+            float_model.close()
 
 
 def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyProof:

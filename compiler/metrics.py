@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ..errors import ContractError
+from ..errors import ContractError, SamplesError
 
 __all__ = ["Metric", "metric_named"]
 
@@ -98,17 +98,14 @@ def metric_named(name: str, output: str | None = None) -> Metric:
 
 
 def _imported(name: str) -> Metric:
-    from importlib import import_module
+    from .samples.python import find_object
 
     where = f"metric {name!r}"
-    module, _, attribute = name.partition(":")
     try:
-        found: object = import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = find_object(name)
+    except SamplesError as error:
         raise ContractError(
-            where, f"cannot be imported: {error}", remedy="Check the module is on PYTHONPATH and has that name"
+            where, f"cannot be imported: {error.problem}", remedy="Give module:function or file.py:function"
         ) from error
     if isinstance(found, Metric):
         return found
@@ -124,7 +121,12 @@ def _imported(name: str) -> Metric:
     unit = str(getattr(found, "unit", ""))
 
     def record(outputs: Outputs, label: np.ndarray) -> np.ndarray:
-        value = np.atleast_1d(np.asarray(function(outputs, label), dtype=np.float64))
+        try:
+            value = np.atleast_1d(np.asarray(function(outputs, label), dtype=np.float64))
+        except Exception as error:  # the user's own code may raise anything
+            raise ContractError(
+                where, f"failed on a sample: {type(error).__name__}: {error}", remedy="Correct the function"
+            ) from error
         if value.shape != (1,):
             raise ContractError(where, f"returned shape {value.shape}, one number is needed", remedy="Return a float")
         return value
