@@ -104,7 +104,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                 manifest=manifest_values(
                     target=target,
                     scheme=recipe.scheme,
-                    source={"origin": loaded.origin, "digest": loaded.digest},
+                    source={"origin": Path(loaded.origin).name, "digest": loaded.digest},
                     calibration=data.calibration_facts(),
                     options=_payload_options(request),
                     notes=(*loaded.notes, *data.notes),

@@ -12,6 +12,12 @@ def peak_bytes() -> int:
     """Largest resident set of this process so far, in bytes; 0 where the system does not tell."""
     if sys.platform == "win32":
         return _windows_counters()[0]
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # ru_maxrss of a child starts at the size its parent had when it forked; VmHWM is its own.
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

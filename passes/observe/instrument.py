@@ -50,12 +50,14 @@ def instrument(model: ir.Model, needs: Sequence[Need]) -> tuple[Probe, ...]:
     values |= {value.name: value for node in graph for value in node.outputs}
     graph.outputs.clear()
     probes = []
-    for index, need in enumerate(needs):
+    # Last value first: ONNX Runtime sorts depth-first from the newest leaf, so each reduction then runs right
+    # behind what it reduces. The other way round every observed value stays alive until the end.
+    for index, need in reversed(list(enumerate(needs))):
         value = values[need.value]
         high = _reduction(model, "Max", value, need, f"{_PREFIX}_{index}_max")
         low = None if need.floor is not None else _reduction(model, "Min", value, need, f"{_PREFIX}_{index}_min")
         probes.append(Probe(need=need, high=high, low=low))
-    return tuple(probes)
+    return tuple(reversed(probes))
 
 
 def merge_outputs(seen: dict[str, np.ndarray], probes: Sequence[Probe], outputs: Mapping[str, np.ndarray]) -> None:
