@@ -10,9 +10,13 @@ from typing import Any
 import onnx_ir as ir
 
 from ..bundle import Bundle
+from ..errors import ModelError
 from ..passes.edit import SkipNotes
 from ..passes.observe.statistics import Need
+from ..passes.quantize.dynamic import DynamicQuantization
+from ..passes.quantize.insert_qdq import InsertQdq
 from ..passes.recipe import Recipe
+from ..passes.weight_only.compact_weights import CompactWeights
 from ..targets import find_target
 from ..targets.pipeline import Policy, recipe_for
 from ..targets.spec import TargetSpec
@@ -53,6 +57,9 @@ class CompileResult:
     passes: Sequence[PassReport]
     skipped: SkipNotes
     seconds: dict[str, float]
+
+
+_QUANTIZERS = {each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights)}
 
 
 def compile(model: Any, **options: Any) -> Bundle:
@@ -151,6 +158,12 @@ def _run(
 
     with clock.stage("passes"):
         reports = run_passes(model, recipe.passes, measure=measure, observers=(SignatureGuard(), *request.observers))
+    if recipe.scheme != "float" and not any(report.modified for report in reports if report.name in _QUANTIZERS):
+        raise ModelError(
+            str(model.graph.name),
+            f"has nothing that scheme {recipe.scheme} stores in integers",
+            remedy="Pack it as it is with --scheme float, or choose another scheme",
+        )
     return reports, SkipNotes.of(model)
 
 

@@ -17,13 +17,15 @@ Scope: the main graph. Nodes in If/Loop/Scan bodies stay float, with a reason.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
+from ...errors import ModelError
 from ..base import Pass
-from ..edit import constant_array, is_constant, is_overridable, skip, sole_consumer, subgraph_nodes
+from ..edit import constant_array, is_constant, is_overridable, skip, sole_consumer, subgraph_nodes, why_skipped
 from ..scope import out_of_scope
 from ..spec import Derived, Fixed, Given, OpRule, PerAxis, PerTensor, QuantSpec, Shared
 from .decision import Decision, decision_of, set_decision, set_source, source_of
@@ -59,6 +61,8 @@ class DecideQuantization(Pass):
             if self._rule(node) is not None:
                 skip(node, "is in the body of an If, Loop or Scan, which stays float")
         chosen = _supported(candidates)
+        if not chosen:
+            raise _nothing_to_do(model)
         for node, decision in chosen.items():
             set_decision(node, decision)
         _assign_sources(chosen)
@@ -90,6 +94,17 @@ class DecideQuantization(Pass):
         clamp = _clamp_behind(node) if rule.role != "carry" else None
         output = clamp.outputs[0] if clamp is not None else node.outputs[0]
         return replace(decision, clamp=clamp, output=output)
+
+
+def _nothing_to_do(model: ir.Model) -> ModelError:
+    """No operator runs in integers: say why, most frequent reason first."""
+    reasons = Counter(f"{node.op_type} {why}" for node in model.graph if (why := why_skipped(node)) is not None)
+    told = "; ".join(reason for reason, _ in reasons.most_common(3))
+    return ModelError(
+        f"graph {model.graph.name!r}",
+        "has no operator that runs in integers on this target" + (f" ({told})" if told else ""),
+        remedy="Pack it as it is with --scheme float, or see `edgec targets NAME` for what the target quantizes",
+    )
 
 
 def _matches(rule: OpRule, node: ir.Node) -> bool:
@@ -142,7 +157,7 @@ def _pads_with_zero(node: ir.Node) -> bool:
 def _operands(node: ir.Node, rule: OpRule) -> Decision | str:
     """Which inputs are activations, weight and bias; or why the node stays float."""
     bias_at = _BIAS_INPUT.get(node.op_type)
-    if rule.role == "carry" or bias_at is None and node.op_type != "MatMul":
+    if rule.role == "carry" or (bias_at is None and node.op_type != "MatMul"):
         return _elementwise_operands(node, rule)
     activation, weight = node.inputs[0], node.inputs[1]
     if weight is None or activation is None:
@@ -201,7 +216,7 @@ def _is_unaligned(weight: ir.Value, multiple: int) -> bool:
 
 
 def _with_axis(node: ir.Node, weight: ir.Value, spec: QuantSpec) -> QuantSpec | str:
-    """Resolve `PerAxis` to the output-channel axis of this operand (targets.md 6: Conv 0, ConvTranspose 1, MatMul last)."""
+    """Resolve `PerAxis` to the output-channel axis of this operand: Conv 0, ConvTranspose 1, MatMul last."""
     if not isinstance(spec.granularity, PerAxis):
         return spec
     rank = 0 if weight.shape is None else len(weight.shape)
@@ -222,7 +237,7 @@ def _with_axis(node: ir.Node, weight: ir.Value, spec: QuantSpec) -> QuantSpec | 
     return replace(spec, granularity=PerAxis(axis=axis))
 
 
-def _bias_index(node: ir.Node, rule: OpRule, bias_at: int | None) -> int | None | str:
+def _bias_index(node: ir.Node, rule: OpRule, bias_at: int | None) -> int | str | None:
     if bias_at is None or not rule.bias or len(node.inputs) <= bias_at:
         return None
     bias = node.inputs[bias_at]
