@@ -1,0 +1,100 @@
+"""Observation: exact ranges, one pass, batches only where the graph keeps its promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from edgec.compiler.observe import batch_size, observe
+from edgec.compiler.progress import Quiet
+from edgec.compiler.samples import open_samples
+from edgec.compiler.signature import inputs_of
+from edgec.passes.observe.statistics import Need, observation_of
+from edgec.passes.spec import PerAxis, PerTensor
+
+TEXT = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[N, 3, 4, 4] x) => (float[N, 3, 4, 4] y) {
+  t = Tanh(x)
+  y = Neg(t)
+}
+"""
+
+
+def loaded(text: str) -> ir.Model:
+    from edgec.compiler.load import load_model
+
+    return load_model(ir.from_onnx_text(text)).model
+
+
+def test_ranges_are_those_of_all_samples() -> None:
+    model = loaded(TEXT)
+    x = np.random.default_rng(0).normal(size=(37, 3, 4, 4)).astype(np.float32) * 3
+    samples = open_samples([{"x": each[None]} for each in x], inputs_of(model), role="calibration")
+    needs = [
+        Need(value="x", granularity=PerTensor()),
+        Need(value="t", granularity=PerAxis(axis=1)),
+        Need(value="y", granularity=PerTensor(), floor=-2.0),
+    ]
+    found = observe(model, needs, samples, threads=1, progress=Quiet())
+    np.testing.assert_array_equal([found["x"].low, found["x"].high], [x.min(), x.max()])
+    t = np.tanh(x)
+    np.testing.assert_allclose(found["t"].high, t.max((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(found["t"].low, t.min((0, 2, 3)), rtol=1e-6)
+    assert found["y"].low == -2.0
+    np.testing.assert_allclose(found["y"].high, -t.min(), rtol=1e-6)
+    values = {value.name: value for node in model.graph for value in node.outputs}
+    assert observation_of(values["t"]) is not None
+    assert [node.op_type for node in model.graph] == ["Tanh", "Neg"]
+
+
+def test_samples_are_read_once_and_one_at_a_time() -> None:
+    model = loaded(TEXT)
+    alive, largest, read = 0, 0, 0
+
+    class Counted(np.ndarray):
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    def feeds() -> Iterator[dict[str, np.ndarray]]:
+        nonlocal alive, largest, read
+        for _ in range(300):
+            alive += 1
+            read += 1
+            largest = max(largest, alive)
+            yield {"x": np.ones((1, 3, 4, 4), np.float32).view(Counted)}
+
+    samples = open_samples(feeds, inputs_of(model), role="calibration")
+    needs = [Need(value="t", granularity=PerTensor())]
+    size = batch_size(model, needs)
+    assert size > 1
+    observe(model, needs, samples, threads=1, progress=Quiet())
+    assert largest <= 2 * size + 2
+    assert read in (300, 600)  # a callable has no length: counting for the progress bar costs one more pass
+
+
+def test_a_graph_that_breaks_its_promise_is_run_one_by_one() -> None:
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    g (float[N, 4] x) => (float[M, 2] y) <int64[2] shape = {1, -1}, float[1] two = {2.0}> {
+      row = Reshape(x, shape)
+      m = ReduceMean<axes = [1], keepdims = 1>(row)
+      y = Mul(m, two)
+    }
+    """
+    model = loaded(text)
+    x = np.arange(32, dtype=np.float32).reshape(8, 4)
+    samples = open_samples([{"x": each[None]} for each in x], inputs_of(model), role="calibration")
+    found = observe(model, [Need(value="y", granularity=PerTensor())], samples, threads=1, progress=Quiet())
+    means = 2 * x.mean(1)
+    np.testing.assert_allclose([found["y"].low, found["y"].high], [means.min(), means.max()])
+
+
+@pytest.mark.parametrize(("first", "expected"), [("N", 64), ("1", 1)])
+def test_a_fixed_batch_is_one(first: str, expected: int) -> None:
+    model = loaded(TEXT.replace("float[N, 3", f"float[{first}, 3"))
+    assert batch_size(model, [Need(value="t", granularity=PerTensor())]) == expected
