@@ -198,6 +198,7 @@ def ort_message(error: Exception) -> str:
     """One line of an ONNX Runtime exception, without its code, C++ location and stack."""
     text = str(error).split("\nStacktrace:")[0].strip()
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"^Load model from .*? failed: ?", "", text)
     text = re.sub(r"\S+\.(?:cc|h):\d+ (?:[\w:~<>]+\(.*?\) (?:const )?)?", "", text)
     return " ".join(text.split()) or type(error).__name__
 
