@@ -1,0 +1,108 @@
+"""The command line: `edgec`, `python -m edgec`.
+
+Only typer is imported here and in the commands' signatures; what a command needs, it imports when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from ... import __version__
+from . import compile as compile_command
+from . import inspect as inspect_command
+from . import plan as plan_command
+from . import prove as prove_command
+from . import run as run_command
+from . import targets as targets_command
+from .argv import normalised, wants_json
+from .help import CONTEXT, Command, Group
+from .signals import interruptible
+
+__all__ = ["app", "main", "run"]
+
+app = typer.Typer(
+    name="edgec",
+    cls=Group,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=CONTEXT,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"edgec {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def edgec(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    r"""Compile a trained model for a device into a small, fast bundle, and prove it.
+
+    \b
+      edgec compile model.onnx --target host --calibration calib.npz --evaluation eval.npz -o out/
+
+    Every option may be written with - or _ (--per_channel is --per-channel).
+    """
+    del version
+
+
+_COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
+    ("compile", compile_command.compile, "A model becomes a proved bundle.", compile_command.EXAMPLES),
+    ("plan", plan_command.plan, "The passes that would run, and whether it fits.", plan_command.EXAMPLES),
+    ("prove", prove_command.prove, "Measure a bundle, judge it by a contract.", prove_command.EXAMPLES),
+    ("inspect", inspect_command.inspect, "What a model or a bundle is.", inspect_command.EXAMPLES),
+    ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),
+    ("targets", targets_command.targets, "The devices edgec knows.", targets_command.EXAMPLES),
+)
+for _name, _function, _short, _examples in _COMMANDS:
+    app.command(_name, cls=Command, short_help=_short, epilog=_examples, context_settings=CONTEXT)(_function)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it with the exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: The words behind `edgec`.
+
+    Returns:
+        The exit code; nothing is raised but what ends an interpreter.
+    """
+    words = normalised(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        _forgive(stream)
+    with interruptible():
+        try:
+            command = typer.main.get_command(app)
+            if not words:
+                words = ["--help"]
+            code = command.main(words, prog_name="edgec", standalone_mode=False)
+            sys.stdout.flush()
+        except SystemExit:
+            raise
+        except BaseException as error:
+            from .failures import report_failure
+
+            return report_failure(error, words, as_json=wants_json(words))
+    return int(code or 0)
+
+
+def _forgive(stream: object) -> None:
+    """Let signs the stream's encoding lacks become `?` instead of an error."""
+    reconfigure = getattr(stream, "reconfigure", None)  # a test's stream has none
+    if reconfigure is not None:
+        reconfigure(errors="replace")

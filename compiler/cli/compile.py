@@ -1,0 +1,85 @@
+"""`edgec compile`: the whole journey, from a model to a verdict."""
+
+from __future__ import annotations
+
+from .groups import takes_groups
+from .options import (
+    CalibrationOptions,
+    ContractOptions,
+    EvaluationOptions,
+    ModelOptions,
+    OutputOptions,
+    PassOptions,
+    QuantizeOptions,
+    TalkOptions,
+    TargetOptions,
+)
+
+__all__ = ["EXAMPLES", "compile"]
+
+EXAMPLES = """
+edgec compile model.onnx --calibration calib.npz --evaluation eval.npz -o out/
+edgec compile model.onnx -t arm64 --calibration images/ --config edgec.toml -o out/
+edgec compile model.onnx --calibration calib.npz --max-drop 1pt --max-latency-ratio 1.0x -o out/
+edgec compile model.onnx --precision int8 --calibration data.py:feeds --nodes-to-exclude '^head/' -o out/
+"""
+
+
+@takes_groups
+def compile(
+    model: ModelOptions,
+    target: TargetOptions,
+    calibration: CalibrationOptions,
+    evaluation: EvaluationOptions,
+    quantize: QuantizeOptions,
+    contract: ContractOptions,
+    output: OutputOptions,
+    passes: PassOptions,
+    talk: TalkOptions,
+) -> int:
+    """Compile a model for a target into a bundle, prove it, and print the verdict.
+
+    The exit code is the verdict's: see `edgec --help`. Without calibration samples ranges are taken at run
+    time, or only weights are made small, whichever fits the model.
+    """
+    from ...errors import OptionError
+    from ..report.census import Census
+    from .console import print_json, print_text
+    from .request import request_of
+    from .talk import talking
+    from .unmatched import Unmatched
+
+    if output.dry_run:
+        from .plan import show_plan
+
+        return show_plan(model, target, calibration, evaluation, quantize, contract, passes, talk)
+    if output.output is None:
+        raise OptionError("-o/--output", "is missing", remedy="Name the folder of the bundle, say -o out/")
+
+    from ..compile import compile_request
+    from ..report.compiled import compiled_facts, float_nodes
+    from ..report.json import compiled_json, proof_json
+    from ..report.layout import heading
+    from ..report.text import proof_facts, verdict_line, verdict_table
+
+    census = Census()
+    with talking(talk) as talker:
+        request = request_of(
+            model, target, calibration, evaluation, quantize, contract, passes, talker, output=output, census=census
+        )
+        result = compile_request(request)
+        for observer in request.observers:
+            for line in observer.found if isinstance(observer, Unmatched) else ():
+                talker.say(f"warning: {line}")
+    verdict = None if result.verdict is None else result.verdict.to_json()
+    if talk.json:
+        print_json(compiled_json(result, census))
+    else:
+        print_text(compiled_facts(result, census))
+        if talk.verbose and result.skipped:
+            print_text(heading("Float nodes"), float_nodes(result.skipped))
+        proof = proof_json(result.bundle, "proof")
+        if proof is not None and verdict is not None:
+            print_text(heading("Proof"), proof_facts(proof))
+            print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
+    return 0 if result.verdict is None else result.verdict.exit_code

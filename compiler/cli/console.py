@@ -1,0 +1,59 @@
+"""Where words go: results to stdout, everything else to stderr; plain when piped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+
+__all__ = ["ClosedOutput", "error_console", "print_json", "print_text"]
+
+# Piped text is not wrapped: who reads it (grep, a log) has no width.
+PIPED_WIDTH = 10_000
+
+
+class ClosedOutput(Exception):  # noqa: N818 (nothing went wrong)
+    """Whoever read our output closed it (`| head`)."""
+
+
+def print_text(*parts: RenderableType) -> None:
+    """Print a report to stdout: coloured and wrapped on a terminal, plain and unpadded otherwise."""
+    terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, highlight=False, markup=False, width=None if terminal else PIPED_WIDTH)
+    if terminal:
+        with _open_ended():
+            for part in parts:
+                console.print(part)
+        return
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    _write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def print_json(values: Mapping[str, object]) -> None:
+    """Print one JSON object to stdout."""
+    _write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def error_console() -> Console:
+    """A console on stderr that leaves wrapping to the terminal."""
+    return Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def _write(text: str) -> None:
+    with _open_ended():
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextmanager
+def _open_ended() -> Iterator[None]:
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ClosedOutput from error

@@ -1,0 +1,337 @@
+"""The groups of options that commands share. Names are those this ecosystem types; `_` may stand for `-`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, make_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from ...errors import OptionError
+from ..clauses import CLAUSE_KINDS
+
+__all__ = [
+    "CalibrationOptions",
+    "ContractOptions",
+    "EvaluationOptions",
+    "FormatName",
+    "ModelOptions",
+    "OutputOptions",
+    "PassOptions",
+    "QuantizeOptions",
+    "TalkOptions",
+    "TargetOptions",
+    "one_of",
+]
+
+MODEL, DATA, QUANTIZE, CONTRACT, OUTPUT, PASSES, TALK = (
+    "Model", "Samples", "Quantization", "Contract (limits carry their unit)", "Output", "Passes", "Talk",
+)  # fmt: skip
+
+
+class FormatName(StrEnum):
+    """How results are printed."""
+
+    text = "text"
+    json = "json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelOptions:
+    """Which model, and what is to be known about its inputs."""
+
+    model: Annotated[str | None, Argument(metavar="MODEL", help="ONNX file.", show_default=False)] = None
+    model_option: Annotated[
+        str | None, Option("-m", "--model", metavar="MODEL", help="The same as an option.", rich_help_panel=MODEL)
+    ] = None
+    shape: Annotated[
+        list[str] | None,
+        Option(
+            "--shape",
+            metavar="NAME=D,D,...",
+            help="Fix the shape of an input, say input=1,3,224,224; once per input.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    state: Annotated[
+        list[str] | None,
+        Option(
+            "--state",
+            metavar="INPUT=OUTPUT",
+            help="Feed an output back as an input from step to step; once per pair.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+
+    @property
+    def source(self) -> str:
+        """The model, however it was given.
+
+        Raises:
+            OptionError: It was given twice or not at all.
+        """
+        return one_of("MODEL", self.model, "-m/--model", self.model_option)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetOptions:
+    """The device."""
+
+    target: Annotated[
+        str | None,
+        Option(
+            "-t", "--target",
+            metavar="NAME|TOML",
+            help="Device; `edgec targets` lists them. Else host, this machine.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrationOptions:
+    """Samples to observe."""
+
+    calibration: Annotated[
+        str | None,
+        Option(
+            "--calibration", "--calibration-data", "--calibration-data-path",
+            metavar="DATA",
+            help="Samples to observe: .npz, a folder of arrays or images, .parquet, module:function.",
+            rich_help_panel=DATA,
+        ),
+    ] = None  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationOptions:
+    """Samples to prove with, and how all samples are read."""
+
+    evaluation: Annotated[
+        str | None,
+        Option(
+            "--evaluation", "--evaluation-data",
+            metavar="DATA",
+            help="Samples to prove with, labels included; when compiling, else half of those to observe.",
+            rich_help_panel=DATA,
+        ),
+    ] = None  # fmt: skip
+    samples: Annotated[
+        int | None,
+        Option(
+            "--samples",
+            metavar="N",
+            help="Use N of the samples to observe (`prove`: to prove with), drawn with --seed; else all.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    seed: Annotated[
+        int | None, Option("--seed", metavar="N", help="Seeds every draw; else 0.", rich_help_panel=DATA)
+    ] = None
+    metric: Annotated[
+        str | None,
+        Option(
+            "--metric",
+            metavar="NAME",
+            help="Task metric over the labels: top1, top5, f1, spearman, mse, psnr, auc, perplexity, module:function.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    metric_output: Annotated[
+        str | None,
+        Option(
+            "--metric-output",
+            metavar="NAME",
+            help="The output the metric looks at; else the first.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    config: Annotated[
+        Path | None,
+        Option(
+            "--config",
+            metavar="FILE",
+            help="Project file: contract, metric, preprocessing, options; else ./edgec.toml where there is one.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantizeOptions:
+    """How the model becomes small."""
+
+    scheme: Annotated[
+        str | None,
+        Option(
+            "--scheme", "--precision",
+            metavar="NAME",
+            help="a8w8 (int8), d8w8 (dynamic int8), w8 (weights only), float (fp32), auto: follows the data.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None  # fmt: skip
+    per_channel: Annotated[
+        bool | None,
+        Option(
+            "--per-channel/--no-per-channel",
+            help="One weight scale per output channel, or one per weight; else per channel.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    reduce_range: Annotated[
+        bool | None,
+        Option(
+            "--reduce-range/--no-reduce-range",
+            help="7-bit weights; else as the target needs.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    exclude_nodes: Annotated[
+        list[str] | None,
+        Option(
+            "--exclude-nodes", "--nodes-to-exclude",
+            metavar="REGEX",
+            help="Nodes whose name matches stay float; may be repeated.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None  # fmt: skip
+    op_types_to_quantize: Annotated[
+        list[str] | None,
+        Option(
+            "--op-types-to-quantize",
+            metavar="OP,OP,...",
+            help="The only operators with MACs to quantize.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    op_types_to_exclude: Annotated[
+        list[str] | None,
+        Option(
+            "--op-types-to-exclude", metavar="OP,OP,...", help="Operators that stay float.", rich_help_panel=QUANTIZE
+        ),
+    ] = None
+    recipe: Annotated[
+        Path | None,
+        Option(
+            "--recipe",
+            metavar="FILE",
+            help="Replay a recipe.lock, or that of a bundle, instead of the target's passes.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputOptions:
+    """Where the bundle goes."""
+
+    output: Annotated[
+        Path | None,
+        Option("-o", "--output", "--output-path", metavar="FOLDER", help="The bundle.", rich_help_panel=OUTPUT),
+    ] = None
+    overwrite: Annotated[
+        bool, Option("--overwrite", help="Replace the bundle that is there.", rich_help_panel=OUTPUT)
+    ] = False
+    prove: Annotated[
+        bool, Option("--prove/--no-prove", help="Prove the bundle and print the verdict.", rich_help_panel=OUTPUT)
+    ] = True
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Print the plan and stop (`edgec plan`).", rich_help_panel=OUTPUT)
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassOptions:
+    """How passes run, and who watches them."""
+
+    threads: Annotated[
+        int,
+        Option("--threads", metavar="N", help="Threads of the compiler; 0: all cores.", rich_help_panel=PASSES),
+    ] = 0
+    dump_passes: Annotated[
+        Path | None,
+        Option(
+            "--dump-passes",
+            metavar="FOLDER",
+            help="Write the model after every pass that changed it.",
+            rich_help_panel=PASSES,
+        ),
+    ] = None
+    verify_each: Annotated[
+        bool, Option("--verify-each", help="Check the model after every pass that changed it.", rich_help_panel=PASSES)
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TalkOptions:
+    """How much is said, and in which form."""
+
+    format: Annotated[
+        FormatName,
+        Option("--format", help="json: one JSON object on stdout, nothing else.", rich_help_panel=TALK),
+    ] = FormatName.text
+    verbose: Annotated[
+        int, Option("-v", "--verbose", count=True, help="Say more; -vv most.", show_default=False, rich_help_panel=TALK)
+    ] = 0
+    quiet: Annotated[bool, Option("-q", "--quiet", help="Results and errors only.", rich_help_panel=TALK)] = False
+    log_level: Annotated[
+        str | None,
+        Option("--log-level", metavar="NAME", help="debug, info, warning or error.", rich_help_panel=TALK),
+    ] = None
+
+    @property
+    def json(self) -> bool:
+        """Whether results are JSON."""
+        return self.format is FormatName.json
+
+
+def _contract_fields() -> list[tuple[str, Any, Any]]:
+    """One option per clause that takes a limit, from the clause table, and `--proof`."""
+    fields: list[tuple[str, Any, Any]] = []
+    for kind in CLAUSE_KINDS.values():
+        if kind.flag:
+            option = Option(
+                kind.flag,
+                metavar=kind.example,
+                help=f"{kind.help} [{', '.join(kind.units)}].",
+                rich_help_panel=CONTRACT,
+            )
+            fields.append((kind.option, Annotated[str | None, option], field(default=None)))
+    proof = Option(
+        "--proof",
+        metavar="checked|executed",
+        help="executed: exit 3 where the target cannot be executed.",
+        rich_help_panel=CONTRACT,
+    )
+    return [*fields, ("proof", Annotated[str | None, proof], field(default=None))]
+
+
+_ContractFields: Any = make_dataclass("_ContractFields", _contract_fields(), frozen=True, kw_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractOptions(_ContractFields):  # type: ignore[misc]  # its fields are made from the clause table
+    """The limits, one option per clause."""
+
+    @property
+    def flags(self) -> dict[str, str | None]:
+        """Keyword by keyword what `Contract.from_flags` takes."""
+        return dict(vars(self))
+
+
+def one_of(name: str, value: str | None, other_name: str, other: str | None) -> str:
+    """The one of two spellings that was given.
+
+    Raises:
+        OptionError: Both were given, or neither.
+    """
+    if value is not None and other is not None:
+        raise OptionError(name, f"is given twice: {value!r} and {other_name} {other!r}", remedy="Give it once")
+    found = value if value is not None else other
+    if found is None:
+        raise OptionError(name, "is missing", remedy=f"Give it as the first word, or with {other_name}")
+    return found

@@ -1,0 +1,190 @@
+"""From options and `edgec.toml` to what the compiler takes: flags go over the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ...errors import OptionError, OutputError
+from ..contract import Contract
+from ..judge import check_units
+from ..metrics import Metric, metric_named
+from ..observers import DumpAfterChange, VerifyEach
+from ..pipeline import PassObserver
+from ..project import Project
+from ..report.census import Census
+from ..request import CompileRequest
+from ..samples import ImagePreprocess, State
+from .options import (
+    CalibrationOptions,
+    ContractOptions,
+    EvaluationOptions,
+    ModelOptions,
+    OutputOptions,
+    PassOptions,
+    QuantizeOptions,
+    TargetOptions,
+)
+from .talk import Talk
+from .unmatched import Unmatched
+from .values import op_types, regexes, scheme, shapes, state
+
+__all__ = ["ProofSettings", "not_negative", "positive", "proof_settings", "request_of", "thread_counts"]
+
+PROJECT_FILE = "edgec.toml"
+
+
+class ProofSettings(TypedDict):
+    """What a proof takes from flags and project alike."""
+
+    evaluation: str | None
+    contract: Contract
+    metric: Metric | None
+    samples: int | None
+    seed: int
+    state: State | None
+    preprocess: dict[str, ImagePreprocess]
+
+
+def request_of(
+    model: ModelOptions,
+    target: TargetOptions,
+    calibration: CalibrationOptions,
+    evaluation: EvaluationOptions,
+    quantize: QuantizeOptions,
+    contract: ContractOptions,
+    passes: PassOptions,
+    talk: Talk,
+    *,
+    output: OutputOptions = OutputOptions(),
+    census: Census | None = None,
+) -> CompileRequest:
+    """The request of a compile.
+
+    Raises:
+        InputError: An option or `edgec.toml` is wrong.
+    """
+    project = _project(evaluation.config, talk)
+    chosen, data = project.compile, project.calibration
+    proof = _proof_of(project, evaluation, contract)
+    common: dict[str, Any] = {
+        "model": model.source,
+        "target": target.target or chosen.target or "host",
+        "calibration": calibration.calibration or (data.path if data else None),
+        "evaluation": proof["evaluation"],
+        "contract": proof["contract"],
+        "metric": proof["metric"],
+        "preprocess": proof["preprocess"],
+        "shapes": {**chosen.shapes, **shapes(model.shape or ())},
+        "state": _state(project, model),
+        "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
+        "seed": _first(evaluation.seed, chosen.seed, 0),
+        "scheme": scheme(quantize.scheme or chosen.scheme or "auto"),
+        "exclude_nodes": regexes("--exclude-nodes", (*chosen.exclude_nodes, *(quantize.exclude_nodes or ()))),
+        "exclude_ops": op_types("--op-types-to-exclude", (*chosen.exclude_ops, *(quantize.op_types_to_exclude or ()))),
+        "only_ops": op_types("--op-types-to-quantize", (*chosen.only_ops, *(quantize.op_types_to_quantize or ()))),
+        "per_channel": _first(quantize.per_channel, chosen.per_channel, True),
+        "reduce_range": _first(quantize.reduce_range, chosen.reduce_range, None),
+        "recipe": quantize.recipe,
+        "threads": not_negative("--threads", passes.threads),
+        "output": output.output,
+        "overwrite": output.overwrite,
+        "prove": output.prove,
+        "progress": talk.progress,
+    }
+    watchers = [Unmatched(request=CompileRequest(**common)), *_observers(passes), *([census] if census else [])]
+    return CompileRequest(**common, observers=tuple(watchers))
+
+
+def proof_settings(evaluation: EvaluationOptions, contract: ContractOptions, talk: Talk) -> ProofSettings:
+    """What `prove` takes.
+
+    Raises:
+        InputError: An option or `edgec.toml` is wrong.
+    """
+    return _proof_of(_project(evaluation.config, talk), evaluation, contract)
+
+
+def positive(option: str, number: int | None) -> int | None:
+    """The number, when it is above 0 or not given."""
+    if number is not None and number < 1:
+        raise OptionError(option, f"{number} is not a positive number", remedy="Give at least 1")
+    return number
+
+
+def not_negative(option: str, number: int) -> int:
+    """The number, when it is 0 or above."""
+    if number < 0:
+        raise OptionError(option, f"{number} is negative", remedy="Give 0 or more")
+    return number
+
+
+def thread_counts(text: str) -> tuple[int, ...]:
+    """`1,2` as numbers above 0."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) for word in words):
+        raise OptionError(f"--threads {text}", "is not a list of numbers above 0", remedy="Write it like --threads 1,2")
+    return tuple(dict.fromkeys(int(word) for word in words))
+
+
+def _project(config: Path | None, talk: Talk) -> Project:
+    """The project file named, else the one in this folder, else an empty one."""
+    if config is not None:
+        return Project.load(config)
+    if Path(PROJECT_FILE).is_file():
+        talk.say(f"using ./{PROJECT_FILE}")
+        return Project.load(PROJECT_FILE)
+    return Project()
+
+
+def _proof_of(project: Project, evaluation: EvaluationOptions, contract: ContractOptions) -> ProofSettings:
+    limits = project.contract.merged(Contract.from_flags(**contract.flags))
+    metric = _metric(project, evaluation)
+    if metric is not None:
+        check_units(limits, metric)
+    data = project.evaluation
+    return {
+        "evaluation": evaluation.evaluation or (data.path if data else None),
+        "contract": limits,
+        "metric": metric,
+        "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
+        "seed": _first(evaluation.seed, project.compile.seed, 0),
+        "state": project.state if project.state.carried else None,
+        "preprocess": dict(project.inputs),
+    }
+
+
+def _metric(project: Project, evaluation: EvaluationOptions) -> Metric | None:
+    said = project.metric
+    name = evaluation.metric or (said.name if said else None)
+    output = evaluation.metric_output or (said.output if said else None)
+    if name is None:
+        if output is not None:
+            raise OptionError("--metric-output", "is given without a metric", remedy="Name one with --metric")
+        return None
+    return metric_named(name, output)
+
+
+def _state(project: Project, model: ModelOptions) -> State:
+    carried = {**project.state.carried, **state(model.state or ())}
+    return State(carried=carried, start=project.state.start)
+
+
+def _observers(passes: PassOptions) -> list[PassObserver]:
+    found: list[PassObserver] = []
+    if passes.verify_each:
+        found.append(VerifyEach())
+    if passes.dump_passes is not None:
+        try:
+            passes.dump_passes.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                str(passes.dump_passes), f"cannot be made: {error.strerror}", remedy="Name another folder"
+            ) from error
+        found.append(DumpAfterChange(folder=passes.dump_passes))
+    return found
+
+
+def _first(*values: Any) -> Any:
+    """The first that was given; the last is the default."""
+    return next((value for value in values[:-1] if value is not None), values[-1])

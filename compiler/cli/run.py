@@ -1,0 +1,126 @@
+"""`edgec run`: what a bundle answers; without feeds of your own, whether it still answers its golden ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from .groups import takes_groups
+from .options import TalkOptions
+
+if TYPE_CHECKING:
+    from ...bundle import Bundle
+    from ...runtimes.base import Session
+
+__all__ = ["EXAMPLES", "run"]
+
+EXAMPLES = """
+edgec run out/                                  replay the golden inputs, compare with the golden outputs
+edgec run out/ --input feeds.npz -o answers.npz
+edgec run out/ --input out/golden/inputs.npz --format json
+"""
+_FEEDS = "Feeds"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedOptions:
+    """Which bundle, fed with what."""
+
+    bundle: Annotated[str, Argument(metavar="BUNDLE", help="Folder that `edgec compile` wrote.", show_default=False)]
+    input: Annotated[
+        Path | None,
+        Option(
+            "-i", "--input",
+            metavar="NPZ",
+            help="Arrays by input name, batch axis included; `name@0`, `name@1` for steps. Else the golden inputs.",
+            rich_help_panel=_FEEDS,
+        ),
+    ] = None  # fmt: skip
+    output: Annotated[
+        Path | None,
+        Option("-o", "--output", metavar="NPZ", help="Write the outputs by name.", rich_help_panel=_FEEDS),
+    ] = None
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace the output file.", rich_help_panel=_FEEDS)] = False
+    threads: Annotated[
+        int, Option("--threads", metavar="N", help="Intra-op threads; 0: the runtime's choice.", rich_help_panel=_FEEDS)
+    ] = 1
+
+
+@takes_groups
+def run(feeds: FeedOptions, talk: TalkOptions) -> int:
+    """Run a bundle on this machine in a plain session.
+
+    Without --input the golden sample is replayed; exit 0 when the answers agree with the golden outputs, else the
+    code of the clause `golden`.
+    """
+    from ...bundle import Bundle
+    from .feeds import check_output
+    from .request import not_negative
+    from .talk import talking
+
+    bundle = Bundle.open(feeds.bundle)
+    if feeds.output is not None:
+        check_output(feeds.output, overwrite=feeds.overwrite)
+    threads = not_negative("--threads", feeds.threads)
+    with talking(talk) as talker, talker.progress.stage("run"):
+        bundle.verify()
+        session = _open(bundle, threads)
+        try:
+            return (
+                _answer(bundle, session, feeds, talk)
+                if feeds.input is not None
+                else _replay(bundle, session, feeds, talk)
+            )
+        finally:
+            session.close()
+
+
+def _open(bundle: Bundle, threads: int) -> Session:
+    from ...runtimes import runtime
+    from ...runtimes.base import SessionSettings
+
+    settings = SessionSettings(threads=threads, config=dict(bundle.manifest["session_options"]))
+    return runtime(str(bundle.manifest["target"]["runtime"])).open(bundle.model, settings)
+
+
+def _answer(bundle: Bundle, session: Session, feeds: FeedOptions, talk: TalkOptions) -> int:
+    """Outputs for the user's feeds."""
+    from ..report.ran import output_summary, outputs_table
+    from .console import print_json, print_text
+    from .feeds import read_feeds, write_outputs
+
+    assert feeds.input is not None
+    answers = [session.run(step) for step in read_feeds(feeds.input)]
+    if feeds.output is not None:
+        write_outputs(feeds.output, answers)
+    if talk.json:
+        steps = [{name: output_summary(array) for name, array in step.items()} for step in answers]
+        print_json({"bundle": str(bundle.path), "steps": steps, "output": feeds.output and str(feeds.output)})
+    else:
+        print_text(outputs_table(answers))
+    return 0
+
+
+def _replay(bundle: Bundle, session: Session, feeds: FeedOptions, talk: TalkOptions) -> int:
+    """The golden sample again."""
+    from dataclasses import asdict
+
+    from ..clauses import CLAUSE_KINDS
+    from ..golden import replay_golden
+    from ..report.text import golden_text
+    from ..samples.base import State
+    from .console import print_json, print_text
+    from .feeds import write_outputs
+
+    inputs, outputs = bundle.golden()
+    found = asdict(replay_golden(session, inputs, outputs, State(carried=dict(bundle.manifest["state"]))))
+    if feeds.output is not None:
+        write_outputs(feeds.output, [session.run(step) for step in inputs])
+    if talk.json:
+        print_json({"bundle": str(bundle.path), "golden": found})
+    else:
+        print_text(f"golden: {golden_text(found)}")
+    return 0 if found["agrees"] else CLAUSE_KINDS["golden"].exit_code

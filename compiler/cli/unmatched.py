@@ -1,0 +1,47 @@
+"""Says which exclusions of the user meet nothing in the model: a typing error would else pass in silence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from ...passes.base import Pass
+from ..pipeline import PassReport
+from ..request import CompileRequest
+
+__all__ = ["Unmatched"]
+
+
+@dataclass(kw_only=True, slots=True)
+class Unmatched:
+    """Observer of the pipeline: compares options with the model as it was loaded.
+
+    Attributes:
+        request: Whose `exclude_nodes`, `exclude_ops` and `only_ops` are looked up.
+        found: One sentence per option that meets nothing.
+    """
+
+    request: CompileRequest
+    found: list[str] = field(default_factory=list)
+    _looked: bool = False
+
+    def before(self, each: Pass, model: ir.Model) -> None:
+        del each
+        if self._looked:
+            return
+        self._looked = True
+        nodes = list(model.graph.all_nodes())
+        names, ops = [node.name or "" for node in nodes], {node.op_type for node in nodes}
+        for pattern in self.request.exclude_nodes:
+            if not any(re.search(pattern, name) for name in names):
+                self.found.append(f"--exclude-nodes {pattern}: no node's name matches")
+        for option, wanted in (
+            ("--op-types-to-exclude", self.request.exclude_ops),
+            ("--op-types-to-quantize", self.request.only_ops),
+        ):
+            self.found += [f"{option} {op}: the model has no such node" for op in wanted if op not in ops]
+
+    def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
+        del each, model, report

@@ -1,0 +1,129 @@
+"""What users write in options, as values; an error says how to write it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+from ...errors import OptionError
+
+__all__ = ["ALIASES", "op_types", "regexes", "scheme", "shapes", "state"]
+
+# The names other tools of this ecosystem use, in ours.
+ALIASES = {
+    "int8": "a8w8",
+    "w8a8": "a8w8",
+    "a8w8": "a8w8",
+    "static": "a8w8",
+    "dynamic": "d8w8",
+    "int8-dynamic": "d8w8",
+    "d8w8": "d8w8",
+    "w8": "w8",
+    "int8-weight-only": "w8",
+    "float": "float",
+    "fp32": "float",
+    "float32": "float",
+    "auto": "auto",
+}
+_NOT_YET = ("fp16", "float16", "bf16", "int4", "uint4", "int16", "w4", "w4a16", "w8a16", "a16w8", "fp8")
+
+
+def scheme(text: str) -> str:
+    """Our name of a scheme or precision.
+
+    Raises:
+        OptionError: It is none of ours.
+    """
+    name = text.lower().replace("_", "-")
+    if name in ALIASES:
+        return ALIASES[name]
+    problem = "is not built in this edgec" if name in _NOT_YET else "is unknown"
+    near = difflib.get_close_matches(name, ALIASES, n=1)
+    raise OptionError(
+        f"--scheme {text}",
+        problem + (f", did you mean {near[0]!r}?" if near and name not in _NOT_YET else ""),
+        remedy="Choose one of auto, a8w8 (int8), d8w8 (dynamic int8), w8 (weights only), float (fp32)",
+    )
+
+
+def shapes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """`input=1,3,224,224` or `input=1x3x224x224` by input name.
+
+    Raises:
+        OptionError: One cannot be read, or an input is named twice.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, equals, dims = text.rpartition("=")
+        words = re.split(r"[,x]", dims.strip().strip("[]()"))
+        if not equals or not name or not all(re.fullmatch(r"\s*[1-9]\d*\s*", word) for word in words):
+            raise OptionError(
+                f"--shape {text}",
+                "is not NAME=D,D,... with whole numbers above 0",
+                remedy="Write it like --shape input=1,3,224,224",
+            )
+        if name in found:
+            raise OptionError(f"--shape {text}", f"names {name!r} a second time", remedy="Give one shape per input")
+        found[name] = tuple(int(word) for word in words)
+    return found
+
+
+def state(texts: Iterable[str]) -> dict[str, str]:
+    """`input=output` pairs: which output is fed back as which input.
+
+    Raises:
+        OptionError: One cannot be read, or an input is named twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, output = text.partition("=")
+        if not name or not output:
+            raise OptionError(
+                f"--state {text}", "is not INPUT=OUTPUT", remedy="Write it like --state state=stateN, once per pair"
+            )
+        if name in found:
+            raise OptionError(f"--state {text}", f"names {name!r} a second time", remedy="Feed each input once")
+        found[name] = output
+    return found
+
+
+def regexes(option: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    """The patterns, each of them valid.
+
+    Raises:
+        OptionError: One is not a regular expression.
+    """
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise OptionError(
+                f"{option} {pattern}",
+                f"is not a regular expression: {error}",
+                remedy="Escape special characters with a backslash",
+            ) from error
+    return tuple(patterns)
+
+
+def op_types(option: str, texts: Sequence[str]) -> tuple[str, ...]:
+    """Operator types, given one by one or with commas, each of them one of ONNX.
+
+    Raises:
+        OptionError: One is not.
+    """
+    import onnx
+
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    for name in names:
+        if not onnx.defs.has(name):
+            known = {schema.name for schema in onnx.defs.get_all_schemas() if not schema.domain}
+            near = difflib.get_close_matches(name, known, n=1) or [
+                each for each in known if each.lower() == name.lower()
+            ]
+            raise OptionError(
+                f"{option} {name}",
+                "is not an ONNX operator" + (f", did you mean {near[0]!r}?" if near else ""),
+                remedy="Write operator types as the model has them; `edgec inspect MODEL` lists them",
+            )
+    return tuple(names)

@@ -1,0 +1,83 @@
+"""Counts, while passes run, which nodes end up in integers: an observer of the pipeline."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from ...passes.base import Pass
+from ...passes.edit import why_skipped
+from ...passes.quantize.decide import DecideQuantization
+from ...passes.quantize.decision import decided_nodes
+from ...passes.quantize.dynamic import DynamicQuantization
+from ...passes.weight_only.compact_weights import CompactWeights
+from ..pipeline import PassReport
+
+__all__ = ["Census", "grouped"]
+
+
+@dataclass(kw_only=True, slots=True)
+class Census:
+    """What the passes decided.
+
+    Attributes:
+        computing: Operator type → nodes with MACs of their own that run in integers.
+        following: Operator type → nodes without, that run in integers because their neighbours do.
+        without_kernel: Operator type → float nodes the target has no integer kernel for.
+        weights: Weights stored as integers for kernels that stay float.
+    """
+
+    computing: Counter[str] = field(default_factory=Counter)
+    following: Counter[str] = field(default_factory=Counter)
+    without_kernel: Counter[str] = field(default_factory=Counter)
+    weights: int = 0
+    _products: int = 0
+
+    def before(self, each: Pass, model: ir.Model) -> None:
+        if isinstance(each, DynamicQuantization):
+            self._products = _products(model)
+
+    def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
+        match each:
+            case DecideQuantization():
+                self._decided(model)
+            case DynamicQuantization():
+                self.computing["MatMul"] += _products(model) - self._products
+            case CompactWeights():
+                # Two nodes, Cast and Mul, expand each weight at load.
+                self.weights += (report.nodes_after - report.nodes_before) // 2
+
+    def _decided(self, model: ir.Model) -> None:
+        decided = dict(decided_nodes(model.graph))
+        clamps = {decision.clamp for decision in decided.values()}
+        for node, decision in decided.items():
+            (self.computing if decision.rule.role == "compute" else self.following)[node.op_type] += 1
+        for node in model.graph:
+            float_result = any(value.dtype == ir.DataType.FLOAT for value in node.outputs)
+            if float_result and node not in decided and node not in clamps and why_skipped(node) is None:
+                self.without_kernel[node.op_type] += 1
+
+    def to_json(self) -> dict[str, object]:
+        """The counts as JSON values."""
+        return {
+            "computing": dict(self.computing),
+            "following": dict(self.following),
+            "without_kernel": dict(self.without_kernel),
+            "weights": self.weights,
+        }
+
+
+def grouped(skipped: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Reasons and the nodes they hold for, most nodes first; names inside a reason do not set it apart."""
+    groups: dict[str, list[str]] = {}
+    for node, reason in skipped.items():
+        groups.setdefault(re.sub(r"'[^']*' ", "", reason), []).append(node)
+    return sorted(groups.items(), key=lambda item: -len(item[1]))
+
+
+def _products(model: ir.Model) -> int:
+    return sum(node.op_type == "MatMulInteger" for node in model.graph)

@@ -1,0 +1,74 @@
+"""What a compile made and what it took, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.table import Table
+
+from ..compile import CompileResult
+from .census import Census, grouped
+from .layout import facts, lines, table
+from .units import plural, seconds, short_digest, size
+
+__all__ = ["compiled_facts", "float_lines", "float_nodes", "integer_lines"]
+
+_REASONS_SHOWN = 4
+
+
+def compiled_facts(result: CompileResult, census: Census) -> Table:
+    """The bundle, what is in it, and the time each stage took."""
+    manifest = result.bundle.manifest
+    target = manifest["target"]
+    stages = ", ".join(f"{name} {seconds(taken)}" for name, taken in result.seconds.items())
+    return facts(
+        [
+            ("bundle", f"{result.bundle.path} ({size(result.bundle.size_bytes)})"),
+            ("digest", short_digest(result.bundle.digest)),
+            ("target", f"{target['name']} ({target['isa']}, {target['runtime']})"),
+            ("scheme", f"{result.scheme}: {result.reason}"),
+            ("samples", _samples(manifest["samples"]["calibration"])),
+            ("integers", lines(integer_lines(census))),
+            ("float", lines(float_lines(result.skipped, census))),
+            ("notes", lines(manifest["notes"])),
+            ("time", f"{seconds(sum(result.seconds.values()))}: {stages}"),
+        ]
+    )
+
+
+def integer_lines(census: Census) -> Iterator[str]:
+    """What runs in integers, by operator."""
+    if census.computing:
+        yield f"{_counted(census.computing)} compute in integers"
+    if census.following:
+        yield f"{_counted(census.following)} pass integers on"
+    if census.weights:
+        yield f"{plural(census.weights, 'weight')} stored in 8 bits, expanded when the model is loaded"
+
+
+def float_lines(skipped: Mapping[str, str], census: Census) -> Iterator[str]:
+    """What stays float and why, the most frequent reasons first."""
+    groups = grouped(skipped)
+    for reason, nodes in groups[:_REASONS_SHOWN]:
+        yield f"{len(nodes)}: {reason}"
+    if len(groups) > _REASONS_SHOWN:
+        rest = sum(len(nodes) for _, nodes in groups[_REASONS_SHOWN:])
+        yield f"{rest}: {len(groups) - _REASONS_SHOWN} more reasons (-v lists every node)"
+    if census.without_kernel:
+        yield f"{census.without_kernel.total()}: no integer kernel on this target ({_counted(census.without_kernel)})"
+
+
+def float_nodes(skipped: Mapping[str, str]) -> Table:
+    """Every node that stays float, with its reason."""
+    return table(("node", "stays float because"), sorted(skipped.items()))
+
+
+def _samples(calibration: Mapping[str, Any] | None) -> str:
+    if calibration is None:
+        return "none"
+    return f"{calibration['count']} of {calibration['origin']} observed (seed {calibration['seed']})"
+
+
+def _counted(counter: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {op}" for op, number in sorted(counter.items(), key=lambda item: (-item[1], item[0])))
