@@ -36,6 +36,7 @@ _KERNEL = "_kernel_time"
 class _Node:
     """What the saved graph tells of a node beyond the profile."""
 
+    op_type: str
     weight: tuple[int, ...] | None
     accuracy_level: int
 
@@ -137,9 +138,11 @@ def _macs(name: str, args: Mapping[str, Any], facts: Mapping[str, _Node]) -> int
 def _is_integer(name: str, op_type: str, facts: Mapping[str, _Node]) -> bool:
     if op_type == "MatMulNBits":
         # accuracy_level 4 quantizes the activations to int8 (onnxruntime contrib_ops MatMulNBits; MLAS has such
-        # kernels for x86 from AVX2 on and for arm64 with dotprod); other levels compute in float.
-        node = facts.get(name)
-        return node is not None and node.accuracy_level == 4
+        # kernels for x86 from AVX2 on and for arm64 with dotprod); other levels compute in float. A node without
+        # a name cannot be found again: it is integer when all of its kind are.
+        named = facts.get(name)
+        alike = [named] if named is not None else [node for node in facts.values() if node.op_type == op_type]
+        return bool(alike) and all(node.accuracy_level == 4 for node in alike)
     return op_type in INTEGER_KERNELS
 
 
@@ -173,7 +176,8 @@ def _facts(graph: Any) -> Iterator[tuple[str, _Node]]:
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:
         level = next((attribute.i for attribute in node.attribute if attribute.name == "accuracy_level"), 0)
-        fact = _Node(weight=shapes.get(node.input[1]) if len(node.input) > 1 else None, accuracy_level=level)
+        weight = shapes.get(node.input[1]) if len(node.input) > 1 else None
+        fact = _Node(op_type=node.op_type, weight=weight, accuracy_level=level)
         for name in (node.name, *node.output):
             if name:
                 yield name, fact
