@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from models import MODELS, Sample, ZooModel
-from paired import bootstrap_mean, paired_difference, ratio, sqnr_db
+from paired import bootstrap_mean, decibel, energies, paired_difference, ratio
 from process import Record, job_main
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) 
     """
     model = MODELS[name]
     two = {form: _open(path, 2) for form, path in forms.items()}
-    hits, sqnr = _accuracy(model, two, samples)
+    hits, sqnr, pooled = _accuracy(model, two, samples)
     one = {form: _open(path, 1) for form, path in forms.items()}
     feed = next(iter(model.calibration(1)))
     seconds = {
@@ -47,6 +47,7 @@ def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) 
             "metric": _as_dict(bootstrap_mean(hits[form])),
             "versus": {other: _as_dict(paired_difference(hits[form], hits[other])) for other in forms if other != form},
             "sqnr_db": float(sqnr[form].mean()),
+            "sqnr_pooled_db": pooled[form],
             "sqnr_versus": {
                 other: _as_dict(paired_difference(sqnr[form], sqnr[other]))
                 for other in forms
@@ -67,21 +68,27 @@ def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) 
 
 def _accuracy(
     model: ZooModel, sessions: dict[str, ort.InferenceSession], samples: int | None
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Per-sample hits and per-sample SQNR (mean over the outputs) of every form, in sample order."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
+    """Hits and SQNR per sample, and SQNR over all samples at once, of every form; dB are means over the outputs.
+
+    The mean of per-sample dB is lifted by samples whose Softmax has saturated; the SQNR over all samples is not.
+    """
     hits: dict[str, list[np.ndarray]] = {form: [] for form in sessions}
-    sqnr: dict[str, list[np.ndarray]] = {form: [] for form in sessions}
+    energy: dict[str, list[np.ndarray]] = {form: [] for form in sessions}
     for batch in _batches(model.evaluation(samples)):
         feed = {model.input: np.concatenate([sample.feed for sample in batch])}
         labels = np.array([sample.label for sample in batch])
         outputs = {form: session.run(None, feed) for form, session in sessions.items()}
         for form, values in outputs.items():
             hits[form].append(model.correct(values[0], labels))
-            of_outputs = [sqnr_db(r, v) for r, v in zip(outputs[FLOAT], values, strict=True)]
-            sqnr[form].append(np.mean(of_outputs, axis=0))
+            of_outputs = [energies(r, v) for r, v in zip(outputs[FLOAT], values, strict=True)]
+            energy[form].append(np.array(of_outputs))
+    all_hits = {form: np.concatenate(records) for form, records in hits.items()}
+    all_energy = {form: np.concatenate(records, axis=2) for form, records in energy.items()}  # (outputs, 2, samples)
     return (
-        {form: np.concatenate(records) for form, records in hits.items()},
-        {form: np.concatenate(records) for form, records in sqnr.items()},
+        all_hits,
+        {form: decibel(e[:, 0], e[:, 1]).mean(axis=0) for form, e in all_energy.items()},
+        {form: float(decibel(*e.sum(axis=2).T).mean()) for form, e in all_energy.items()},
     )
 
 

@@ -1,9 +1,10 @@
-"""Memory that does not grow with the samples: peak of a compile with 1,000 samples against one with 50.
+"""Memory that does not grow with the samples, and that `plan` predicts.
 
     python tests/benchmarks/memory.py                     # mobilenetv2_100; exit 1 when a line is red
     python tests/benchmarks/memory.py --models kws_dscnn cct_cifar10
 
-Each compile has a process of its own, and so has the bundle's plain session, whose peak `plan` has to predict.
+A compile with 1,000 samples against one with 50; and what `edgec plan` said before, against both the compile and the
+bundle in a plain session. Every measurement has a process of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models import MODELS, ZooModel
@@ -22,6 +23,7 @@ from verdict import Line
 
 FEW, MANY = 50, 1000
 GROWTH_LIMIT = 1.10
+PREDICTION_LIMIT = 0.15
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,50 +33,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("bench-out/memory.json"), help="where the records go, as JSON")
     options = parser.parse_args(arguments)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    records, lines = [], []
+    records = []
     for name in options.models:
         with tempfile.TemporaryDirectory(dir=options.out.parent) as scratch:
-            record = bench_memory(MODELS[name], Path(scratch))
-        records.append(record)
-        lines.extend(judge_memory(record))
+            records.append(bench_memory(MODELS[name], Path(scratch)))
+    lines = [line for record in records for line in judge_memory(record)]
     options.out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{lines_table(lines)}\nrecords: {options.out}\n")
     return int(any(line.status == "red" for line in lines))
 
 
 def bench_memory(model: ZooModel, scratch: Path) -> Record:
-    """Compile with few and with many samples, then open and run the bundle."""
-    compiled = {}
+    """Plan, compile with few and with many samples, then open and run the bundle."""
+    record: Record = {"model": model.name, "compile": {}}
     for samples in (FEW, MANY):
         calibration = scratch / f"{samples}.npz"
         written = run_job("calibrate.py", name=model.name, samples=samples, file=str(calibration))
         if "error" in written:
             raise SystemExit(f"{model.name}: no calibration samples: {written['error']}")
-        compiled[str(samples)] = run_job(
-            "ours.py", model=str(model.path), calibration=str(calibration), output=str(scratch / f"out-{samples}")
-        )
+        common = {"model": str(model.path), "calibration": str(calibration)}
+        if samples == FEW:
+            record["plan"] = run_job("planned.py", **common)
+        bundle = str(scratch / f"out-{samples}")
+        record["compile"][str(samples)] = run_job("ours.py", **common, output=bundle, warm=False)
         calibration.unlink()
-    few = compiled[str(FEW)]
-    footprint = run_job("footprint.py", name=model.name, path=few["path"]) if "path" in few else {}
-    return {"model": model.name, "compile": compiled, "footprint": footprint}
+    few = record["compile"][str(FEW)]
+    if "path" in few:
+        record["footprint"] = run_job("footprint.py", name=model.name, path=few["path"])
+    return record
 
 
-def judge_memory(record: Record) -> list[Line]:
+def judge_memory(record: Record) -> Iterator[Line]:
     """The lines of one model."""
-    few, many = record["compile"][str(FEW)], record["compile"][str(MANY)]
-    failed = next((entry["error"] for entry in (few, many) if "error" in entry), None)
-    if failed is not None:
-        return [Line(model=record["model"], name="compiled", status="red", text=failed.strip().splitlines()[-1])]
+    model, compiled = record["model"], record["compile"]
+    few, many = compiled[str(FEW)], compiled[str(MANY)]
+    steps = {"compiled": few, "compiled-many": many, "planned": record["plan"], "ran": record.get("footprint", few)}
+    failed = {name: step["error"] for name, step in steps.items() if "error" in step}
+    for name, error in failed.items():
+        yield Line(model=model, name=name, status="red", text=error.strip().splitlines()[-1])
+    if failed:
+        return
     growth = many["peak_bytes"] / few["peak_bytes"]
-    return [
-        Line(
-            model=record["model"],
-            name="samples",
-            status="green" if growth <= GROWTH_LIMIT else "red",
-            text=f"{many['peak_bytes'] / 1e6:.0f} MB with {MANY} samples, {few['peak_bytes'] / 1e6:.0f} MB with {FEW}: "
-            f"{growth:.3f}x, limit {GROWTH_LIMIT:g}x",
-        )
-    ]
+    yield Line(
+        model=model,
+        name="samples",
+        status="green" if growth <= GROWTH_LIMIT else "red",
+        text=f"{many['peak_bytes'] / 1e6:.1f} MB with {MANY} samples, {few['peak_bytes'] / 1e6:.1f} MB with {FEW}: "
+        f"{growth:.3f}x, limit {GROWTH_LIMIT:g}x",
+    )
+    yield _prediction(model, "plan-compile", record["plan"]["compile_peak_bytes"], few["peak_bytes"])
+    yield _prediction(model, "plan-bundle", record["plan"]["peak_bytes"], record["footprint"]["peak_bytes"])
+
+
+def _prediction(model: str, name: str, predicted: float, measured: float) -> Line:
+    off = predicted / measured - 1
+    return Line(
+        model=model,
+        name=name,
+        status="green" if abs(off) <= PREDICTION_LIMIT else "red",
+        text=f"predicted {predicted / 1e6:.1f} MB, measured {measured / 1e6:.1f} MB: {off:+.1%}, "
+        f"limit ±{PREDICTION_LIMIT:.0%}",
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Interval", "bootstrap_mean", "paired_difference", "ratio", "sqnr_db"]
+__all__ = ["Interval", "bootstrap_mean", "decibel", "energies", "paired_difference", "ratio"]
 
 RESAMPLES = 10_000
 LIMIT_DB = 120.0  # near float32's own rounding: an identical output counts as this, not as infinity
@@ -55,10 +55,8 @@ def paired_difference(ours: np.ndarray, other: np.ndarray, *, seed: int = 0) -> 
     return bootstrap_mean(ours - other, seed=seed)
 
 
-def sqnr_db(reference: np.ndarray, output: np.ndarray) -> np.ndarray:
-    """Per sample, 10·log10(Σ reference² / Σ (reference − output)²) in dB, within ±`LIMIT_DB`; shape (N,).
-
-    A sample with NaN or infinity in its output counts as −`LIMIT_DB`, never as clean.
+def energies(reference: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per sample, Σ reference² and Σ (reference − output)²; (N,) each.
 
     Args:
         reference: Float output, (N, …).
@@ -67,8 +65,14 @@ def sqnr_db(reference: np.ndarray, output: np.ndarray) -> np.ndarray:
     if reference.shape != output.shape:
         raise ValueError(f"shapes differ: {reference.shape} against {output.shape}")
     r = reference.reshape(len(reference), -1).astype(np.float64)
-    noise = np.square(r - output.reshape(r.shape)).sum(axis=1)
-    signal = np.square(r).sum(axis=1)
+    return np.square(r).sum(axis=1), np.square(r - output.reshape(r.shape)).sum(axis=1)
+
+
+def decibel(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """10·log10(signal / noise), within ±`LIMIT_DB`.
+
+    Noise of NaN or infinity (a spoiled output) counts as −`LIMIT_DB`, never as clean.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         db = np.where(noise == 0, LIMIT_DB, 10 * np.log10(signal / noise))
     clipped: np.ndarray = np.clip(np.where(np.isfinite(noise), db, -LIMIT_DB), -LIMIT_DB, LIMIT_DB)

@@ -12,7 +12,7 @@ __all__ = ["accuracy_table", "cost_table", "lines_table"]
 
 def accuracy_table(records: Sequence[Record]) -> str:
     """One row per model and form: metric, SQNR, latency, size, integer MACs."""
-    head = "model|form|float top1|int8 top1 [95%]|change pt [95%]|SQNR dB|x float 1t|x float 2t|ms 1t|size|int MACs"
+    head = "model|form|float top1|int8 top1 [95%]|change pt [95%]|SQNR dB (pooled)|x float 1t|x float 2t|ms 1t|size"
     rows = []
     for record in records:
         measured = record["measure"]
@@ -33,7 +33,7 @@ def accuracy_table(records: Sequence[Record]) -> str:
                     f"{measured['float']['metric']['estimate']:.4f}",
                     f"{metric['estimate']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]",
                     f"{100 * change['estimate']:+.2f} [{100 * change['low']:+.2f}, {100 * change['high']:+.2f}]",
-                    f"{measured[form]['sqnr_db']:.2f}",
+                    f"{measured[form]['sqnr_db']:.2f} ({measured[form]['sqnr_pooled_db']:.2f})",
                     f"{latency['1']['ratio']['float']['median']:.3f} ({latency['1']['ratio']['float']['minimum']:.3f})",
                     f"{latency['2']['ratio']['float']['median']:.3f} ({latency['2']['ratio']['float']['minimum']:.3f})",
                     f"{latency['1']['p50_ms']:.3f}",
@@ -41,7 +41,7 @@ def accuracy_table(records: Sequence[Record]) -> str:
                     "unknown" if share is None else f"{share:.1%}",
                 ]
             )
-    return _markdown(head.split("|"), rows)
+    return _markdown([*head.split("|"), "integer MACs"], rows)
 
 
 def cost_table(records: Sequence[Record]) -> str:

@@ -1,7 +1,8 @@
 """What the table has to show: each line of acceptance as a pure function of one model's record.
 
-`green` holds, `red` does not, `amber` misses the goal but holds the floor, `unknown` could not be decided
-(the rival's form failed, or `--only` left it out).
+`green` holds, `red` does not, `unknown` could not be decided (the rival's form failed, or `--only` left it out).
+`amber` is not settled: a goal missed but its floor held, a figure that acceptance asks of another model only, or a
+latency whose median and minimum fall on different sides of the limit, which is a busy machine: run it again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["OURS", "RIVALS", "Line", "judge"]
 OURS = "edgec"
 RIVALS = ("u8s8", "s8s8")
 DROP_LIMIT_PT = 1.0
-SLOWER_LIMIT = 1.05
+FASTER_LIMIT, SLOWER_LIMIT = 1.0, 1.05
 SPEED_GOAL, SPEED_FLOOR = 5.0, 3.0
 SPEED_MODEL = "mobilenetv2_100"
 
@@ -43,8 +44,7 @@ def judge(record: Record) -> Iterator[Line]:
         return
     yield from _against_float(record)
     yield from _against_rival(record)
-    if model == SPEED_MODEL:
-        yield from _compile_cost(record)
+    yield from _compile_cost(record)
 
 
 def _against_float(record: Record) -> Iterator[Line]:
@@ -73,7 +73,7 @@ def _against_float(record: Record) -> Iterator[Line]:
     yield Line(
         model=model,
         name="faster",
-        status=_status(ratio["median"] < 1),
+        status=_latency_status(ratio, FASTER_LIMIT),
         text=f"{ratio['median']:.3f}x float with 1 thread (minima {ratio['minimum']:.3f}x), limit 1x",
     )
 
@@ -100,7 +100,8 @@ def _against_rival(record: Record) -> Iterator[Line]:
         model=model,
         name="sqnr",
         status=_status(round(ours["sqnr_db"], 2) >= round(theirs, 2)),
-        text=f"{ours['sqnr_db']:.2f} dB, {cleanest} {theirs:.2f} dB",
+        text=f"{ours['sqnr_db']:.2f} dB, {cleanest} {theirs:.2f} dB; over all samples at once "
+        f"{ours['sqnr_pooled_db']:.2f} dB, {measured[cleanest]['sqnr_pooled_db']:.2f} dB",
     )
     for threads in ("1", "2"):
         ratios = ours["latency"][threads]["ratio"]
@@ -108,17 +109,18 @@ def _against_rival(record: Record) -> Iterator[Line]:
         yield Line(
             model=model,
             name=f"latency-{threads}t",
-            status=_status(ratios[fastest]["median"] <= SLOWER_LIMIT),
+            status=_latency_status(ratios[fastest], SLOWER_LIMIT),
             text=f"{ratios[fastest]['median']:.3f}x {fastest} (minima {ratios[fastest]['minimum']:.3f}x), "
             f"limit {SLOWER_LIMIT:g}x",
         )
 
 
 def _compile_cost(record: Record) -> Iterator[Line]:
+    """Speed and memory of the compile: acceptance asks them of one model; of the others a miss is amber."""
     model, compiled = record["model"], record["compile"]
+    missed = "red" if model == SPEED_MODEL else "amber"
     rivals = {form: compiled[form] for form in RIVALS if "seconds" in compiled.get(form, {})}
     if not rivals:
-        yield Line(model=model, name="compile-speed", status="unknown", text="no form of the rival was compiled")
         return
     ours = compiled[OURS]
     form = min(rivals, key=lambda name: rivals[name]["seconds"])
@@ -126,7 +128,7 @@ def _compile_cost(record: Record) -> Iterator[Line]:
     yield Line(
         model=model,
         name="compile-speed",
-        status="green" if times >= SPEED_GOAL else "amber" if times >= SPEED_FLOOR else "red",
+        status="green" if times >= SPEED_GOAL else "amber" if times >= SPEED_FLOOR else missed,
         text=f"{times:.1f}x as fast as {form} ({ours['seconds']:.2f} s, {rivals[form]['seconds']:.2f} s), "
         f"goal {SPEED_GOAL:g}x, floor {SPEED_FLOOR:g}x",
     )
@@ -134,7 +136,7 @@ def _compile_cost(record: Record) -> Iterator[Line]:
     yield Line(
         model=model,
         name="compile-memory",
-        status=_status(ours["peak_bytes"] <= net_peak(rivals[lean])),
+        status="green" if ours["peak_bytes"] <= net_peak(rivals[lean]) else missed,
         text=f"{ours['peak_bytes'] / 1e6:.0f} MB, {lean} {net_peak(rivals[lean]) / 1e6:.0f} MB without its samples",
     )
 
@@ -146,6 +148,12 @@ def net_peak(compiled: Record) -> float:
 
 def _status(holds: bool) -> str:
     return "green" if holds else "red"
+
+
+def _latency_status(ratio: Record, limit: float) -> str:
+    """Green or red when the median of the rounds and the fastest rounds agree about the limit, else amber."""
+    within = {ratio["median"] < limit, ratio["minimum"] < limit}
+    return "amber" if len(within) == 2 else _status(within == {True})
 
 
 def _last_line(error: str) -> str:

@@ -15,6 +15,7 @@ import argparse
 import datetime
 import importlib.metadata
 import json
+import os
 import platform
 import statistics
 import sys
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     forms = {None: (OURS, *RIVALS), "ours": (OURS,), "rival": RIVALS}[options.only]
     options.out.parent.mkdir(parents=True, exist_ok=True)
+    load = _load_average()
     records = []
     for name in options.models:
         _say(f"{name} ...")
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [line for record in records for line in judge(record)]
     result = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": _machine(),
+        "machine": _machine() | {"load_average": [load, _load_average()]},
         "options": {"models": options.models, "samples": options.samples, "repeat": options.repeat},
         "records": records,
         "lines": [{"model": line.model, "line": line.name, "status": line.status, "text": line.text} for line in lines],
@@ -113,6 +115,11 @@ def _machine() -> dict[str, object]:
         "python": platform.python_version(),
         "versions": {package: importlib.metadata.version(package) for package in packages},
     }
+
+
+def _load_average() -> float | None:
+    """Processes that wanted a core over the last minute; None where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
