@@ -1,4 +1,8 @@
-"""Commands in the documents work: `edgec` lines are run on the shipped example, the others must exist."""
+"""What the documents tell a reader to type works.
+
+`edgec` commands, Python and TOML are run on the shipped example, which also stands in for `model.onnx` and its samples;
+other commands must exist.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from edgec.compiler.project import Project
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "examples/digits/README.md")
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def blocks(text: str, language: str) -> list[str]:
+    """The bodies of a document's fenced blocks in one language."""
+    return [match["body"] for match in BLOCK.finditer(text) if match["language"] == language]
+
+
 def commands(text: str) -> list[list[str]]:
-    """The commands of a document's ```sh blocks, split as a shell would; continued lines joined, comments gone."""
-    bodies = [match["body"] for match in BLOCK.finditer(text) if match["language"] == "sh"]
-    lines = "".join(bodies).replace("\\\n", " ").splitlines()
+    """The commands of a document's sh blocks, split as a shell would; continued lines joined, comments gone."""
+    lines = "".join(blocks(text, "sh")).replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
@@ -51,16 +61,47 @@ def test_commands_exist(document: str, repository: Path) -> None:
     assert {command: why for command, why in complaints.items() if why} == {}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_edgec_commands_run(document: str, repository: Path, digits: Path, tmp_path: Path) -> None:
-    """In the document's order, in one folder that holds the example as the repository does."""
-    found = [words for words in commands((repository / document).read_text(encoding="utf-8")) if words[0] == "edgec"]
+@pytest.fixture
+def desk(digits: Path, tmp_path: Path) -> Path:
+    """A folder where the documents' commands find what they name."""
     shutil.copytree(digits, tmp_path / "examples" / "digits", ignore=shutil.ignore_patterns("out", "__pycache__"))
+    for file, name in (("digits.onnx", "model.onnx"), ("calibration.npz", "calib.npz"), ("evaluation.npz", "eval.npz")):
+        shutil.copy(digits / file, tmp_path / name)
+    with np.load(digits / "evaluation.npz") as samples:
+        np.savez(tmp_path / "feeds.npz", image=samples["image"][:2])
+    return tmp_path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_edgec_commands_run(document: str, repository: Path, desk: Path) -> None:
+    """In the document's order, in one folder."""
+    found = [words for words in commands((repository / document).read_text(encoding="utf-8")) if words[0] == "edgec"]
     for words in found:
-        done = subprocess.run(
-            [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False
-        )
+        done = run(["-m", *words], desk)
         assert done.returncode == 0, f"{shlex.join(words)} ended in {done.returncode}:\n{done.stdout}{done.stderr}"
+
+
+def test_python_of_the_readme_runs(repository: Path, desk: Path) -> None:
+    given = "import numpy\nimage = numpy.load('feeds.npz')['image']\n"
+    found = blocks((repository / "README.md").read_text(encoding="utf-8"), "python")
+    assert found
+    for body in found:
+        done = run(["-c", given + body], desk)
+        assert done.returncode == 0, f"{body}\n{done.stderr}"
+
+
+def test_toml_of_the_readme_is_a_project_file(repository: Path, desk: Path) -> None:
+    found = blocks((repository / "README.md").read_text(encoding="utf-8"), "toml")
+    assert found
+    for body in found:
+        (desk / "edgec.toml").write_text(body, encoding="utf-8")
+        assert Project.load(desk / "edgec.toml").contract.clauses
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False
+    )
 
 
 def test_the_reader_joins_lines_and_drops_comments() -> None:
