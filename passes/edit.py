@@ -14,8 +14,11 @@ __all__ = [
     "SkipNotes",
     "add_initializer",
     "constant_array",
+    "constant_scalar",
     "fresh_name",
     "insert_after",
+    "is_constant",
+    "is_op",
     "is_overridable",
     "main_nodes",
     "opset_of",
@@ -37,13 +40,24 @@ def constant_array(value: ir.Value | None) -> np.ndarray | None:
     """
     if value is None or is_overridable(value):
         return None
-    tensor = ir.convenience.get_const_tensor(value)
+    tensor = _constant_tensor(value)
     return None if tensor is None else tensor.numpy()
+
+
+def constant_scalar(value: ir.Value | None) -> float | None:
+    """The number of a value that is constant for good and holds one; shape () or, as exporters write it, (1,)."""
+    array = constant_array(value)
+    return None if array is None or array.size != 1 else float(array.reshape(()))
 
 
 def is_constant(value: ir.Value | None) -> bool:
     """Whether a value is constant for good, without reading its bytes."""
-    return value is not None and not is_overridable(value) and ir.convenience.get_const_tensor(value) is not None
+    return value is not None and not is_overridable(value) and _constant_tensor(value) is not None
+
+
+def is_op(node: ir.Node | None, *ops: str) -> bool:
+    """Whether a node is one of these ONNX operators; another domain's operator of that name is none."""
+    return node is not None and node.op_type in ops and node.domain in ("", "ai.onnx")
 
 
 def is_overridable(value: ir.Value) -> bool:
@@ -145,6 +159,18 @@ class SkipNotes(dict[str, str]):
             (node.name or node.op_type, why_skipped(node)) for node in ir.traversal.RecursiveGraphIterator(model.graph)
         )
         return cls({name: reason for name, reason in found if reason is not None})
+
+
+def _constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
+    """The tensor of an initializer or of a Constant node that was not made one."""
+    node = value.producer()
+    if value.const_value is not None or node is None or not is_op(node, "Constant"):
+        return value.const_value
+    if "sparse_value" in node.attributes:
+        return None
+    # `get_const_tensor` names the node's tensor after the value, and a clone shares tensors with the caller's model.
+    tensor = node.attributes.get_tensor("value", None)
+    return ir.convenience.get_const_tensor(value) if tensor is None else tensor
 
 
 def _bodies(attribute: ir.Attr) -> Iterator[ir.Graph]:

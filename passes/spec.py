@@ -1,4 +1,4 @@
-"""How a value is *asked* to be quantized (`QuantSpec`), where its params come from (`Source`), what was computed (`QuantParams`).
+"""How a value is asked to be quantized (`QuantSpec`), where its params come from (`Source`), and they (`QuantParams`).
 
 Scheme names read back: `a8w8` is 8-bit activations and weights, `w8` is weights only, `d8w8` is dynamic activations.
 """

@@ -36,7 +36,8 @@ class PadIntegers(Pass):
         if dq.inputs[1:3] != q.inputs[1:3]:
             return False
         stored, zero = dq.inputs[0], dq.inputs[2]
-        assert stored is not None and zero is not None
+        assert stored is not None
+        assert zero is not None
         axes = node.inputs[3:4]
         pad = ir.node("Pad", [stored, node.inputs[1], zero, *axes], node.attributes.copy(), name=node.name)
         result, old = pad.outputs[0], q.outputs[0]

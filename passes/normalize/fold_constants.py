@@ -19,10 +19,8 @@ from ..edit import add_initializer, constant_array, fresh_name, is_constant, ops
 
 __all__ = ["FoldConstants"]
 
-_NEVER = frozenset(
-    ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
-    + ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
-)
+_QUANTIZED = ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
+_RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +39,7 @@ class FoldConstants(Pass):
         return ir.passes.PassResult(model, modified=bool(folded))
 
     def _try_fold(self, model: ir.Model, node: ir.Node, taken: set[str]) -> bool:
-        if node.domain not in ("", "ai.onnx") or node.op_type in _NEVER or node.op_type == "Constant":
+        if node.domain not in ("", "ai.onnx") or node.op_type in (*_QUANTIZED, *_RANDOM, "Constant"):
             return False
         if any(output.is_graph_output() for output in node.outputs) or len(node.outputs) != 1:
             return False

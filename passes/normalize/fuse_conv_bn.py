@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, skip, sole_consumer, value_names
+from ..edit import add_initializer, constant_array, fresh_name, is_op, skip, sole_consumer, value_names
 
 __all__ = ["FuseConvBn"]
 
@@ -23,12 +23,16 @@ class FuseConvBn(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph)
-        fused = [node for node in model.graph if node.op_type in _SCALERS and self._try_fuse(model.graph, node, taken)]
-        return ir.passes.PassResult(model, modified=bool(fused))
+        modified = False
+        for node in model.graph:
+            # Again while it succeeds: a second BatchNormalization may stand behind the first.
+            while is_op(node, *_SCALERS) and self._try_fuse(model.graph, node, taken):
+                modified = True
+        return ir.passes.PassResult(model, modified=modified)
 
     def _try_fuse(self, graph: ir.Graph, node: ir.Node, taken: set[str]) -> bool:
         bn = sole_consumer(node.outputs[0])
-        if bn is None or bn.op_type != "BatchNormalization" or bn.graph is not graph:
+        if bn is None or not is_op(bn, "BatchNormalization") or bn.graph is not graph:
             return False
         if len([output for output in bn.outputs if tuple(output.uses()) or output.is_graph_output()]) > 1:
             skip(bn, "its running statistics are read")
@@ -48,10 +52,14 @@ class FuseConvBn(Pass):
         ):
             skip(bn, "the Gemm before it scales its product")
             return False
-        factor = (gamma / np.sqrt(var + bn.attributes.get_float("epsilon", 1e-5))).astype(w.dtype)
-        offset = np.zeros_like(mean) if b is None else np.broadcast_to(b.reshape(-1), mean.shape)
+        if b is not None and b.size != 1 and b.shape not in ((mean.size,), (1, mean.size)):
+            skip(bn, "the Gemm before it adds more than one value per column")
+            return False
+        std = np.sqrt(var.astype(np.float64) + bn.attributes.get_float("epsilon", 1e-5))
+        factor = gamma.astype(np.float64) / std
+        offset = np.zeros(mean.shape) if b is None else np.broadcast_to(b.reshape(-1), mean.shape)
         fused_bias = ((offset - mean) * factor + beta).astype(w.dtype)
-        fused_weight = _SCALERS[node.op_type](node, w, factor)
+        fused_weight = _SCALERS[node.op_type](node, w, factor).astype(w.dtype)
 
         weight = node.inputs[1]
         assert weight is not None
@@ -77,18 +85,21 @@ def _take_over(graph: ir.Graph, value: ir.Value, node: ir.Node) -> None:
     value.shape = value.shape if value.shape is not None else old.shape
 
 
-def _conv(node: ir.Node, w: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    return w * factor.reshape(-1, *[1] * (w.ndim - 1))
+def _conv(_: ir.Node, w: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    scaled: np.ndarray = w * factor.reshape(-1, *[1] * (w.ndim - 1))
+    return scaled
 
 
 def _conv_transpose(node: ir.Node, w: np.ndarray, factor: np.ndarray) -> np.ndarray:
     group = node.attributes.get_int("group", 1)
     grouped = w.reshape(group, w.shape[0] // group, *w.shape[1:])
-    return (grouped * factor.reshape(group, 1, -1, *[1] * (w.ndim - 2))).reshape(w.shape)
+    scaled: np.ndarray = grouped * factor.reshape(group, 1, -1, *[1] * (w.ndim - 2))
+    return scaled.reshape(w.shape)
 
 
 def _gemm(node: ir.Node, w: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    return w * (factor[:, None] if node.attributes.get_int("transB", 0) else factor[None, :])
+    scaled: np.ndarray = w * (factor[:, None] if node.attributes.get_int("transB", 0) else factor[None, :])
+    return scaled
 
 
 _SCALERS = {"Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm}

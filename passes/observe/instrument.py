@@ -107,7 +107,7 @@ def _reduction(model: ir.Model, kind: str, value: ir.Value, need: Need, name: st
                 pool.outputs[0].name = f"{name}_pool"
                 graph.append(pool)
                 value = pool.outputs[0]
-    attributes: dict[str, object] = {"keepdims": 0}
+    attributes: dict[str, int | Sequence[int]] = {"keepdims": 0}
     inputs = [value]
     if axes is not None:
         if opset_of(model) >= 18:

@@ -22,7 +22,17 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, insert_after, opset_of, sole_consumer, value_names
+from ..edit import (
+    add_initializer,
+    constant_array,
+    constant_scalar,
+    fresh_name,
+    insert_after,
+    is_op,
+    opset_of,
+    sole_consumer,
+    value_names,
+)
 
 __all__ = ["AlignChannels", "comes_channels_last"]
 
@@ -43,12 +53,12 @@ class AlignChannels(Pass):
         taken = value_names(model.graph) | {node.name for node in model.graph if node.name}
         modified = False
         for node in model.graph:
-            if node.op_type != "Conv" or node.domain not in ("", "ai.onnx"):
+            if not is_op(node, "Conv"):
                 continue
             modified |= self._try_widen_depthwise(model.graph, node, taken)
         if opset_of(model) >= 11:  # Pad takes its amounts as an input from opset 11 on
             for node in tuple(model.graph):
-                if node.op_type == "Conv" and node.domain in ("", "ai.onnx"):
+                if is_op(node, "Conv"):
                     modified |= self._try_pad_input(model.graph, node, taken)
         return ir.passes.PassResult(model, modified=modified)
 
@@ -113,7 +123,7 @@ class AlignChannels(Pass):
 def comes_channels_last(x: ir.Value) -> bool:
     """Whether a value is an image transposed from channels-last."""
     producer = x.producer()
-    if producer is None or producer.op_type != "Transpose":
+    if producer is None or not is_op(producer, "Transpose"):
         return False
     order = producer.attributes.get_ints("perm", ())
     return len(order) > 1 and order[1] == len(order) - 1
@@ -130,7 +140,7 @@ def _convolution_before(node: ir.Node) -> ir.Node | None:
     if producer is not None and _keeps_zero(producer) and sole_consumer(producer.outputs[0]) is node:
         node, value = producer, producer.inputs[0]
         producer = None if value is None else value.producer()
-    if producer is None or producer.op_type != "Conv" or producer.attributes.get_int("group", 1) != 1:
+    if producer is None or not is_op(producer, "Conv") or producer.attributes.get_int("group", 1) != 1:
         return None
     return producer if sole_consumer(producer.outputs[0]) is node else None
 
@@ -140,20 +150,20 @@ def _convolution_behind(node: ir.Node) -> ir.Node | None:
     reader = sole_consumer(node.outputs[0])
     if reader is not None and _keeps_zero(reader):
         reader = sole_consumer(reader.outputs[0])
-    if reader is None or reader.op_type != "Conv" or reader.attributes.get_int("group", 1) != 1:
+    if reader is None or not is_op(reader, "Conv") or reader.attributes.get_int("group", 1) != 1:
         return None
     return reader
 
 
 def _keeps_zero(node: ir.Node) -> bool:
-    if node.op_type == "Relu":
+    if is_op(node, "Relu"):
         return True
-    if node.op_type != "Clip":
+    if not is_op(node, "Clip"):
         return False
     for index, sign in ((1, 1.0), (2, -1.0)):
         if len(node.inputs) > index and node.inputs[index] is not None:
-            bound = constant_array(node.inputs[index])
-            if bound is None or sign * float(bound) > 0:
+            bound = constant_scalar(node.inputs[index])
+            if bound is None or sign * bound > 0:
                 return False
     return True
 

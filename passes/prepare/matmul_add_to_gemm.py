@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, is_constant, skip, sole_consumer, value_names
+from ..edit import add_initializer, constant_array, fresh_name, is_constant, is_op, skip, sole_consumer, value_names
 
 __all__ = ["MatMulAddToGemm"]
 
@@ -28,7 +28,7 @@ class MatMulAddToGemm(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph) | {node.name for node in model.graph if node.name}
-        done = [node for node in model.graph if node.op_type == "MatMul" and self._try_fuse(model.graph, node, taken)]
+        done = [node for node in model.graph if is_op(node, "MatMul") and self._try_fuse(model.graph, node, taken)]
         return ir.passes.PassResult(model, modified=bool(done))
 
     def _try_fuse(self, graph: ir.Graph, node: ir.Node, taken: set[str]) -> bool:
@@ -36,15 +36,18 @@ class MatMulAddToGemm(Pass):
         if x is None or w is None or not is_constant(w) or w.shape is None or len(w.shape) != 2:
             return False
         add = sole_consumer(node.outputs[0])
-        if add is None or add.op_type != "Add" or add.graph is not graph:
+        if add is None or not is_op(add, "Add") or add.graph is not graph:
             return False
         b = add.inputs[1] if add.inputs[0] is node.outputs[0] else add.inputs[0]
         columns = w.shape[1]
         if b is None or not is_constant(b) or b.shape is None or tuple(b.shape) not in ((columns,), (1, columns)):
             skip(node, "what is added to it is not one constant per column")
             return False
-        if x.shape is None or x.dtype != ir.DataType.FLOAT:
+        if x.shape is None or x.dtype is None:
             skip(node, "the rank or type of its input is unknown")
+            return False
+        if x.dtype != ir.DataType.FLOAT:
+            skip(node, f"computes in {x.dtype.name}, not FLOAT")
             return False
         new: list[ir.Node] = []
         rank = len(x.shape)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, value_names
+from ..edit import add_initializer, constant_array, fresh_name, is_op, value_names
 
 __all__ = ["PointwiseConvToGemm"]
 
@@ -25,7 +25,7 @@ class PointwiseConvToGemm(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph) | {node.name for node in model.graph if node.name}
-        done = [node for node in model.graph if node.op_type == "Conv" and self._try_rewrite(model.graph, node, taken)]
+        done = [node for node in model.graph if is_op(node, "Conv") and self._try_rewrite(model.graph, node, taken)]
         return ir.passes.PassResult(model, modified=bool(done))
 
     def _try_rewrite(self, graph: ir.Graph, node: ir.Node, taken: set[str]) -> bool:

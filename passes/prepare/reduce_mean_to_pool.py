@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import constant_array, fresh_name, value_names
+from ..edit import constant_array, fresh_name, is_op, value_names
 
 __all__ = ["ReduceMeanToPool"]
 
@@ -22,7 +22,7 @@ class ReduceMeanToPool(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph) | {node.name for node in model.graph if node.name}
-        done = [n for n in model.graph if n.op_type == "ReduceMean" and self._try_rewrite(model.graph, n, taken)]
+        done = [n for n in model.graph if is_op(n, "ReduceMean") and self._try_rewrite(model.graph, n, taken)]
         return ir.passes.PassResult(model, modified=bool(done))
 
     def _try_rewrite(self, graph: ir.Graph, node: ir.Node, taken: set[str]) -> bool:

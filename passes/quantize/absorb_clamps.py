@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import constant_array, rewire, skip
+from ..edit import constant_scalar, rewire, skip
 from ..spec import QuantParams
 from .decision import decided_nodes, params_of
 
@@ -58,8 +58,8 @@ def _bounds(clamp: ir.Node) -> tuple[float, float]:
         return 0.0, np.inf
     bounds = [-np.inf, np.inf]
     for index in (1, 2):
-        if len(clamp.inputs) > index and (array := constant_array(clamp.inputs[index])) is not None:
-            bounds[index - 1] = float(array)
+        if len(clamp.inputs) > index and (bound := constant_scalar(clamp.inputs[index])) is not None:
+            bounds[index - 1] = bound
     return bounds[0], bounds[1]
 
 

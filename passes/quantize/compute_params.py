@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from ...errors import ModelError, SamplesError
 from ..base import Pass
-from ..edit import constant_array
+from ..edit import constant_scalar
 from ..observe.statistics import Need, observation_of
 from ..spec import Fixed, Given, QuantParams, Shared, Source
 from .decision import decided_values, params_of, set_params
@@ -90,6 +90,6 @@ def _floor(value: ir.Value) -> float | None:
     if producer.op_type in _NON_NEGATIVE:
         return 0.0
     if producer.op_type == "Clip" and len(producer.inputs) > 1:
-        low = constant_array(producer.inputs[1])
-        return 0.0 if low is not None and float(low) >= 0.0 else None
+        low = constant_scalar(producer.inputs[1])
+        return 0.0 if low is not None and low >= 0.0 else None
     return None

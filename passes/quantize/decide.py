@@ -25,7 +25,7 @@ import onnx_ir as ir
 
 from ...errors import ModelError
 from ..base import Pass
-from ..edit import constant_array, is_constant, is_overridable, skip, sole_consumer, subgraph_nodes, why_skipped
+from ..edit import constant_array, is_constant, is_op, is_overridable, skip, sole_consumer, subgraph_nodes, why_skipped
 from ..scope import out_of_scope
 from ..spec import Derived, Fixed, Given, OpRule, PerAxis, PerTensor, QuantSpec, Shared
 from .decision import Decision, decision_of, set_decision, set_source, source_of
@@ -81,16 +81,11 @@ class DecideQuantization(Pass):
         # `only_ops` names kernels with MACs; what follows them follows.
         only = self.only_ops if rule.role == "compute" else ()
         excluded = out_of_scope(node, exclude_nodes=self.exclude_nodes, exclude_ops=self.exclude_ops, only_ops=only)
-        if excluded:
-            return _refuse(node, excluded)
-        if len(node.outputs) > 1:
-            return _refuse(node, "has several outputs")
-        reason = _not_float(node) or _unsupported(node)
-        if reason:
-            return _refuse(node, reason)
-        decision = _operands(node, rule)
+        several = "has several outputs" if len(node.outputs) > 1 else None
+        decision = excluded or several or _not_float(node) or _unsupported(node) or _operands(node, rule)
         if isinstance(decision, str):
-            return _refuse(node, decision)
+            skip(node, decision)
+            return None
         clamp = _clamp_behind(node) if rule.role != "carry" else None
         output = clamp.outputs[0] if clamp is not None else node.outputs[0]
         return replace(decision, clamp=clamp, output=output)
@@ -117,10 +112,6 @@ def _is_depthwise(node: ir.Node) -> bool:
     return group > 1 and weight is not None and weight.shape is not None and tuple(weight.shape[:2]) == (group, 1)
 
 
-def _refuse(node: ir.Node, reason: str) -> None:
-    skip(node, reason)
-
-
 def _not_float(node: ir.Node) -> str | None:
     """Only float32 values are quantized: fp16 and double models keep their type."""
     value = node.inputs[0] if node.inputs else None
@@ -142,7 +133,7 @@ def _unsupported(node: ir.Node) -> str | None:
         return "only nearest Resize has an integer kernel"
     if node.op_type == "Pad" and not _pads_with_zero(node):
         return "pads with something other than the constant 0"
-    if node.op_type == "AveragePool" and node.attributes.get_ints("dilations", None):
+    if node.op_type == "AveragePool" and any(size != 1 for size in node.attributes.get_ints("dilations", ())):
         return "dilated AveragePool has no integer kernel"
     return None
 
@@ -246,7 +237,8 @@ def _bias_index(node: ir.Node, rule: OpRule, bias_at: int | None) -> int | str |
     if not is_constant(bias):
         return f"its bias {bias.name!r} is not constant"
     if node.op_type == "Gemm":
-        shape = np.shape(constant_array(bias))
+        array = constant_array(bias)
+        shape = () if array is None else array.shape
         if len(shape) != 1 and not (len(shape) == 2 and shape[0] == 1):
             return f"its bias has shape {shape}, not one value per column"
     return bias_at
@@ -255,7 +247,7 @@ def _bias_index(node: ir.Node, rule: OpRule, bias_at: int | None) -> int | str |
 def _clamp_behind(node: ir.Node) -> ir.Node | None:
     """The Relu or Clip that alone reads this node, when its bounds are constants."""
     consumer = sole_consumer(node.outputs[0])
-    if consumer is None or consumer.op_type not in _CLAMPS or consumer.graph is not node.graph:
+    if consumer is None or not is_op(consumer, *_CLAMPS) or consumer.graph is not node.graph:
         return None
     if consumer.inputs[0] is not node.outputs[0]:
         return None

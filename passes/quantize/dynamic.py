@@ -65,7 +65,7 @@ class DynamicQuantization(Pass):
             skip(node, "its weight is not a constant float32 matrix")
             return False
         scaled = any(node.attributes.get_float(key, 1.0) != 1.0 for key in ("alpha", "beta"))
-        if scaled or node.attributes.get_int("transA", 0):
+        if scaled or node.attributes.get_int("transA", 0) != 0:
             skip(node, "scales or transposes its product")
             return False
         transposed = bool(node.attributes.get_int("transB", 0))

@@ -72,10 +72,10 @@ class _Insertion:
             self._pair(value, uses, public=value in forced)
 
     def _pair(self, value: ir.Value, uses: tuple[tuple[ir.Node, int], ...], *, public: bool) -> None:
-        """value -> Q -> DQ -> uses; `public` moves a graph output's name to the DQ."""
+        """Value -> Q -> DQ -> uses; `public` moves a graph output's name to the DQ."""
         params = params_of(value)
-        assert params is not None and value.name is not None
-        name, kind, shape = value.name, value.type, value.shape
+        assert params is not None
+        name, kind, shape = str(value.name), value.type, value.shape
         scale, zero = self._scale_of(name, params)
         attributes = _axis(params.spec)
         q = ir.node("QuantizeLinear", [value, scale, zero], attributes, name=self._fresh(f"{name}_QuantizeLinear"))
@@ -102,7 +102,8 @@ class _Insertion:
         index, spec = decision.weight
         weight = node.inputs[index]
         x = constant_array(weight)
-        assert weight is not None and x is not None
+        assert weight is not None
+        assert x is not None
         params = of_tensor(spec, x)
         if decision.bias is None:
             node.replace_input_with(index, self._constant(weight, x, params))
@@ -111,8 +112,9 @@ class _Insertion:
         bias = node.inputs[bias_index]
         operand = node.inputs[decision.activations[0]]
         b = constant_array(bias)
-        assert bias is not None and b is not None and operand is not None
-        activation = params_of(operand)
+        assert bias is not None
+        assert b is not None
+        activation = None if operand is None else params_of(operand)
         assert activation is not None
         params = widen_for_bias(params, activation, b.reshape(-1))
         node.replace_input_with(index, self._constant(weight, x, params))

@@ -32,10 +32,7 @@ def from_range(spec: QuantSpec, low: np.ndarray, high: np.ndarray) -> QuantParam
     """
     low = np.minimum(np.asarray(low, np.float64), 0.0)
     high = np.maximum(np.asarray(high, np.float64), 0.0)
-    if spec.symmetric:
-        scale = np.maximum(-low, high) / spec.qmax
-    else:
-        scale = (high - low) / (spec.qmax - spec.qmin)
+    scale = np.maximum(-low, high) / spec.qmax if spec.symmetric else (high - low) / (spec.qmax - spec.qmin)
     # A subnormal scale turns x / scale into inf.
     scale = np.where(scale < np.finfo(np.float32).tiny, 1.0, scale).astype(np.float32)
     zero = np.zeros_like(low) if spec.symmetric else np.clip(np.round(spec.qmin - low / scale), spec.qmin, spec.qmax)
@@ -76,13 +73,15 @@ def quantize(x: np.ndarray, params: QuantParams) -> np.ndarray:
     """
     scale, zero = _expand(params, x)
     codes = np.rint(x.astype(np.float32) / scale) + zero
-    return np.clip(codes, params.spec.qmin, params.spec.qmax).astype(params.spec.numpy_dtype)
+    stored: np.ndarray = np.clip(codes, params.spec.qmin, params.spec.qmax).astype(params.spec.numpy_dtype)
+    return stored
 
 
 def dequantize(codes: np.ndarray, params: QuantParams) -> np.ndarray:
     """(q - z) * s in float32."""
     scale, zero = _expand(params, codes)
-    return ((codes.astype(np.float32) - zero) * scale).astype(np.float32)
+    real: np.ndarray = ((codes.astype(np.float32) - zero) * scale).astype(np.float32)
+    return real
 
 
 def bias_params(activation: QuantParams, weight: QuantParams) -> QuantParams:

@@ -1,0 +1,124 @@
+"""Every pass gets every awkward graph: as it is, and after the passes that come before it in its recipe.
+
+Each time: the model stays valid, the signature stays, `modified` says the truth, a second run changes nothing,
+and a pass that calls itself exact leaves what ONNX Runtime answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from edgec.errors import ModelError
+from edgec.passes.base import Pass
+from edgec.passes.catalog import PASSES
+from edgec.passes.quantize.decide import DecideQuantization
+from edgec.passes.quantize.dynamic import DynamicQuantization
+from edgec.passes.quantize.insert_qdq import InsertQdq
+from edgec.passes.weight_only.compact_weights import CompactWeights
+from onnx_ir.passes.common import CheckerPass
+from support.awkward import AWKWARD, build
+from support.graphs import feeds_of
+from support.numerics import assert_same, assert_within, run
+from support.recipes import measure_on, recipe
+from support.state import signature, snapshot
+
+ROUNDS = (InsertQdq, DynamicQuantization, CompactWeights)
+SCHEMES = ("a8w8", "d8w8", "w8")
+Feeds = Mapping[str, np.ndarray]
+
+
+def every_pass() -> dict[str, Pass]:
+    """One of each pass, with the options of the recipes."""
+    found = {each.name: each for scheme in SCHEMES for each in recipe(scheme)}
+    assert {type(each) for each in found.values()} == set(PASSES)
+    return found
+
+
+def check(each: Pass, model: ir.Model, feeds: Feeds, before: Feeds) -> Feeds:
+    """Run one pass on `model` and check all it promises; returns what the model answers now."""
+    promised, state = signature(model), snapshot(model)
+    result = each(model)
+    changed = snapshot(model) != state
+    assert result.model is model
+    assert signature(model) == promised
+    assert result.modified == changed, f"{each.name}: modified={result.modified}, changed={changed}"
+    CheckerPass()(model)
+    after = run(model, feeds) if changed else before
+    if not isinstance(each, ROUNDS):
+        assert_same(before, after)
+    settled = snapshot(model)
+    again = each(model).modified
+    assert not again, f"{each.name} says it changed the model when run again"
+    same = snapshot(model) == settled
+    assert same, f"{each.name} changes the model when run again"
+    return after
+
+
+def refusal(each: Pass, model: ir.Model) -> str | None:
+    """Why a pass refuses the whole model, if it does; tests/golden/awkward.txt says which ones."""
+    if not isinstance(each, DecideQuantization):
+        return None
+    state = snapshot(model)
+    try:
+        each(model.clone())
+    except ModelError as error:
+        return error.problem
+    finally:
+        assert snapshot(model) == state
+    return None
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_in_its_recipe(name: str, scheme: str) -> None:
+    model = build(name)
+    feeds = feeds_of(model)
+    answers = run(model, feeds)
+    measure = measure_on([feeds])
+    for each in recipe(scheme):
+        if (reason := refusal(each, model)) is not None:
+            assert reason.startswith("has no operator that runs in integers on this target")
+            return
+        if needs := each.needs(model):
+            measure(model, needs)
+        answers = check(each, model, feeds, answers)
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_alone(name: str) -> None:
+    for each in every_pass().values():
+        model = build(name)
+        if refusal(each, model) is None:
+            feeds = feeds_of(model)
+            check(each, model, feeds, run(model, feeds))
+
+
+def replaceable(model: ir.Model) -> dict[str, np.ndarray]:
+    """Inputs with a floating-point default, and what to feed instead.
+
+    Flags keep their default, training is random; so do indices, of which few are right.
+    """
+    defaults = {str(v.name): v.const_value.numpy() for v in model.graph.inputs if v.const_value is not None}
+    return {k: np.asarray(a * 0.5 + 0.25, a.dtype) for k, a in defaults.items() if np.issubdtype(a.dtype, np.floating)}
+
+
+@pytest.mark.parametrize("name", [name for name in AWKWARD if replaceable(build(name))])
+def test_the_defaults_of_overridable_inputs_are_not_built_in(name: str) -> None:
+    """What the caller may replace still counts when it is replaced."""
+    model = build(name)
+    feeds, replaced = feeds_of(model), replaceable(model)
+    expected = run(model, feeds | replaced)
+    exact = model.clone()
+    for each in recipe("a8w8"):
+        if isinstance(each, DecideQuantization):
+            break
+        each(exact)
+    assert_same(expected, run(exact, feeds | replaced))
+    compiled = model.clone()
+    for each in recipe("w8"):
+        each(compiled)
+    for key, array in run(compiled, feeds | replaced).items():
+        assert_within(expected[key], array, 0.05 * float(np.abs(expected[key]).max()), name=key)

@@ -1,0 +1,59 @@
+"""Run recipes in memory: the driver's `run_passes` with a measure of a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+from edgec.compiler.observers import SignatureGuard, VerifyEach
+from edgec.compiler.pipeline import Measure, run_passes
+from edgec.passes.observe.instrument import instrument, read_probes
+from edgec.passes.observe.statistics import Need, Range, set_observation
+from edgec.targets import find_target
+from edgec.targets.pipeline import Policy, recipe_for
+
+from .numerics import run
+
+__all__ = ["compiled", "measure_on", "observe", "recipe"]
+
+TARGET = "x86-64-vnni"
+
+Feeds = Mapping[str, np.ndarray]
+
+
+def recipe(scheme: str, *, target: str = TARGET, **policy: object) -> tuple:
+    """The passes of a target's recipe."""
+    return recipe_for(find_target(target), Policy(scheme=scheme, **policy)).passes
+
+
+def compiled(model: ir.Model, scheme: str, samples: Sequence[Feeds], **policy: object) -> ir.Model:
+    """A clone of the model after the whole recipe, every pass guarded and checked."""
+    clone = model.clone()
+    run_passes(clone, recipe(scheme, **policy), measure=measure_on(samples), observers=(SignatureGuard(), VerifyEach()))
+    return clone
+
+
+def measure_on(samples: Sequence[Feeds]) -> Measure:
+    """A measure that runs the instrumented model on each of the samples."""
+
+    def measure(model: ir.Model, needs: Sequence[Need]) -> None:
+        found = observe(model, needs, samples)
+        for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
+            if value.name in found:
+                set_observation(value, found[value.name])
+
+    return measure
+
+
+def observe(model: ir.Model, needs: Sequence[Need], samples: Sequence[Feeds]) -> dict[str, Range]:
+    """Ranges by value name over the samples."""
+    clone = model.clone()
+    probes = instrument(clone, needs)
+    read = {value.name for value in clone.graph.inputs}
+    found: dict[str, Range] = {}
+    for feeds in samples:
+        outputs = run(clone, {name: array for name, array in feeds.items() if name in read}, optimize=True)
+        for name, seen in read_probes(probes, outputs).items():
+            found[name] = found[name].merge(seen) if name in found else seen
+    return found

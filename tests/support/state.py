@@ -1,0 +1,23 @@
+"""What a model is, so that two states can be compared."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from edgec.passes.quantize.decision import decided_nodes, decided_values, params_of
+
+__all__ = ["signature", "snapshot"]
+
+
+def signature(model: ir.Model) -> list[tuple[object, ...]]:
+    """Names, types and shapes of the graph's inputs and outputs, in order, and which inputs have a default."""
+    graph = model.graph
+    inputs = [(v.name, str(v.type), str(v.shape), v.is_initializer()) for v in graph.inputs]
+    return [*inputs, *((v.name, str(v.type), str(v.shape)) for v in graph.outputs)]
+
+
+def snapshot(model: ir.Model) -> tuple[bytes, tuple[object, ...]]:
+    """The file it would make, and what was decided and computed for its nodes and values."""
+    graph = model.graph
+    decisions = tuple((node.name, str(decision)) for node, decision in decided_nodes(graph))
+    values = tuple((v.name, str(source), params_of(v) is not None) for v, source in decided_values(graph))
+    return ir.serde.serialize_model(model).SerializeToString(deterministic=True), (decisions, values)
