@@ -127,7 +127,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS), metavar="MODEL")
     parser.add_argument("--samples", type=int, default=100, help="calibration samples (default 100)")
     parser.add_argument("--evaluation", type=int, help="evaluation samples (default all)")
-    parser.add_argument("--repeat", type=int, default=3, help="compiles of every form, the fastest counts (default 3)")
+    parser.add_argument("--repeat", type=int, default=5, help="compiles of every form, the fastest counts (default 5)")
     parser.add_argument("--rounds", type=int, default=40, help="turns of the latency measurement (default 40)")
     parser.add_argument("--only", choices=("ours", "rival"), help="leave the other tool out")
     parser.add_argument("--out", type=Path, default=Path("bench-out/zoo.json"), help="where the records go, as JSON")
