@@ -102,8 +102,8 @@ def test_limits(clause, text, value, unit, base):
         (
             {"max_dorp": "1pt"},
             "--max-dorp: unknown key, did you mean 'max_drop'? Keys here: max_drop, min_accuracy, min_sqnr, "
-            "min_cosine, max_error, max_size, max_size_ratio, max_load_time, max_p95, max_latency_ratio, min_integer_macs, "
-            "max_off_provider, proof.",
+            "min_cosine, max_error, max_size, max_size_ratio, max_load_time, max_p95, max_latency_ratio, "
+            "min_integer_macs, max_off_provider, proof.",
         ),
         ({"proof": "maybe"}, "--proof: 'maybe' is not one of checked, executed. Choose one of them."),
     ],

@@ -76,7 +76,7 @@ def test_all_right_is_no_certainty_either():
 def test_lower_is_better_turns_the_drop_round():
     mse = metric_named("mse")
     reference = np.stack([GENERATOR.random(100), np.ones(100)], axis=1)
-    worse = reference + [1.0, 0.0]
+    worse = reference + np.array([1.0, 0.0])
     found = metric_intervals(mse, reference, worse).drop
     assert found is not None
     assert found == pytest.approx((1.0, 1.0))

@@ -63,7 +63,7 @@ def test_auc_is_sklearns_ties_included():
 
 
 def test_spearman_is_scipys_ties_included():
-    pairs = [(GENERATOR.integers(0, 9, size=(1,)) + 0.0, GENERATOR.normal().round(1)) for _ in range(200)]
+    pairs = [(GENERATOR.integers(0, 9, size=(1,)) + 0.0, round(GENERATOR.normal(), 1)) for _ in range(200)]
     expected = spearmanr([y.item() for y, _ in pairs], [label for _, label in pairs]).statistic
     assert score("spearman", pairs) == pytest.approx(expected)
 
@@ -124,8 +124,8 @@ def test_samples_of_different_lengths_weigh_by_positions():
             "top1",
             np.zeros((1, 5)),
             [1, 2],
-            "label: has shape (2,) beside an output of shape (1, 5); top1 needs one class index per position, classes on "
-            "the last or first axis. Give labels of that shape, another metric, or name the output it looks at.",
+            "label: has shape (2,) beside an output of shape (1, 5); top1 needs one class index per position, classes "
+            "on the last or first axis. Give labels of that shape, another metric, or name the output it looks at.",
         ),
         (
             "top1",
