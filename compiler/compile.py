@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from .request import CompileRequest
 from .scheme import choose_scheme
 from .signature import inputs_of
 
-__all__ = ["CompileResult", "compile", "compile_request", "resolve_recipe"]
+__all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,14 +85,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     output = scratch() if request.output is None else Path(request.output)
     check_destination(output, overwrite=request.overwrite)
     with clock.stage("load"), request.progress.stage("load"):
-        loaded = load_model(
-            request.model,
-            shapes=request.shapes,
-            opset_floor=target.opset,
-            max_opset=target.max_opset,
-            max_ir_version=target.max_ir_version,
-            already_quantized="accept" if request.scheme == "float" else "refuse",
-        )
+        loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
         data = open_data(request, inputs)
     scheme, reason = choose_scheme(request.scheme, loaded.model, calibrated=data.calibration is not None)
@@ -128,6 +121,18 @@ def compile_request(request: CompileRequest) -> CompileResult:
         passes=reports,
         skipped=skipped,
         seconds=clock.seconds,
+    )
+
+
+def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, tuple[int, ...]]) -> Loaded:
+    """The request's model, brought to what the target's runtime reads."""
+    return load_model(
+        request.model,
+        shapes=shapes,
+        opset_floor=target.opset,
+        max_opset=target.max_opset,
+        max_ir_version=target.max_ir_version,
+        already_quantized="accept" if request.scheme == "float" else "refuse",
     )
 
 

@@ -6,7 +6,7 @@ Bytes are estimates from the graph's shapes; the constants are fitted to ONNX Ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 import onnx_ir as ir
 
 from ..passes.edit import SkipNotes
+from ..passes.observe.statistics import Need
+from ..passes.quantize.compute_params import ComputeParams
 from ..passes.quantize.decide import DecideQuantization
 from ..passes.quantize.decision import decided_nodes, source_of
 from ..passes.recipe import Recipe
@@ -21,13 +23,14 @@ from ..targets import find_target
 from ..targets.pipeline import recipe_for
 from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
-from .compile import resolve_recipe
-from .data import open_data
+from .compile import load_for, resolve_recipe
+from .data import CompileData, open_data
 from .liveness import peak_activation_bytes, value_elements
-from .load import load_model
+from .load import Loaded
 from .macs import macs_by_op
 from .materialize import EXTERNAL_ABOVE, weight_bytes
 from .memory import resident_bytes
+from .observe import batch_size
 from .pipeline import run_passes
 from .request import CompileRequest
 from .scheme import choose_scheme
@@ -35,14 +38,22 @@ from .signature import inputs_of
 
 __all__ = ["Plan", "SchemeEstimate", "plan"]
 
-# One serialized node with its names, and what Q/DQ adds for one quantized value, in bytes.
-_NODE_BYTES = 160
-_QDQ_BYTES = 560
-# A process that holds ONNX Runtime's library and nothing else.
-_RUNTIME_BYTES = 24 << 20
-# What the compiler adds to its imports: sessions, arenas, protobuf copies of the weights.
-_SESSION_BYTES = 12 << 20
-_WEIGHT_COPIES = 4.0
+# A serialized node without its names; what Q/DQ adds for one quantized value or constant: two nodes and their
+# initializers, which spell the value's name ten times.
+_NODE_BYTES = 60
+_QDQ_BYTES = 330
+_QDQ_NAMES = 10
+# Fitted to nine models of 0.1 to 14 MB: a process that imports ONNX Runtime and opens a session, the session's own
+# record of each node, copies of the weights (protobuf, initializers, packed), and what the arena takes for the
+# activations alive at once.
+_RUNTIME_BYTES = 27 << 20
+_SESSION_NODE_BYTES = 8 << 10
+_FLOAT_COPIES = 3.2
+_INTEGER_COPIES = 1.3
+_ARENA = 4
+# A compile on top of what is imported: its sessions, and the float weights as file, tensors, protobuf and packed.
+_COMPILE_BYTES = 18 << 20
+_COMPILE_COPIES = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,21 +124,14 @@ def plan(model: Any, **options: Any) -> Plan:
     """
     request = CompileRequest(model=model, **options)
     target = find_target(request.target)
-    loaded = load_model(
-        request.model,
-        shapes=request.shapes,
-        opset_floor=target.opset,
-        max_opset=target.max_opset,
-        max_ir_version=target.max_ir_version,
-        already_quantized="accept" if request.scheme == "float" else "refuse",
-    )
+    loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
-    calibrated = open_data(request, inputs).calibration is not None
-    scheme, reason = choose_scheme(request.scheme, loaded.model, calibrated=calibrated)
+    data = open_data(request, inputs)
+    scheme, reason = choose_scheme(request.scheme, loaded.model, calibrated=data.calibration is not None)
     recipe = resolve_recipe(request, target, scheme)
     static = recipe_for(target, Policy(scheme="a8w8", exclude_nodes=request.exclude_nodes,
                                        exclude_ops=request.exclude_ops, only_ops=request.only_ops))  # fmt: skip
-    decided = loaded.model.clone()
+    decided = _at_sample_shapes(request, target, loaded, data)
     _decide(decided, static)
     state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)
     return Plan(
@@ -144,10 +148,32 @@ def plan(model: Any, **options: Any) -> Plan:
     )
 
 
+def _at_sample_shapes(request: CompileRequest, target: TargetSpec, loaded: Loaded, data: CompileData) -> ir.Model:
+    """A copy of the model with its dynamic dimensions at those of the first sample, so that bytes can be counted.
+
+    The batch stays free: it is 1 on the device, and the compiler's own choice while it observes.
+    """
+    first = None if data.calibration is None else next(iter(data.calibration))
+    shapes = dict(request.shapes)
+    for value in loaded.model.graph.inputs:
+        given = None if first is None else first.feeds.get(str(value.name))
+        if given is None or value.shape is None or str(value.name) in shapes:
+            continue
+        if any(not isinstance(dim, int) for dim in list(value.shape)[1:]):
+            shapes[str(value.name)] = given.shape
+    if shapes == dict(request.shapes):
+        return loaded.model.clone()
+    return load_for(request, target, shapes).model
+
+
 def _decide(model: ir.Model, recipe: Recipe) -> None:
     """Run the recipe up to its decisions; nothing needs to be observed for that."""
     until = next(k for k, each in enumerate(recipe.passes) if isinstance(each, DecideQuantization))
-    run_passes(model, recipe.passes[: until + 1], measure=lambda model, needs: None)
+    run_passes(model, recipe.passes[: until + 1], measure=_never)
+
+
+def _never(model: ir.Model, needs: Sequence[Need]) -> None:
+    raise AssertionError(f"a decision on {model.graph.name} asked for {len(needs)} observations")
 
 
 def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> SchemeEstimate:
@@ -157,24 +183,28 @@ def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> S
     matrices = {n.inputs[1] for n in graph if n.op_type in ("MatMul", "Gemm") and len(n.inputs) > 1}
     stored, loaded, values = 0, 0, 0
     for value in graph.initializers.values():
-        if value.const_value is None:
-            continue
+        if value.const_value is None or not value.uses():
+            continue  # replaced by a rewrite; gone when the model is packed
         size, elements = value.const_value.nbytes, value_elements(value)
-        integer = scheme == "a8w8" and value in small or scheme == "d8w8" and value in matrices
+        integer = (scheme == "a8w8" and value in small) or (scheme == "d8w8" and value in matrices)
         compact = integer or (scheme in ("w8", "d8w8") and value.dtype == ir.DataType.FLOAT and elements >= 256)
-        stored += elements if compact else size
+        stored += elements + _qdq_bytes(value) if compact else size
         loaded += elements if integer else size
     if scheme == "a8w8":
-        values = sum(1 for node in graph for value in node.outputs if source_of(value) is not None) + len(decided)
+        quantized = [value for node in graph for value in node.outputs if source_of(value) is not None]
+        stored += sum(_qdq_bytes(value) for value in quantized)
+        values = len(quantized) + len(decided)
+    stored += sum(
+        _NODE_BYTES + sum(len(v.name or "") for v in (*n.inputs, *n.outputs) if v) + len(n.name or "") for n in graph
+    )
     activations = peak_activation_bytes(model, lambda value: _width(value, scheme))
-    file = stored + _NODE_BYTES * len(graph) + _QDQ_BYTES * values
-    # ONNX Runtime keeps the initializers and, for the kernels that pack, a second copy in their own layout.
-    load = _RUNTIME_BYTES + file + 2 * loaded
-    peak = load + activations + cache
+    copies = _INTEGER_COPIES if scheme == "a8w8" else _FLOAT_COPIES
+    load = int(_RUNTIME_BYTES + stored + copies * loaded + _SESSION_NODE_BYTES * (len(graph) + 2 * values))
+    peak = load + _ARENA * activations + cache
     memory = target.limits.memory_bytes
     return SchemeEstimate(
         scheme=scheme,
-        file_bytes=file,
+        file_bytes=stored,
         weights_bytes=loaded,
         activation_bytes=activations,
         cache_bytes=cache,
@@ -182,6 +212,16 @@ def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> S
         peak_bytes=peak,
         fits=None if memory is None else peak <= memory,
     )
+
+
+def _qdq_bytes(value: ir.Value) -> int:
+    """Bytes of the nodes, names and scales (float32, one per output channel at most) behind one quantized value."""
+    return _QDQ_BYTES + _QDQ_NAMES * len(value.name or "") + (5 * _channels(value) if value.is_initializer() else 0)
+
+
+def _channels(value: ir.Value) -> int:
+    dims = [] if value.shape is None else [dim for dim in value.shape if isinstance(dim, int)]
+    return dims[0] if len(dims) > 1 else 1
 
 
 def _width(value: ir.Value, scheme: str) -> int:
@@ -192,11 +232,12 @@ def _width(value: ir.Value, scheme: str) -> int:
 
 
 def _compile_peak(model: ir.Model, decided: ir.Model) -> int:
-    """Peak of a static compile: imports, the weights in several copies, the observed graph's activations."""
+    """Peak of a static compile: what is imported, the weights in several copies, one batch of activations."""
     weights = weight_bytes(model)
-    activations = peak_activation_bytes(decided, lambda value: _width(value, "float"))
-    held = weights * _WEIGHT_COPIES if weights <= EXTERNAL_ABOVE else weights
-    return int(resident_bytes() + _SESSION_BYTES + held + 2 * activations)
+    batch = batch_size(decided, ComputeParams().needs(decided))
+    activations = batch * peak_activation_bytes(decided, lambda value: _width(value, "float"))
+    held = weights * (_COMPILE_COPIES if weights <= EXTERNAL_ABOVE else 1)
+    return resident_bytes() + _COMPILE_BYTES + held + _ARENA * activations
 
 
 def _state_bytes(value: ir.Value) -> int:

@@ -50,7 +50,7 @@ def cpu_features() -> frozenset[str]:
     numpy's dispatcher knows them on every system; AVX-VNNI (without AVX-512) it does not know, so
     Linux' /proc/cpuinfo is asked too where there is one.
     """
-    from numpy._core._multiarray_umath import __cpu_features__
+    from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
     names = {"avx2": "AVX2", "avx512_vnni": "AVX512VNNI", "asimddp": "ASIMDDP"}
     found = {ours for ours, theirs in names.items() if __cpu_features__.get(theirs)}

@@ -32,19 +32,19 @@ __all__ = ["recipe"]
 def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     """The passes for a CPU target under a policy."""
     passes: tuple[Pass, ...] = normalize() + prepare()
-    scope = {
-        "exclude_nodes": policy.exclude_nodes,
-        "exclude_ops": policy.exclude_ops,
-        "only_ops": policy.only_ops,
-    }
     rules = tuple(_bend(rule, policy) for rule in target.rules)
+    nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
+    compact = CompactWeights(per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only)
     match policy.scheme:
         case "a8w8":
-            passes += static(DecideQuantization(rules=rules, **scope))
+            passes += static(DecideQuantization(rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only))
         case "d8w8":
-            passes += (DynamicQuantization(per_channel=policy.per_channel, **scope), CompactWeights(**scope))
+            dynamic = DynamicQuantization(
+                per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only
+            )
+            passes += (dynamic, compact)
         case "w8":
-            passes += (CompactWeights(per_channel=policy.per_channel, **scope),)
+            passes += (compact,)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), stamp))
 
