@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .lower.drop_traces import DropTraces
 from .lower.pad_integers import PadIntegers
 from .lower.stamp import Stamp
 from .normalize.drop_identity import DropIdentity
@@ -40,6 +41,7 @@ PASSES: tuple[type[Any], ...] = (
     PadIntegers,
     DynamicQuantization,
     CompactWeights,
+    DropTraces,
     Stamp,
 )
 

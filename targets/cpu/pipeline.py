@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...passes.base import Pass
+from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.pad_integers import PadIntegers
 from ...passes.lower.stamp import Stamp
 from ...passes.normalize.drop_identity import DropIdentity
@@ -46,7 +47,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
         case "w8":
             passes += (compact,)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
-    return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), stamp))
+    return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), DropTraces(), stamp))
 
 
 def normalize() -> tuple[Pass, ...]:
