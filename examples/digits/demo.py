@@ -29,7 +29,8 @@ def main() -> None:
         )
         verdict = bundle.prove(evaluation=EVALUATION, contract=contract, float_model=HERE / "digits.onnx")
         for result in verdict.results:
-            print(f"{result.id:14} {result.status:12} {result.measured} (limit {result.limit}) {result.reason}")
+            measured = "" if result.measured is None else f"{result.measured:.4g}"
+            print(f"{result.id:14} {result.status:12} {measured:>8}  limit {result.limit or '-'!s:8} {result.reason}")
         print(verdict.word)
 
         # What was proved is what an application sees: the same images, through the bundle as it lies on disk.
