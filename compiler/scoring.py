@@ -25,12 +25,11 @@ class Task:
         self._guessed = False
         self._records: list[np.ndarray] = []
         self._float_records: list[np.ndarray] = []
-        self._labelled = self._unlabelled = 0
+        self._labelled = 0
         self._failed = ""
 
     def add(self, sample: Sample, mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray] | None) -> None:
-        if sample.label is None:
-            self._unlabelled += 1
+        if sample.label is None:  # then no sample has one: readers see to that
             return
         if self._metric is None and not self._labelled and sample.label.size == 1 and sample.label.dtype.kind in "iu":
             self._metric, self._guessed = metric_named(DEFAULT_METRIC), True
@@ -73,13 +72,7 @@ class Task:
         intervals = metric_intervals(metric, reference, records, seed=seed)
         if not np.isfinite(value):
             return None, f"{metric.name} is not defined on these samples (all of one class, or constant)", ()
-        notes = []
-        if self._guessed:
-            notes.append(
-                f"metric {metric.name}: chosen because the labels are class indices; name another with --metric"
-            )
-        if self._unlabelled:
-            notes.append(f"{self._unlabelled} evaluation samples have no label; the metric leaves them out")
+        note = f"metric {metric.name}: chosen because the labels are class indices; name another with --metric"
         against = None if reference is None else float(metric.aggregate(reference))
         return (
             MetricProof(
@@ -95,5 +88,5 @@ class Task:
                 drop_interval=intervals.drop,
             ),
             "",
-            tuple(notes),
+            (note,) if self._guessed else (),
         )
