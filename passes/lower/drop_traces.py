@@ -24,7 +24,8 @@ class DropTraces(Pass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         modified = False
         for node in ir.traversal.RecursiveGraphIterator(model.graph):
-            for carrier in (node, *node.outputs):
+            carriers: tuple[ir.Node | ir.Value, ...] = (node, *node.outputs)
+            for carrier in carriers:
                 traces = [key for key in carrier.metadata_props if key.startswith(_PREFIXES)]
                 for key in traces:
                     del carrier.metadata_props[key]

@@ -13,8 +13,9 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import constant_scalar, rewire, skip
+from ..edit import rewire, skip
 from ..spec import QuantParams
+from .clamps import bounds_of
 from .decision import decided_nodes, params_of
 
 __all__ = ["AbsorbClamps"]
@@ -43,7 +44,7 @@ class AbsorbClamps(Pass):
         if any(reader.op_type != "QuantizeLinear" or index != 0 for reader, index in uses):
             skip(clamp, "is read by others than its QuantizeLinear")
             return False
-        low, high = _bounds(clamp)
+        low, high = bounds_of(clamp)
         if not (_saturates(low, params, params.spec.qmin) and _saturates(high, params, params.spec.qmax)):
             skip(clamp, "clamps inside the quantized range")
             return False
@@ -51,16 +52,6 @@ class AbsorbClamps(Pass):
         assert clamp.graph is not None
         clamp.graph.remove(clamp, safe=True)
         return True
-
-
-def _bounds(clamp: ir.Node) -> tuple[float, float]:
-    if clamp.op_type == "Relu":
-        return 0.0, np.inf
-    bounds = [-np.inf, np.inf]
-    for index in (1, 2):
-        if len(clamp.inputs) > index and (bound := constant_scalar(clamp.inputs[index])) is not None:
-            bounds[index - 1] = bound
-    return bounds[0], bounds[1]
 
 
 def _saturates(bound: float, params: QuantParams, code: int) -> bool:

@@ -25,15 +25,16 @@ import onnx_ir as ir
 
 from ...errors import ModelError
 from ..base import Pass
-from ..edit import constant_array, is_constant, is_op, is_overridable, skip, sole_consumer, subgraph_nodes, why_skipped
+from ..edit import constant_array, is_constant, is_overridable, skip, subgraph_nodes, why_skipped
 from ..scope import out_of_scope
-from ..spec import Derived, Fixed, Given, OpRule, PerAxis, PerTensor, QuantSpec, Shared
-from .decision import Decision, decision_of, set_decision, set_source, source_of
+from ..spec import Derived, Fixed, OpRule, PerAxis, PerTensor, QuantSpec
+from .clamps import clamp_behind
+from .decision import Decision, decision_of, set_decision
 from .params import bias_params
+from .sources import assign_sources
 
 __all__ = ["DecideQuantization"]
 
-_CLAMPS = ("Relu", "Clip")
 _BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 
 
@@ -65,7 +66,7 @@ class DecideQuantization(Pass):
             raise _nothing_to_do(model)
         for node, decision in chosen.items():
             set_decision(node, decision)
-        _assign_sources(chosen)
+        assign_sources(chosen)
         return ir.passes.PassResult(model, modified=bool(chosen))
 
     def _rule(self, node: ir.Node) -> OpRule | None:
@@ -86,7 +87,8 @@ class DecideQuantization(Pass):
         if isinstance(decision, str):
             skip(node, decision)
             return None
-        clamp = _clamp_behind(node) if rule.role != "carry" else None
+        # A fixed range is not fitted to the clamp, so saturation cannot do its work.
+        clamp = None if rule.role == "carry" or isinstance(rule.outputs, Fixed) else clamp_behind(node)
         output = clamp.outputs[0] if clamp is not None else node.outputs[0]
         return replace(decision, clamp=clamp, output=output)
 
@@ -244,18 +246,6 @@ def _bias_index(node: ir.Node, rule: OpRule, bias_at: int | None) -> int | str |
     return bias_at
 
 
-def _clamp_behind(node: ir.Node) -> ir.Node | None:
-    """The Relu or Clip that alone reads this node, when its bounds are constants."""
-    consumer = sole_consumer(node.outputs[0])
-    if consumer is None or not is_op(consumer, *_CLAMPS) or consumer.graph is not node.graph:
-        return None
-    if consumer.inputs[0] is not node.outputs[0]:
-        return None
-    if any(value is not None and constant_array(value) is None for value in consumer.inputs[1:]):
-        return None
-    return consumer
-
-
 def _supported(candidates: dict[ir.Node, Decision]) -> dict[ir.Node, Decision]:
     """All compute candidates, and the greatest self-supporting set of follow and carry candidates."""
     chosen = dict(candidates)
@@ -290,39 +280,3 @@ def _settle(decision: Decision, read: set[ir.Value | None]) -> Decision:
     if decision.rule.output == "optional" and decision.output not in read:
         return replace(decision, output=None, clamp=None)
     return decision
-
-
-def _assign_sources(chosen: dict[ir.Node, Decision]) -> None:
-    """Give every value that carries Q/DQ its source: rules first, then what their readers ask."""
-    for node, decision in chosen.items():
-        rule = decision.rule
-        if decision.output is not None:
-            match rule.outputs:
-                case Shared(with_=int(index)):
-                    operand = node.inputs[index]
-                    assert operand is not None
-                    set_source(decision.output, Shared(with_=str(operand.name)))
-                case Fixed() | Given() as source:
-                    set_source(decision.output, source)
-                case None | Shared() | Derived():
-                    raise ValueError(
-                        f"{node.op_type}: an output's source is Given, Fixed or Shared with an input index"
-                    )
-    for node, decision in chosen.items():
-        for index in decision.activations:
-            value = node.inputs[index]
-            assert value is not None
-            if source_of(value) is None and decision.rule.inputs is not None:
-                set_source(value, Given(decision.rule.inputs))
-    for node, decision in chosen.items():
-        if node.op_type == "Concat":
-            _share_with_concat(node, decision)
-
-
-def _share_with_concat(node: ir.Node, decision: Decision) -> None:
-    """Operands that only this Concat reads take its params: rounded once, then only copied."""
-    assert decision.output is not None
-    for index in decision.activations:
-        value = node.inputs[index]
-        if value is not None and sole_consumer(value) is node and isinstance(source_of(value), Given):
-            set_source(value, Shared(with_=str(decision.output.name)))

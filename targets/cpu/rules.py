@@ -98,7 +98,6 @@ def cpu_rules(*, reduce_range: bool) -> tuple[OpRule, ...]:
                 "Squeeze",
                 "Unsqueeze",
                 "DepthToSpace",
-                "SpaceToDepth",
                 "Expand",
                 "Pad",
             ),
@@ -109,7 +108,7 @@ def cpu_rules(*, reduce_range: bool) -> tuple[OpRule, ...]:
             why="moves 8-bit elements as they are when both sides share scale and zero point",
         ),
         OpRule(
-            ops=("MaxPool", "Slice", "Gather", "Resize", "Upsample"),
+            ops=("MaxPool", "Slice", "Gather", "Resize"),
             role="carry",
             inputs=a8,
             outputs=Shared(with_=0),
