@@ -1,0 +1,130 @@
+"""The only way in: a path, an `onnx_ir.Model` or a `ModelProto` becomes a model the passes can trust.
+
+What every later step may rely on:
+
+- the caller's model is not changed, and its weights are not copied: they stay in the caller's arrays or in the file;
+- functions are inlined; constants are initializers, unless they are graph outputs;
+- every value and every node has a name of its own, inputs and outputs have those of the source;
+- the operator set and the IR version are ones the target's runtime reads;
+- types and shapes are inferred where ONNX can tell, and contradict nothing; dynamic dimensions stay dynamic;
+- an initializer that is also a graph input stays one: the caller may override it (`is_overridable`);
+- weights are finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import onnx
+import onnx_ir as ir
+
+from ..errors import ModelError
+from .loading.constants import lift_constants
+from .loading.detached import attach
+from .loading.finite import check_finite
+from .loading.fix_shapes import fix_shapes
+from .loading.infer_shapes import infer_shapes
+from .loading.names import unique_names
+from .loading.operators import check_operators, check_schema, inline_functions
+from .loading.opset import check_opset, raise_opset, set_ir_version
+from .loading.quantized import quantized_ops
+from .loading.source import open_source
+from .loading.structure import check_wiring, name_nodes
+from .loading.to_ir import to_ir
+
+__all__ = ["Loaded", "load_model", "quantized_ops"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """A model and where it comes from.
+
+    Attributes:
+        model: Ours to change; its weights are shared with the source, read-only.
+        origin: The path as given, `<onnx_ir.Model>` or `<ModelProto>`.
+        files: Real paths of the model file and its external data; empty for a model in memory.
+        notes: What was done to the source, or found in it, that the user should know.
+    """
+
+    model: ir.Model
+    origin: str
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    _digest: Callable[[], str] = field(repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the model and its external data, hex; computed when first asked for.
+
+        That of the file as `sha256sum` prints it; with external data, that of a list of all the files.
+        """
+        return self._digest()
+
+
+def load_model(
+    source: str | Path | ir.Model | onnx.ModelProto,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    opset_floor: int = 13,
+    max_opset: int = 26,
+    max_ir_version: int = 13,
+    already_quantized: Literal["refuse", "accept"] = "refuse",
+) -> Loaded:
+    """Load a model.
+
+    Args:
+        source: A path, an `onnx_ir.Model` or an `onnx.ModelProto`; never changed.
+        shapes: Fixed shapes by input name; dimensions not fixed stay dynamic.
+        opset_floor: Raise models of an older operator set to this one.
+        max_opset: The newest operator set the runtime reads.
+        max_ir_version: The newest IR version the runtime reads.
+        already_quantized: Whether a model with quantized operators is refused or taken as it is.
+
+    Returns:
+        The model, and what was done to it.
+
+    Raises:
+        ModelError: The model cannot be read, is invalid, or cannot be brought to what the target runs.
+        OptionError: `shapes` does not fit the model.
+    """
+    opened = open_source(source)
+    origin, proto = opened.origin, opened.proto
+    check_opset(proto, max_opset, origin)
+    notes = list(set_ir_version(proto, max_ir_version))
+    proto = inline_functions(proto, origin)
+    check_operators(proto, origin)
+    renamed = name_nodes(proto)
+    proto = check_wiring(proto, origin)
+    check_schema(proto, origin)
+    fix_shapes(proto, shapes or {})
+    proto, raised = raise_opset(proto, opened.weights, opset_floor, origin)
+    notes += [*raised, *set_ir_version(proto, max_ir_version)]
+    lift_constants(proto)
+    proto, dropped = infer_shapes(proto, origin)
+    notes += dropped
+
+    model = to_ir(proto, origin)
+    attach(model, opened.weights)
+    renamed += unique_names(model)
+    if renamed:
+        notes.append(f"{renamed} names were taken already: changed")
+    overridable = sum(value.is_initializer() for value in model.graph.inputs)
+    if overridable:
+        notes.append(f"{overridable} initializers are inputs with a default value: left overridable")
+    _check_quantized(model, origin, already_quantized)
+    notes += check_finite(model, origin)
+    return Loaded(model=model, origin=origin, files=opened.files, notes=tuple(notes), _digest=opened.digest)
+
+
+def _check_quantized(model: ir.Model, origin: str, policy: str) -> None:
+    ops = quantized_ops(model)
+    if ops and policy == "refuse":
+        raise ModelError(
+            origin,
+            f"is quantized already: it has {', '.join(ops)}",
+            affects="Quantizing it again would measure its rounding, not its values",
+            remedy="Give the float model, or pack this one as it is with --scheme float",
+        )

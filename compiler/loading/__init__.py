@@ -1,0 +1,1 @@
+"""The parts of `load`: one question about a model each."""

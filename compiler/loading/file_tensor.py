@@ -1,0 +1,93 @@
+"""Tensors whose bytes stay in a file: mapped when read as an array, streamed when written."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import onnx_ir as ir
+
+__all__ = ["FileTensor", "MappedFile", "array_of"]
+
+_BLOCK = 1 << 20
+
+
+class MappedFile:
+    """A file, mapped into memory at most once, by the first tensor that is read.
+
+    `onnx_ir.ExternalTensor` maps the file once per tensor and keeps a descriptor for each, which runs out
+    of descriptors (256 on macOS) long before a language model runs out of weights.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._view: memoryview | None = None
+
+    def view(self, offset: int, nbytes: int) -> memoryview:
+        """Read-only bytes of the file, not copied."""
+        if self._view is None:
+            with self.path.open("rb") as stream:
+                self._view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        return self._view[offset : offset + nbytes]
+
+    def blocks(self, offset: int, nbytes: int) -> Iterator[memoryview]:
+        """The same bytes read into one small buffer, again and again: nothing becomes resident."""
+        buffer = memoryview(bytearray(min(_BLOCK, max(nbytes, 1))))
+        with self.path.open("rb", buffering=0) as stream:
+            stream.seek(offset)
+            while nbytes > 0:
+                count = stream.readinto(buffer[:nbytes])
+                if not count:
+                    raise OSError(f"{self.path} ended {nbytes} bytes early: it was truncated while in use")
+                yield buffer[:count]
+                nbytes -= count
+
+
+class FileTensor(ir.LazyTensor):
+    """A tensor in a file.
+
+    Unlike `onnx_ir.ExternalTensor` it is serialized by value, so a model that holds it can be handed to
+    a runtime, or written elsewhere, without the file; `onnx_ir.save(external_data=...)` streams it.
+
+    Args:
+        file: The file.
+        offset: Byte of the file where the tensor starts.
+        dtype, shape: Its type and shape; sub-byte elements are packed as ONNX packs them.
+        name: Its name.
+    """
+
+    __slots__ = ("file", "offset")
+
+    def __init__(self, file: MappedFile, offset: int, dtype: ir.DataType, shape: ir.Shape, name: str) -> None:
+        super().__init__(self._mapped, dtype, shape, name=name)
+        self.file = file
+        self.offset = offset
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The bytes in pieces of 1 MiB; a piece is valid until the next one is asked for."""
+        return self.file.blocks(self.offset, self.nbytes)
+
+    def tofile(self, file: BinaryIO) -> None:
+        """Write the bytes to `file` without holding them."""
+        for block in self.blocks():
+            file.write(block)
+
+    def _mapped(self) -> ir.TensorProtocol:
+        return array_of(self.file.view(self.offset, self.nbytes), self.dtype, self.shape, self.name)
+
+    def __repr__(self) -> str:
+        return f"{self._repr_base()}(path={str(self.file.path)!r}, offset={self.offset}, name={self.name!r})"
+
+
+def array_of(data: memoryview, dtype: ir.DataType, shape: ir.Shape, name: str | None = None) -> ir.TensorProtocol:
+    """A tensor over bytes in ONNX's layout (little endian, sub-byte elements packed), not copied."""
+    dims = shape.numpy()
+    if dtype.bitwidth < 8:
+        packed = np.frombuffer(data, dtype=np.uint8)
+        return ir.PackedTensor(packed, dtype, shape=shape, name=name)
+    array = np.frombuffer(data, dtype=dtype.numpy().newbyteorder("<"), count=math.prod(dims)).reshape(dims)
+    return ir.Tensor(array, dtype=dtype, shape=shape, name=name)

@@ -1,0 +1,115 @@
+"""Open what the user gave: a path, an `onnx_ir.Model` or a `ModelProto`, as a model without its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from google.protobuf.message import EncodeError
+
+from ...bundle import sha256_of
+from ...errors import ModelError
+from .detached import Weights
+from .external import Files, adopt_external, folders_of
+from .in_memory import digest_of, proto_of
+from .read_file import parse, read_file
+
+__all__ = ["Source", "open_source"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A model as it was given, our own copy of its structure.
+
+    Attributes:
+        proto: The model, its large weights detached.
+        weights: The detached data.
+        origin: The path as given, or what kind of value was given.
+        files: Real paths of the model file and its external data; empty for a model in memory.
+        digest: Computes the sha256 of all of it, once.
+    """
+
+    proto: onnx.ModelProto
+    weights: Weights
+    origin: str
+    files: tuple[Path, ...]
+    digest: Callable[[], str]
+
+
+def open_source(source: str | Path | ir.Model | onnx.ModelProto) -> Source:
+    """Open a model; weights are mapped or referred to, never copied.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    if isinstance(source, ir.Model):
+        return _open_ir(source)
+    if isinstance(source, onnx.ModelProto):
+        return _open_proto(source)
+    if isinstance(source, str | Path):
+        return _open_path(source)
+    raise ModelError(
+        f"<{type(source).__name__}>",
+        "is not a model",
+        remedy="Give a path, an onnx_ir.Model or an onnx.ModelProto",
+    )
+
+
+def _open_path(given: str | Path) -> Source:
+    origin = str(given)
+    if "://" in origin:
+        raise ModelError(origin, "is an address, not a file", remedy="Download the model and give its path")
+    path = Path(given).expanduser().absolute()
+    files, weights = Files(folders_of(path), origin), Weights()
+    proto, digest = read_file(path, origin, weights)
+    adopt_external(proto, weights, files, origin)
+    return Source(
+        proto=proto,
+        weights=weights,
+        origin=origin,
+        files=(path.resolve(), *files.paths.values()),
+        digest=cache(partial(_digest_of_files, digest, dict(files.paths))),
+    )
+
+
+def _open_proto(given: onnx.ModelProto) -> Source:
+    origin = "<ModelProto>"
+    try:
+        whole = given.SerializeToString(deterministic=True)
+    except (EncodeError, ValueError) as error:
+        raise ModelError(
+            origin,
+            "is larger than the 2 GiB protobuf can serialize",
+            remedy="Save it with external data and give the path",
+        ) from error
+    weights = Weights()
+    proto = parse(memoryview(whole), origin, weights)
+    adopt_external(proto, weights, Files((), origin), origin)
+    return Source(
+        proto=proto, weights=weights, origin=origin, files=(), digest=cache(lambda: hashlib.sha256(whole).hexdigest())
+    )
+
+
+def _open_ir(given: ir.Model) -> Source:
+    origin, weights = "<onnx_ir.Model>", Weights()
+    proto = proto_of(given, weights, origin)
+    return Source(
+        proto=proto,
+        weights=weights,
+        origin=origin,
+        files=(),
+        digest=cache(partial(digest_of, proto.SerializeToString(deterministic=True), weights)),
+    )
+
+
+def _digest_of_files(model: Callable[[], str], external: Mapping[str, Path]) -> str:
+    """sha256 of the model file; with external data, of a list of all files with theirs (as `sha256sum` prints)."""
+    if not external:
+        return model()
+    lines = [f"{model()}  model", *(f"{sha256_of(path)}  {location}" for location, path in sorted(external.items()))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
