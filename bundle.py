@@ -33,6 +33,10 @@ __all__ = ["MANIFEST", "PROOF", "SCHEMA_VERSION", "Bundle", "sha256_of"]
 MANIFEST = "manifest.json"
 PROOF = "proof"
 SCHEMA_VERSION = "1"
+_KEYS: dict[str, type] = {
+    "edgec": str, "model": str, "files": dict, "target": dict, "scheme": str, "source": dict, "samples": dict,
+    "versions": dict, "session_options": dict, "inputs": list, "outputs": list, "state": dict, "notes": list,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Bundle:
         try:
             values = json.loads(manifest.read_text(encoding="utf-8"))
             version = values["schema_version"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(
                 str(manifest), f"is not a bundle manifest ({error})", remedy="Compile the bundle again"
             ) from error
@@ -75,6 +79,11 @@ class Bundle:
                 f"schema_version is {version!r}, this edgec reads {SCHEMA_VERSION!r}",
                 remedy="Compile the bundle again with this edgec, or read it with the one that wrote it",
             )
+        for key, kind in _KEYS.items():
+            if not isinstance(values.get(key), kind):
+                raise BundleError(
+                    str(manifest), f"lacks {key!r}, or has it in a wrong form", remedy="Compile the bundle again"
+                )
         return cls(folder, values)
 
     @property
@@ -95,9 +104,7 @@ class Bundle:
     @property
     def size_bytes(self) -> int:
         """Bytes of the model that ships, external data included."""
-        return sum(
-            int(entry["bytes"]) for name, entry in self.manifest["files"].items() if name.startswith("model.")
-        )
+        return sum(int(entry["bytes"]) for name, entry in self.manifest["files"].items() if name.startswith("model."))
 
     def verify(self) -> None:
         """Compare every payload file with the manifest.
@@ -108,6 +115,12 @@ class Bundle:
         listed = self.manifest["files"]
         for name, entry in listed.items():
             file = self.path / name
+            if ".." in Path(name).parts or Path(name).is_absolute():
+                raise BundleError(
+                    str(self.path / MANIFEST),
+                    f"lists {name!r}, which is not inside the bundle",
+                    remedy="Do not use it: it was altered",
+                )
             if not file.is_file():
                 raise BundleError(str(file), "is listed in the manifest but missing", remedy="Compile the bundle again")
             if sha256_of(file) != entry["sha256"]:

@@ -118,4 +118,6 @@ class InternalError(EdgecError):
 
 def _sentence(part: str) -> str:
     part = part.strip()
+    if "\n" in part:  # ends in lines to copy
+        return part
     return part if part.endswith((".", "!", "?", '"')) else part + "."

@@ -61,8 +61,7 @@ def writing(output: Path) -> Iterator[Path]:
     """
     output = output.absolute()
     with _translated_os_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
+        folder = _partial(output)
     try:
         with _translated_os_errors(output):
             folder.chmod(0o755)
@@ -70,6 +69,16 @@ def writing(output: Path) -> Iterator[Path]:
             _replace(folder, output)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _partial(output: Path) -> Path:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
+    except (FileNotFoundError, NotADirectoryError) as error:  # /proc and its like take no folders
+        raise OutputError(
+            str(output), f"cannot be created: {output.parent} takes no folders", remedy="Give another -o"
+        ) from error
 
 
 def _replace(new: Path, output: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
+
+from ...errors import OutputError
 
 __all__ = ["ClosedOutput", "error_console", "print_json", "print_text"]
 
@@ -21,17 +25,17 @@ class ClosedOutput(Exception):  # noqa: N818 (nothing went wrong)
 
 def print_text(*parts: RenderableType) -> None:
     """Print a report to stdout: coloured and wrapped on a terminal, plain and unpadded otherwise."""
-    terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, highlight=False, markup=False, width=None if terminal else PIPED_WIDTH)
-    if terminal:
+    if sys.stdout.isatty():
+        console = Console(file=sys.stdout, highlight=False, markup=False)
         with _open_ended():
             for part in parts:
                 console.print(part)
         return
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part)
-    _write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    page = io.StringIO()
+    console = Console(file=page, highlight=False, markup=False, width=PIPED_WIDTH, color_system=None)
+    for part in parts:
+        console.print(part)
+    _write("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()))
 
 
 def print_json(values: Mapping[str, object]) -> None:
@@ -42,6 +46,14 @@ def print_json(values: Mapping[str, object]) -> None:
 def error_console() -> Console:
     """A console on stderr that leaves wrapping to the terminal."""
     return Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def silence_stdout() -> None:
+    """Keep the interpreter from complaining at its end about a stream that cannot be flushed."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # a test's stream has no descriptor
+        return
 
 
 def _write(text: str) -> None:
@@ -56,4 +68,10 @@ def _open_ended() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError as error:
+        silence_stdout()
         raise ClosedOutput from error
+    except OSError as error:
+        silence_stdout()
+        raise OutputError(
+            "standard output", f"cannot be written: {error.strerror}", remedy="Send it somewhere else"
+        ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import platform
-import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ EXIT_CLOSED = 141  # 128 + SIGPIPE: what a shell reports when `| head` has had e
 # typer carries its parser with it since 0.26 and imported click's before: the class is found by its family.
 _UsageError = typer.BadParameter.__mro__[1]
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_PATH = {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO}
 
 
 def report_failure(error: BaseException, words: Sequence[str], *, as_json: bool) -> int:
@@ -37,7 +37,6 @@ def report_failure(error: BaseException, words: Sequence[str], *, as_json: bool)
         as_json: The error goes to stdout as JSON too.
     """
     if isinstance(error, ClosedOutput):
-        _silence_stdout()
         return EXIT_CLOSED
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return _say("Interrupted", "interrupted", EXIT_INTERRUPTED, as_json=as_json, colour="yellow")
@@ -63,6 +62,12 @@ def _as_edgec_error(error: BaseException, words: Sequence[str]) -> EdgecError:
             str(error.filename or tempfile.gettempdir()),
             f"cannot be written: {error.strerror}",
             remedy="Free some space, or name another temporary folder with TMPDIR",
+        )
+    if isinstance(error, OSError) and error.errno in _PATH and error.filename:
+        return InputError(
+            str(error.filename),
+            f"cannot be used: {error.strerror}",
+            remedy="Check the path and its permissions, or give another",
         )
     if isinstance(error, EdgecError):
         return InternalError(
@@ -94,7 +99,8 @@ def _usage_text(error: BaseException) -> str:
     message = getattr(error, "format_message", lambda: str(error))()
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "edgec"
-    return f"{' '.join(message.split()).rstrip('.')}. Try: {path} --help"
+    text = " ".join(message.split())
+    return f"{text}{'' if text.endswith(('.', '?')) else '.'} Try: {path} --help"
 
 
 def _say(kind: str, message: str, code: int, *, as_json: bool, colour: str = "red", **parts: str) -> int:
@@ -106,16 +112,6 @@ def _say(kind: str, message: str, code: int, *, as_json: bool, colour: str = "re
     if as_json:
         try:
             print_json({"error": {"kind": kind, "message": message, **parts, "exit_code": code}})
-        except (ClosedOutput, OSError):
-            _silence_stdout()
+        except (ClosedOutput, OutputError):  # nobody reads it; the exit code still tells
+            return code
     return code
-
-
-def _silence_stdout() -> None:
-    """Stop the interpreter from complaining about a stream that cannot be flushed at its end."""
-    import os
-
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # a test's stream has no descriptor
-        return

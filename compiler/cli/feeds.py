@@ -24,10 +24,9 @@ def read_feeds(file: Path) -> list[dict[str, np.ndarray]]:
     """
     remedy = "Give an .npz with one array per input"
     try:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise SamplesError(str(file), "holds one array without a name", remedy=remedy)
-        with loaded as archive:
+        if file.is_file() and not zipfile.is_zipfile(file):
+            raise SamplesError(str(file), "is not an .npz file", remedy=remedy)
+        with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except OSError as error:
         raise SamplesError(str(file), f"cannot be read: {error.strerror or error}", remedy=remedy) from error

@@ -58,7 +58,7 @@ class Census:
             (self.computing if decision.rule.role == "compute" else self.following)[node.op_type] += 1
         for node in model.graph:
             float_result = any(value.dtype == ir.DataType.FLOAT for value in node.outputs)
-            if float_result and node not in decided and node not in clamps and why_skipped(node) is None:
+            if float_result and node not in decided and node not in clamps and not _excused(node):
                 self.without_kernel[node.op_type] += 1
 
     def to_json(self) -> dict[str, object]:
@@ -77,6 +77,12 @@ def grouped(skipped: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     for node, reason in skipped.items():
         groups.setdefault(re.sub(r"'[^']*' ", "", reason), []).append(node)
     return sorted(groups.items(), key=lambda item: -len(item[1]))
+
+
+def _excused(node: ir.Node) -> bool:
+    """Whether a reason is known: its own, or that of the node it clamps."""
+    producer = node.inputs[0].producer() if node.op_type in ("Relu", "Clip") and node.inputs[0] is not None else None
+    return any(each is not None and why_skipped(each) is not None for each in (node, producer))
 
 
 def _products(model: ir.Model) -> int:
