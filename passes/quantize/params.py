@@ -9,7 +9,7 @@ import numpy as np
 
 from ..spec import PerAxis, PerBlock, PerTensor, QuantParams, QuantSpec
 
-__all__ = ["bias_params", "dequantize", "from_range", "of_tensor", "quantize", "widen_for_bias"]
+__all__ = ["bias_params", "dequantize", "from_range", "grid_step", "of_tensor", "quantize", "widen_for_bias"]
 
 _INT32_MAX = 2**31 - 1
 
@@ -58,7 +58,40 @@ def of_tensor(spec: QuantSpec, x: np.ndarray) -> QuantParams:
         case PerBlock(axis=axis, size=size):
             blocks = _blocks(x, axis % x.ndim, size)
             low, high = blocks.min(axis=axis % x.ndim + 1), blocks.max(axis=axis % x.ndim + 1)
-    return from_range(spec, np.asarray(low), np.asarray(high))
+    params = from_range(spec, np.asarray(low), np.asarray(high))
+    step = grid_step(x) if spec.symmetric and not isinstance(spec.granularity, PerBlock) else None
+    if step is None:
+        return params
+    # Channels that fit at the old step keep their integers; the others are rounded as any weight is.
+    fits = params.scale * spec.qmax <= step * (spec.qmax + 1e-3)
+    return QuantParams(
+        spec=spec, scale=np.where(fits, step, params.scale).astype(np.float32), zero_point=params.zero_point
+    )
+
+
+def grid_step(x: np.ndarray) -> np.float32 | None:
+    """The step g when every element is a multiple of one g: weights that were integers before, else None.
+
+    Models that went through another int8 format (TFLite, a first quantization) are full of them; at their own
+    step they are stored without any error, at max|w| / 127 they are rounded a second time.
+
+    g is the smallest gap between a few thousand elements, accepted when all elements lie within g / 256 of a
+    multiple of it and none is further than 2^15 steps from 0.
+    """
+    sample = np.unique(np.abs(x.reshape(-1)[:: max(1, x.size // 4096)][:4096]))
+    gaps = np.diff(sample)
+    largest = sample[-1] if sample.size else np.float32(0)
+    gaps = gaps[gaps > largest * 2.0**-15]
+    if x.size < 16 or gaps.size == 0:
+        return None
+    guess = float(gaps.min())
+    # The gap of two float32 is coarse; the largest element, a known number of steps away from 0, is not.
+    step = np.float32(largest / max(1.0, np.rint(largest / guess)))
+    for part in (sample, x):  # the few first: nearly every tensor is refused there
+        steps = part / step
+        if np.abs(steps - np.rint(steps)).max(initial=0.0) > 1 / 256:
+            return None
+    return step
 
 
 def quantize(x: np.ndarray, params: QuantParams) -> np.ndarray:
