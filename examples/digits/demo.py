@@ -9,8 +9,9 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-import edgec
 import numpy as np
+
+import edgec
 
 HERE = Path(__file__).parent
 EVALUATION = HERE / "evaluation.npz"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edgec.compiler.cli.app import run
 from support.classifier import CLASSES, classifier, images, save_npz
+
+from edgec.compiler.cli.app import run
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+
 from edgec.compiler.clauses import CLAUSE_KINDS, Limit
 from edgec.compiler.contract import Clause, ClauseResult, Contract, Verdict
 from edgec.errors import ContractError

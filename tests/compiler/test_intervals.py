@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from edgec.compiler.intervals import SESSION_SPREAD, median_ratio_interval, metric_intervals, rule_of_three
 from edgec.compiler.metrics import Metric, metric_named
 

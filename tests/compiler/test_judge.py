@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
+
 from edgec.compiler.contract import ClauseResult, Contract, Verdict
 from edgec.compiler.judge import check_units, judge
 from edgec.compiler.machine import Machine

@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from edgec.compiler.load import load_model
-from edgec.errors import ModelError
 from support.graphs import weights
 from support.numerics import assert_same, run
 from support.protos import proto, saved
+
+from edgec.compiler.load import load_model
+from edgec.errors import ModelError
 
 W = weights(32, 32)
 

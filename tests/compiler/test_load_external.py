@@ -12,13 +12,14 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from support.graphs import weights
+from support.numerics import run
+from support.protos import external, proto, saved
+
 from edgec.compiler.load import load_model
 from edgec.compiler.loading import finite, read_file
 from edgec.compiler.loading.file_tensor import FileTensor
 from edgec.errors import ModelError
-from support.graphs import weights
-from support.numerics import run
-from support.protos import external, proto, saved
 
 W = weights(32, 32)
 

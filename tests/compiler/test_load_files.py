@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from edgec.compiler.load import load_model
-from edgec.errors import ModelError
 from support.graphs import weights
 from support.protos import proto, saved
+
+from edgec.compiler.load import load_model
+from edgec.errors import ModelError
 
 AGAIN = "Copy or download the file again, or export the model again."
 TORCH = "Export it with torch.onnx.export(model, example_inputs, 'model.onnx')."

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from edgec.compiler.load import load_model, quantized_ops
-from edgec.errors import ModelError
 from support.graphs import model as ir_model
 from support.graphs import weights
 from support.numerics import run
 from support.protos import proto
+
+from edgec.compiler.load import load_model, quantized_ops
+from edgec.errors import ModelError
 
 
 def refusal(model: onnx.ModelProto) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from support.graphs import weights
+from support.numerics import assert_same, run
+from support.protos import proto
+
 from edgec.compiler.load import load_model
 from edgec.compiler.loading import numerics, opset
 from edgec.compiler.loading.detached import Weights
 from edgec.errors import ModelError
-from support.graphs import weights
-from support.numerics import assert_same, run
-from support.protos import proto
 
 NOTE = "operator set {} → 13, outputs compared"
 IMAGE = weights(1, 3, 8, 8, seed=5)

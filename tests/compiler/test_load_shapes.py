@@ -6,11 +6,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from edgec.compiler.load import load_model
-from edgec.errors import EdgecError, ModelError, OptionError
 from support.graphs import weights
 from support.numerics import run
 from support.protos import proto
+
+from edgec.compiler.load import load_model
+from edgec.errors import EdgecError, ModelError, OptionError
 
 CONV = "g (float[batch, 3, h, w] x) => (float[batch, 8, oh, ow] y) { a = Conv <strides = [2, 2]> (x, k) y = Relu(a) }"
 K = weights(8, 3, 3, 3)

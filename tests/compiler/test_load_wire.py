@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from edgec.compiler.loading.detached import TOKEN, index_of, is_detached, tensors
-from edgec.compiler.loading.wire import WireError, split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 from support.graphs import weights
 from support.protos import proto
+
+from edgec.compiler.loading.detached import TOKEN, index_of, is_detached, tensors
+from edgec.compiler.loading.wire import WireError, split
 
 
 def joined(data: bytes) -> tuple[onnx.ModelProto, int]:

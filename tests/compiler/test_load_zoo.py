@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
+
 from edgec.compiler.load import load_model
 from edgec.errors import ModelError
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import f1_score, roc_auc_score
+
 from edgec.compiler.builtin_metrics import METRICS
 from edgec.compiler.metrics import Metric, metric_named
 from edgec.errors import ContractError, SamplesError
-from scipy.stats import spearmanr
-from sklearn.metrics import f1_score, roc_auc_score
 
 GENERATOR = np.random.default_rng(5)
 

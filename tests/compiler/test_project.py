@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgec.compiler.project import CompileOptions, DataChoice, MetricChoice, Project
 from edgec.errors import ContractError
 

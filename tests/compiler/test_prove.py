@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+
 from edgec.bundle import Bundle, sha256_of
 from edgec.compiler.contract import Contract, Verdict
 from edgec.compiler.prove import measure, prove

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import edgec
 import numpy as np
 import onnx_ir as ir
 import pytest
+
+import edgec
 
 TARGETS = ("x86-64-vnni", "x86-64-avx2", "arm64-dotprod", "arm64")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgec.compiler.project import Project
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "examples/digits/README.md")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import edgec
 import pytest
+
+import edgec
 
 NAMES = edgec.__all__
 

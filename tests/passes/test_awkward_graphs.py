@@ -11,6 +11,13 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 import pytest
+from onnx_ir.passes.common import CheckerPass
+from support.awkward import AWKWARD, build
+from support.graphs import feeds_of
+from support.numerics import assert_same, assert_within, run
+from support.recipes import measure_on, recipe
+from support.state import signature, snapshot
+
 from edgec.errors import ModelError
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
@@ -18,12 +25,6 @@ from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
 from edgec.passes.quantize.insert_qdq import InsertQdq
 from edgec.passes.weight_only.compact_weights import CompactWeights
-from onnx_ir.passes.common import CheckerPass
-from support.awkward import AWKWARD, build
-from support.graphs import feeds_of
-from support.numerics import assert_same, assert_within, run
-from support.recipes import measure_on, recipe
-from support.state import signature, snapshot
 
 ROUNDS = (InsertQdq, DynamicQuantization, CompactWeights)
 SCHEMES = ("a8w8", "d8w8", "w8")

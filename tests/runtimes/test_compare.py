@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from edgec.runtimes.compare import Comparer, compare
 
 GENERATOR = np.random.default_rng(7)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from edgec.runtimes.base import Runtime, Session, SessionSettings, TensorInfo
 from edgec.runtimes.fake import FakeRuntime
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from edgec.runtimes.kernels import INTEGER_KERNELS, kernel_macs
 
 SCALAR = ()

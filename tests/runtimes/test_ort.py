@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from edgec.errors import ModelError, SamplesError, TargetError
 from edgec.runtimes import runtime
 from edgec.runtimes.base import SessionSettings, TensorInfo

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgec.errors import ModelError
 from edgec.runtimes import runtime
 from edgec.runtimes.base import Kernel, Placement, SessionSettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from edgec.runtimes.timing import BLOCK, interleaved_latency, latency_of, run_seconds
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
+
 from edgec.compiler.observers import SignatureGuard, VerifyEach
 from edgec.compiler.pipeline import Measure, run_passes
 from edgec.passes.observe.instrument import instrument, read_probes

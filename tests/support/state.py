@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import onnx_ir as ir
+
 from edgec.passes.quantize.decision import decided_nodes, decided_values, params_of
 
 __all__ = ["signature", "snapshot"]

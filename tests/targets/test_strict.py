@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+
 from edgec.errors import ContractError, InputError, TargetError
 from edgec.passes.spec import Fixed, Given, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
 from edgec.targets.spec import OpRule

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from edgec.compiler.samples import Samples, State, batches, can_batch, open_samples, stack
 from edgec.runtimes.base import TensorInfo
 

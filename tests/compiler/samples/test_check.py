@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from edgec.compiler.samples import open_samples
 from edgec.errors import SamplesError
 from edgec.runtimes.base import TensorInfo

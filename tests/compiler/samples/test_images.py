@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from edgec.compiler.samples import ImagePreprocess, open_samples
 from edgec.errors import ContractError, MissingExtraError, OptionError, SamplesError
 from edgec.runtimes.base import TensorInfo
-from PIL import Image
 
 X = TensorInfo(name="x", dtype=np.dtype(np.float32), shape=(1, 3, 8, 8))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgec.compiler.samples import State, open_samples
 from edgec.errors import SamplesError
 from edgec.runtimes.base import TensorInfo

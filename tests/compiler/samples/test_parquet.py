@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+
 from edgec.compiler.samples import ImagePreprocess, State, open_samples
 from edgec.errors import MissingExtraError, SamplesError
 from edgec.runtimes.base import TensorInfo
-from PIL import Image
 
 
 def tensor(name: str, *shape: int | str | None, dtype: str = "float32") -> TensorInfo:

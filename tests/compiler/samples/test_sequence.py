@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgec.compiler.samples import Feeds, Sample, State, open_samples, replay, start_state
 from edgec.errors import SamplesError
 from edgec.runtimes.base import TensorInfo

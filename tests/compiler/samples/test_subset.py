@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgec.compiler.samples import Sample, Samples, State, open_samples, overlap, sample_digest, split
 from edgec.errors import OptionError, SamplesError
 from edgec.runtimes.base import TensorInfo
