@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import mmap
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +36,7 @@ _TEXT_FORMATS = {
     ".json": "json",
     ".onnxjson": "json",
 }
+_TYPED = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 _CORRUPT = "Copy or download the file again, or export the model again"
 
 
@@ -157,16 +159,29 @@ def _check_sizes(proto: onnx.ModelProto, weights: Weights, origin: str) -> None:
                 f"has the unknown element type {tensor.data_type}",
                 remedy="Export the model again with an older onnx",
             ) from error
+        unit = "bytes"
         if is_detached(tensor):
             held = weights.nbytes(index_of(tensor))
         elif tensor.HasField("raw_data"):
             held = len(tensor.raw_data)
-        else:
+        elif tensor.data_location == onnx.TensorProto.EXTERNAL:
             continue
+        else:
+            unit, held, needed = "elements", sum(len(getattr(tensor, name)) for name in _TYPED), _typed_length(tensor)
         if held != needed:
             kind = ir.DataType(tensor.data_type).name
             raise ModelError(
                 f"{origin}, tensor {tensor.name!r}",
-                f"has {held} bytes of data, {kind} {list(tensor.dims)} needs {needed}",
+                f"has {held} {unit} of data, {kind} {list(tensor.dims)} needs {needed}",
                 remedy=_CORRUPT,
             )
+
+
+def _typed_length(tensor: onnx.TensorProto) -> int:
+    """Entries a typed field needs (onnx.proto): complex numbers take two, 4- and 2-bit ones share a byte."""
+    dtype, count = ir.DataType(tensor.data_type), math.prod(tensor.dims)
+    if dtype in (ir.DataType.COMPLEX64, ir.DataType.COMPLEX128):
+        return int(2 * count)
+    if dtype != ir.DataType.STRING and dtype.bitwidth in (2, 4):
+        return nbytes_of(tensor)
+    return int(count)

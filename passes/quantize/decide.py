@@ -25,7 +25,7 @@ import onnx_ir as ir
 
 from ...errors import ModelError
 from ..base import Pass
-from ..edit import constant_array, is_constant, is_overridable, skip, subgraph_nodes, why_skipped
+from ..edit import constant_array, is_constant, is_op, is_overridable, skip, subgraph_nodes, why_skipped
 from ..scope import out_of_scope
 from ..spec import Derived, Fixed, OpRule, PerAxis, PerTensor, QuantSpec
 from .clamps import clamp_behind
@@ -135,9 +135,16 @@ def _unsupported(node: ir.Node) -> str | None:
         return "only nearest Resize has an integer kernel"
     if node.op_type == "Pad" and not _pads_with_zero(node):
         return "pads with something other than the constant 0"
-    if node.op_type == "AveragePool" and any(size != 1 for size in node.attributes.get_ints("dilations", ())):
+    if _is_dilated_pool(node):
         return "dilated AveragePool has no integer kernel"
+    if any(value is not None and _is_dilated_pool(value.producer()) for value in node.inputs):
+        return "reads a dilated AveragePool, which ONNX Runtime would replace by an invalid integer one"
     return None
+
+
+def _is_dilated_pool(node: ir.Node | None) -> bool:
+    dilations = node.attributes.get_ints("dilations", ()) if node is not None and is_op(node, "AveragePool") else ()
+    return any(size != 1 for size in dilations)
 
 
 def _pads_with_zero(node: ir.Node) -> bool:

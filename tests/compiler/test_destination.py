@@ -24,12 +24,17 @@ def test_it_appears_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
 
 
+def fail_while_writing(output: Path, error: BaseException) -> None:
+    with writing(output) as folder:
+        bundle(folder, "new")
+        raise error
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("x")])
 def test_an_error_leaves_the_old_one(tmp_path: Path, error: BaseException) -> None:
     bundle(tmp_path / "out", "old")
-    with pytest.raises(type(error)), writing(tmp_path / "out") as folder:
-        bundle(folder, "new")
-        raise error
+    with pytest.raises(type(error)):
+        fail_while_writing(tmp_path / "out", error)
     assert (tmp_path / "out" / "manifest.json").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

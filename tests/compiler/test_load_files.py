@@ -148,6 +148,14 @@ class TestDamaged:
             load_model(file)
         assert str(caught.value) == f"{file}, tensor 'w': has 4092 bytes of data, FLOAT [32, 32] needs 4096. {AGAIN}"
 
+    def test_too_few_numbers(self, tmp_path: Path) -> None:
+        model = proto("g (float[2, 3] x) => (float[3, 2] y) { y = Reshape(x, s) }")
+        model.graph.initializer.add(name="s", dims=[2], data_type=onnx.TensorProto.INT64, int64_data=[3])
+        file = saved(model, tmp_path / "m.onnx")
+        with pytest.raises(ModelError) as caught:
+            load_model(file)
+        assert str(caught.value) == f"{file}, tensor 's': has 1 elements of data, INT64 [2] needs 2. {AGAIN}"
+
     def test_an_unknown_element_type(self, tmp_path: Path) -> None:
         model = dense()
         model.graph.initializer[0].data_type = 99

@@ -79,7 +79,7 @@ def test_the_signature_is_guarded() -> None:
 
 
 def test_each_change_is_verified_on_request() -> None:
-    with pytest.raises(InternalError, match="pass 0 Invalid: left an invalid model: .*NoSuchOp"):
+    with pytest.raises(InternalError, match=r"pass 0 Invalid: left an invalid model: .*NoSuchOp"):
         run_passes(ir.from_onnx_text(TEXT), [Invalid()], measure=nothing, observers=[VerifyEach()])
 
 
