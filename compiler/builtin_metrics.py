@@ -222,7 +222,7 @@ def _errors(metric: str, output: np.ndarray, label: np.ndarray) -> np.ndarray:
 def _mse(output: str | None) -> Metric:
     def record(outputs: Outputs, label: np.ndarray) -> np.ndarray:
         error = _errors("mse", _pick(outputs, output), np.asarray(label))
-        return np.array([error @ error, error.size], dtype=np.float64)
+        return np.array([np.square(error).sum(), error.size], dtype=np.float64)
 
     aggregate, weighted = _additive(_share)
     return Metric(name="mse", direction="lower", unit="", record=record, aggregate=aggregate, weighted=weighted)
@@ -235,7 +235,7 @@ def _psnr(output: str | None) -> Metric:
         label = np.asarray(label)
         error = _errors("psnr", _pick(outputs, output), label)
         peak = 255.0 if label.dtype == np.uint8 else 1.0
-        mse = float(error @ error) / max(error.size, 1)
+        mse = float(np.square(error).sum()) / max(error.size, 1)
         return np.array([100.0 if mse == 0 else min(100.0, 10 * np.log10(peak * peak / mse))], dtype=np.float64)
 
     return Metric(name="psnr", direction="higher", unit="dB", record=record, weighted=weighted_mean)
