@@ -1,0 +1,97 @@
+"""The plan: what would run, and bytes that agree with what a compile then makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+import pytest
+
+import edgec
+from edgec.compiler.liveness import peak_activation_bytes
+from edgec.compiler.macs import macs_by_op
+from edgec.compiler.memory import peak_bytes, resident_bytes
+from edgec.targets import find_target
+
+
+def test_nothing_is_written_and_the_recipe_is_the_one_that_runs(digits: Path, tmp_path: Path) -> None:
+    options = {"calibration": digits / "calibration.npz", "exclude_nodes": ("stem",)}
+    planned = edgec.plan(digits / "digits.onnx", **options)
+    assert list(tmp_path.iterdir()) == []
+    assert planned.scheme == "a8w8"
+    bundle = edgec.compile(digits / "digits.onnx", output=tmp_path / "out", prove=False, **options)
+    locked = edgec.compile(digits / "digits.onnx", output=tmp_path / "two", prove=False, recipe=bundle.path, **options)
+    assert bundle.model.read_bytes() == locked.model.read_bytes()
+    assert "is excluded by name" in planned.float_nodes.values()
+
+
+@pytest.mark.parametrize("scheme", ["float", "w8", "d8w8", "a8w8"])
+def test_the_file_is_as_large_as_planned(digits: Path, tmp_path: Path, scheme: str) -> None:
+    data = digits / "calibration.npz"
+    estimate = next(
+        each for each in edgec.plan(digits / "digits.onnx", calibration=data).schemes if each.scheme == scheme
+    )
+    bundle = edgec.compile(
+        digits / "digits.onnx", calibration=data, scheme=scheme, output=tmp_path / "out", prove=False
+    )
+    assert estimate.file_bytes == pytest.approx(bundle.size_bytes, rel=0.15)
+    assert estimate.load_bytes > estimate.weights_bytes > 0
+    assert estimate.peak_bytes >= estimate.load_bytes + estimate.activation_bytes
+
+
+def test_whether_it_fits_is_known_only_when_the_target_says(digits: Path, tmp_path: Path) -> None:
+    board = tmp_path / "tiny.toml"
+    board.write_text('base = "arm64"\n[limits]\nmemory_bytes = 1048576\n')
+    fits = {
+        name: {each.fits for each in edgec.plan(digits / "digits.onnx", target=name).schemes}
+        for name in ("arm64", str(board))
+    }
+    assert fits == {"arm64": {None}, str(board): {False}}
+
+
+def test_caches_are_the_carried_state(recurrent: Path) -> None:
+    state = edgec.compiler.samples.base.State(carried={"state": "state_out"})
+    assert {each.cache_bytes for each in edgec.plan(recurrent, state=state).schemes} == {32}
+
+
+def model(body: str, signature: str = "(float[N, 8] x) => (float[N, 8] y)") -> ir.Model:
+    from edgec.compiler.load import load_model
+
+    return load_model(ir.from_onnx_text(f'<ir_version: 8, opset_import: ["" : 17]> g {signature} {{ {body} }}')).model
+
+
+@pytest.mark.parametrize(
+    ("body", "alive"),
+    [
+        ("y = Tanh(x)", 2),  # x, y
+        ("a = Tanh(x) b = Tanh(a) y = Tanh(b)", 2),  # a value dies with its last reader
+        ("a = Tanh(x) b = Tanh(a) y = Add(b, x)", 3),  # x outlives a
+        ("a = Relu(x) y = Relu(a)", 1),  # in place
+        ("a = Tanh(x) b = Tanh(x) c = Tanh(x) d = Sum(a, b, c) y = Tanh(d)", 4),
+    ],
+)
+def test_activations_alive_at_once(body: str, alive: int) -> None:
+    assert peak_activation_bytes(model(body), lambda value: 4) == alive * 8 * 4
+
+
+def test_macs_by_hand() -> None:
+    text = """
+    c = Conv<pads = [1, 1, 1, 1]>(x, w)
+    f = Flatten(c)
+    y = Gemm<transB = 1>(f, v)
+    """
+    proto = ir.from_onnx_text(
+        '<ir_version: 8, opset_import: ["" : 17]> '
+        "g (float[N, 3, 8, 8] x, float[4, 3, 3, 3] w, float[10, 256] v) => (float[N, 10] y) {" + text + "}"
+    )
+    from edgec.compiler.load import load_model
+
+    assert macs_by_op(load_model(proto).model) == {"Conv": 4 * 8 * 8 * 27, "Gemm": 2560}
+
+
+def test_memory_of_this_process() -> None:
+    assert 10 << 20 < resident_bytes() <= peak_bytes() * 1.01
+
+
+def test_the_target_of_a_plan(digits: Path) -> None:
+    assert edgec.plan(digits / "digits.onnx", target="x86-64-avx2").target == find_target("x86-64-avx2")
