@@ -1,12 +1,18 @@
-"""Run the instrumented graph over the calibration samples: one pass, one batch in memory.
+"""Run the instrumented graph over the calibration samples: one pass, one batch for each worker in memory.
 
-Memory is that of one batch and the accumulators, whatever the number of samples.
+Samples are independent, so cores work on different ones, each with a single-threaded run of the same session:
+splitting one small inference over cores costs more than it saves. Memory is that of the batches under way
+and the accumulators, whatever the number of samples; extremes do not depend on the order they are merged in.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,18 +24,20 @@ from ..runtimes.base import Session, SessionSettings
 from .materialize import materialize
 from .progress import Progress
 from .samples import batches, replay, stack
-from .samples.base import Samples
+from .samples.base import Sample, Samples
 
 if TYPE_CHECKING:
     from ..runtimes.base import Feeds
 
-__all__ = ["batch_size", "observe"]
+__all__ = ["Layout", "lay_out", "observe"]
 
 _log = logging.getLogger(__name__)
 
 # The largest activation of a batch should stay in the second-level cache: MobileNetV2 is fastest one by one.
 _BATCH_BYTES = 1 << 20
 _LARGEST_BATCH = 64
+# Activations of all workers together; each worker's arena is a few times its largest value.
+_WORKERS_BYTES = 64 << 20
 
 
 def observe(
@@ -41,8 +49,8 @@ def observe(
         model: The model; only the `meta` of its values changes.
         needs: What to measure.
         samples: The calibration samples.
-        threads: Intra-op threads; 0 is the runtime's choice.
-        progress: Told every batch.
+        threads: Cores to use; 0 is all of them.
+        progress: Told of every batch.
 
     Returns:
         The ranges by value name.
@@ -55,11 +63,12 @@ def observe(
     kept = [output for output in clone.graph.outputs if output.name in carried]
     probes = instrument(clone, needs)
     clone.graph.outputs.extend(kept)
+    layout = lay_out(model, needs, threads)
     with materialize(clone) as source:
-        session = OrtCpu().open(source, SessionSettings(threads=threads))
+        session = OrtCpu().open(source, SessionSettings(threads=layout.threads))
         try:
             del source, clone
-            found = _run(session, probes, samples, batch_size(model, needs), progress)
+            found = _run(session, probes, samples, layout, progress)
         finally:
             session.close()
     for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
@@ -68,37 +77,98 @@ def observe(
     return found
 
 
-def batch_size(model: ir.Model, needs: Sequence[Need]) -> int:
-    """How many samples to run at once; 1 unless every input's first dimension is free."""
-    if not all(value.shape is not None and len(value.shape) and not isinstance(value.shape[0], int)
-               for value in model.graph.inputs if not value.is_initializer()):  # fmt: skip
-        return 1
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """How samples meet cores: `workers` run at once, each on a batch of `batch` samples with `threads` threads."""
+
+    batch: int
+    workers: int
+    threads: int
+
+
+def lay_out(model: ir.Model, needs: Sequence[Need], threads: int) -> Layout:
+    """One worker per core while their activations stay small, else fewer workers of several threads.
+
+    Args:
+        model: The model to observe.
+        needs: What will be observed.
+        threads: Cores to use; 0 is all of them.
+    """
+    cores = threads or usable_cores()
     wanted = {need.value for need in needs}
-    values = (value for node in model.graph for value in node.outputs if value.name in wanted)
+    values = [value for node in model.graph for value in node.outputs if value.name in wanted]
     largest = max((_bytes_of_one(value) for value in values), default=1)
-    return int(np.clip(_BATCH_BYTES // largest, 1, _LARGEST_BATCH))
+    batch = int(np.clip(_BATCH_BYTES // largest, 1, _LARGEST_BATCH)) if _batch_is_free(model) else 1
+    workers = int(np.clip(_WORKERS_BYTES // (batch * largest), 1, cores))
+    return Layout(batch=batch, workers=workers, threads=max(1, cores // workers))
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def _batch_is_free(model: ir.Model) -> bool:
+    """Whether every input's first dimension is free."""
+    inputs = [value for value in model.graph.inputs if not value.is_initializer()]
+    return all(value.shape is not None and len(value.shape) and not isinstance(value.shape[0], int) for value in inputs)
 
 
 def _run(
-    session: Session, probes: Sequence[Probe], samples: Samples, size: int, progress: Progress
+    session: Session, probes: Sequence[Probe], samples: Samples, layout: Layout, progress: Progress
 ) -> dict[str, Range]:
-    seen: dict[str, np.ndarray] = {}
-    with progress.stage("observe", len(samples)) as advance:
-        if samples.state.carried:
-            for sample in samples:
-                for _, outputs in replay(session.run, sample, session.inputs, samples.state):
-                    merge_outputs(seen, probes, outputs)
-                advance(1)
-            return read_probes(probes, seen)
-        batchable: bool | None = None
-        for batch in batches(samples, size):
-            if batchable is None and len(batch) > 1:
-                batchable = _same_when_batched(session, probes, stack(batch[:2]), [s.feeds for s in batch[:2]])
-            groups = [stack(batch)] if batchable and len(batch) > 1 else [step for s in batch for step in s.steps]
-            for feeds in groups:
-                merge_outputs(seen, probes, session.run(feeds))
-            advance(len(batch))
-    return read_probes(probes, seen)
+    size = 1 if samples.state.carried else layout.batch
+    together = _Together(session, probes)
+
+    def observed(batch: list[Sample]) -> tuple[int, dict[str, np.ndarray]]:
+        seen: dict[str, np.ndarray] = {}
+        if together.same(batch):
+            merge_outputs(seen, probes, session.run(stack(batch)))
+            return len(batch), seen
+        for sample in batch:
+            for _, outputs in replay(session.run, sample, session.inputs, samples.state):
+                merge_outputs(seen, probes, outputs)
+        return len(batch), seen
+
+    total: dict[str, np.ndarray] = {}
+    with progress.stage("observe", len(samples)) as advance, ThreadPoolExecutor(layout.workers) as pool:
+        under_way: deque[Future[tuple[int, dict[str, np.ndarray]]]] = deque()
+
+        def finish_one() -> None:
+            count, seen = under_way.popleft().result()
+            merge_outputs(total, probes, seen)
+            advance(count)
+
+        try:
+            for batch in batches(samples, size):
+                together.decide(batch)
+                under_way.append(pool.submit(observed, batch))
+                if len(under_way) > layout.workers:
+                    finish_one()
+            while under_way:
+                finish_one()
+        finally:
+            for future in under_way:
+                future.cancel()
+    return read_probes(probes, total)
+
+
+@dataclass(kw_only=False, slots=True)
+class _Together:
+    """Whether samples may be stacked: found out on the first batch of several."""
+
+    session: Session
+    probes: Sequence[Probe]
+    allowed: bool | None = None
+
+    def decide(self, batch: Sequence[Sample]) -> None:
+        if self.allowed is None and len(batch) > 1:
+            singles = [sample.feeds for sample in batch[:2]]
+            self.allowed = _same_when_batched(self.session, self.probes, stack(batch[:2]), singles)
+
+    def same(self, batch: Sequence[Sample]) -> bool:
+        return bool(self.allowed) and len(batch) > 1
 
 
 def _same_when_batched(session: Session, probes: Sequence[Probe], both: Feeds, singles: Sequence[Feeds]) -> bool:

@@ -30,7 +30,7 @@ from .load import Loaded
 from .macs import macs_by_op
 from .materialize import EXTERNAL_ABOVE, weight_bytes
 from .memory import resident_bytes
-from .observe import batch_size
+from .observe import lay_out
 from .pipeline import run_passes
 from .request import CompileRequest
 from .scheme import choose_scheme
@@ -143,7 +143,7 @@ def plan(model: Any, **options: Any) -> Plan:
         integer_nodes=tuple(str(node.name) for node, _ in decided_nodes(decided.graph)) if scheme == "a8w8" else (),
         float_nodes=SkipNotes.of(decided) if scheme == "a8w8" else {},
         schemes=tuple(_estimate(name, decided, target, state) for name in ("float", "w8", "d8w8", "a8w8")),
-        compile_peak_bytes=_compile_peak(loaded.model, decided),
+        compile_peak_bytes=_compile_peak(loaded.model, decided, request.threads),
         notes=loaded.notes,
     )
 
@@ -231,11 +231,11 @@ def _width(value: ir.Value, scheme: str) -> int:
     return 4 if value.dtype is None else max(1, int(np.ceil(value.dtype.itemsize)))
 
 
-def _compile_peak(model: ir.Model, decided: ir.Model) -> int:
+def _compile_peak(model: ir.Model, decided: ir.Model, threads: int) -> int:
     """Peak of a static compile: what is imported, the weights in several copies, one batch of activations."""
     weights = weight_bytes(model)
-    batch = batch_size(decided, ComputeParams().needs(decided))
-    activations = batch * peak_activation_bytes(decided, lambda value: _width(value, "float"))
+    layout = lay_out(decided, ComputeParams().needs(decided), threads)
+    activations = layout.workers * layout.batch * peak_activation_bytes(decided, lambda value: _width(value, "float"))
     held = weights * (_COMPILE_COPIES if weights <= EXTERNAL_ABOVE else 1)
     return resident_bytes() + _COMPILE_BYTES + held + _ARENA * activations
 
