@@ -24,12 +24,14 @@ from .clock import Clock
 from .contract import Verdict
 from .data import CompileData, open_data
 from .destination import check_destination, scratch, writing
+from .judge import check_units
 from .load import Loaded, load_model
 from .lockfile import read_lock
 from .observe import observe
 from .observers import SignatureGuard
 from .pack import manifest_values, pack
 from .pipeline import PassReport, run_passes
+from .prove import prove
 from .request import CompileRequest
 from .scheme import choose_scheme
 from .signature import inputs_of
@@ -81,6 +83,8 @@ def compile(model: Any, **options: Any) -> Bundle:
 def compile_request(request: CompileRequest) -> CompileResult:
     """Compile what a request asks for; the same story behind the library and the command line."""
     clock = Clock()
+    if request.metric is not None:
+        check_units(request.contract, request.metric)
     target = find_target(request.target)
     output = scratch() if request.output is None else Path(request.output)
     check_destination(output, overwrite=request.overwrite)
@@ -173,8 +177,6 @@ def _run(
 
 
 def _prove(bundle: Bundle, loaded: Loaded, data: CompileData, request: CompileRequest, clock: Clock) -> Verdict:
-    from .prove import prove
-
     with clock.stage("prove"):
         return prove(
             bundle,
@@ -182,8 +184,10 @@ def _prove(bundle: Bundle, loaded: Loaded, data: CompileData, request: CompileRe
             contract=request.contract,
             metric=request.metric,
             float_model=loaded.model,
+            seed=request.seed,
             state=request.state,
             progress=request.progress,
+            notes=(*data.notes, *data.overlap_notes()),
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..runtimes.base import TensorInfo
 from .request import CompileRequest
-from .samples import open_samples, split
+from .samples import open_samples, overlap, split
 from .samples.base import Sample, Samples
 
 __all__ = ["CompileData", "open_data"]
@@ -48,6 +48,15 @@ class CompileData:
         if self.calibration is not None:
             return "calibration"
         return "evaluation" if self.evaluation is not None else "generated"
+
+    def overlap_notes(self) -> tuple[str, ...]:
+        """What the verdict must say when samples that were observed also prove."""
+        if self.calibration is None or self.evaluation is None:
+            return ()
+        shared = overlap(self.calibration, self.evaluation)
+        if not shared:
+            return ()
+        return (f"{shared} of {len(self.evaluation)} evaluation samples were also observed: the verdict is flattered",)
 
     def calibration_facts(self) -> dict[str, Any] | None:
         """What the manifest records; reads what was not read yet."""

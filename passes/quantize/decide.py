@@ -35,6 +35,7 @@ from .sources import assign_sources
 
 __all__ = ["DecideQuantization"]
 
+_MOVERS = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather", "Expand")
 _BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 
 
@@ -137,9 +138,18 @@ def _unsupported(node: ir.Node) -> str | None:
         return "pads with something other than the constant 0"
     if _is_dilated_pool(node):
         return "dilated AveragePool has no integer kernel"
-    if any(value is not None and _is_dilated_pool(value.producer()) for value in node.inputs):
+    if any(_comes_from_dilated_pool(value) for value in node.inputs):
         return "reads a dilated AveragePool, which ONNX Runtime would replace by an invalid integer one"
     return None
+
+
+def _comes_from_dilated_pool(value: ir.Value | None) -> bool:
+    """Also through movers: ONNX Runtime carries a Q back over them (QDQPropagationTransformer)."""
+    producer = None if value is None else value.producer()
+    while producer is not None and is_op(producer, *_MOVERS):
+        value = producer.inputs[0]
+        producer = None if value is None else value.producer()
+    return _is_dilated_pool(producer)
 
 
 def _is_dilated_pool(node: ir.Node | None) -> bool:

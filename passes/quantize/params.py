@@ -21,6 +21,8 @@ def from_range(spec: QuantSpec, low: np.ndarray, high: np.ndarray) -> QuantParam
     symmetric:  s = max(|low|, |high|) / qmax, z = 0
 
     A range of zero width (the value was 0 on every sample) gets s = 1: nothing is lost on it.
+    s is rounded to float32 downwards, so that low and high are stored as qmin and qmax: with 2 / 255 rounded up,
+    -1 and 1 would be codes 0 and 254, and a Clip(-1, 1) could not be left to saturation.
 
     Args:
         spec: What was asked.
@@ -34,7 +36,7 @@ def from_range(spec: QuantSpec, low: np.ndarray, high: np.ndarray) -> QuantParam
     high = np.maximum(np.asarray(high, np.float64), 0.0)
     scale = np.maximum(-low, high) / spec.qmax if spec.symmetric else (high - low) / (spec.qmax - spec.qmin)
     # A subnormal scale turns x / scale into inf.
-    scale = np.where(scale < np.finfo(np.float32).tiny, 1.0, scale).astype(np.float32)
+    scale = _to_float32(np.where(scale < np.finfo(np.float32).tiny, 1.0, scale), up=False)
     zero = np.zeros_like(low) if spec.symmetric else np.clip(np.round(spec.qmin - low / scale), spec.qmin, spec.qmax)
     return QuantParams(spec=spec, scale=scale, zero_point=zero.astype(spec.numpy_dtype))
 
@@ -133,11 +135,17 @@ def widen_for_bias(weight: QuantParams, activation: QuantParams, bias: np.ndarra
     floor = np.abs(bias.astype(np.float64)) / (float(activation.scale) * (_INT32_MAX - 1))
     if weight.scale.ndim == 0:
         floor = floor.max(initial=0.0)
-    scale = np.maximum(weight.scale.astype(np.float64), floor)
-    # Rounding to float32 may fall below the floor by half an ulp.
-    scale32 = scale.astype(np.float32)
-    scale32 = np.where(scale32 < scale, np.nextafter(scale32, np.float32(np.inf)), scale32)
-    return QuantParams(spec=weight.spec, scale=scale32, zero_point=weight.zero_point)
+    scale = _to_float32(np.maximum(weight.scale.astype(np.float64), floor), up=True)
+    return QuantParams(spec=weight.spec, scale=scale, zero_point=weight.zero_point)
+
+
+def _to_float32(x: np.ndarray, *, up: bool) -> np.ndarray:
+    """`x` rounded to float32 towards +inf or -inf."""
+    nearest = np.asarray(x, np.float64).astype(np.float32)
+    beyond = nearest < x if up else nearest > x
+    step = np.nextafter(nearest, np.float32(np.inf if up else -np.inf))
+    rounded: np.ndarray = np.where(beyond, step, nearest)
+    return rounded
 
 
 def _blocks(x: np.ndarray, axis: int, size: int) -> np.ndarray:

@@ -161,6 +161,28 @@ def test_one_set_of_samples_is_split(digits: Path, tmp_path: Path) -> None:
     )
 
 
+def test_an_overlap_stands_in_the_verdict(digits: Path, tmp_path: Path) -> None:
+    data = digits / "evaluation.npz"
+    bundle = edgec.compile(
+        digits / "digits.onnx", calibration=data, evaluation=data, samples=40, output=tmp_path / "out"
+    )
+    notes = json.loads((bundle.proof / "verdict.json").read_text())["notes"]
+    assert "40 of 500 evaluation samples were also observed: the verdict is flattered" in notes
+
+
+def test_a_limit_that_does_not_fit_the_metric_is_found_before_any_work(digits: Path, tmp_path: Path) -> None:
+    from edgec.compiler.contract import Contract
+    from edgec.compiler.metrics import metric_named
+
+    with pytest.raises(edgec.errors.ContractError):
+        edgec.compile(
+            tmp_path / "absent.onnx",
+            contract=Contract.from_flags(max_drop="1pt"),
+            metric=metric_named("psnr"),
+            output=tmp_path / "out",
+        )
+
+
 def test_a_model_without_work_for_integers(tmp_path: Path) -> None:
     model = ir.from_onnx_text(
         '<ir_version: 8, opset_import: ["" : 17]> g (float[1, 4] x) => (float[1, 4] y) { y = Tanh(x) }'

@@ -26,9 +26,9 @@ def classifier() -> onnx.ModelProto:
     model = onnx.parser.parse_model(_TEXT)
     rng = np.random.default_rng(0)
     for name, shape in (
-        ("conv.weight", (8, 3, 3, 3)),
-        ("conv.bias", (8,)),
-        ("head.weight", (CLASSES, 8)),
+        ("conv.weight", (16, 3, 3, 3)),
+        ("conv.bias", (16,)),
+        ("head.weight", (CLASSES, 16)),
         ("head.bias", (CLASSES,)),
     ):
         array = rng.standard_normal(shape).astype(np.float32)
