@@ -192,7 +192,7 @@ CASES = (
         name="external data is truncated",
         words=compiling("bad.onnx"),
         make=_external(cut=True),
-        message="bad.onnx, tensor 'conv.weight': external data file 'bad.data' is truncated: it has 100 bytes, the tensor lies in bytes 0 to 864. Copy or download the file again, whole.",
+        message="bad.onnx, tensor 'conv.weight': external data file 'bad.data' is truncated: it has 100 bytes, the tensor lies in bytes 0 to 1728. Copy or download the file again, whole.",
     ),
     Case(
         name="weights hold NaN",
