@@ -69,7 +69,8 @@ def compile(model: Any, **options: Any) -> Bundle:
 
     Args:
         model: A path, an `onnx_ir.Model` (never changed) or a `ModelProto`.
-        **options: Fields of `CompileRequest`: target, calibration, evaluation, contract, output, ...
+        **options: Fields of `CompileRequest`: target, calibration, evaluation, contract, output, ... Three may be
+            written short: `contract={"accuracy_drop": "1pt"}`, `metric="top1"`, `state={"past": "present"}`.
 
     Returns:
         The bundle; its verdict is in `proof/verdict.json` and comes again from `Bundle.prove()`.
@@ -77,7 +78,7 @@ def compile(model: Any, **options: Any) -> Bundle:
     Raises:
         EdgecError: The model, the samples or an option cannot be used; see `errors`.
     """
-    return compile_request(CompileRequest(model=model, **options)).bundle
+    return compile_request(CompileRequest.of(model, options)).bundle
 
 
 def compile_request(request: CompileRequest) -> CompileResult:

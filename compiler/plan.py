@@ -122,7 +122,7 @@ def plan(model: Any, **options: Any) -> Plan:
     Raises:
         EdgecError: The model, the samples or an option cannot be used.
     """
-    request = CompileRequest(model=model, **options)
+    request = CompileRequest.of(model, options)
     target = find_target(request.target)
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import onnx
 import onnx_ir as ir
@@ -13,7 +14,7 @@ import onnx_ir as ir
 from ..errors import OptionError
 from ..targets.spec import TargetSpec
 from .contract import Contract
-from .metrics import Metric
+from .metrics import Metric, metric_named
 from .pipeline import PassObserver
 from .progress import Progress, Quiet
 from .samples.base import DataSource, State
@@ -88,3 +89,32 @@ class CompileRequest:
             )
         if self.samples is not None and self.samples < 1:
             raise OptionError("--samples", f"{self.samples} is not a positive number", remedy="Give at least 1")
+
+    @classmethod
+    def of(cls, model: ModelSource, options: Mapping[str, Any]) -> CompileRequest:
+        """A request from what a library user writes, short forms resolved.
+
+        Raises:
+            OptionError: An option is unknown; names the nearest one.
+            ContractError: A limit or a metric cannot be read.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise OptionError(
+                    f"option {name!r}",
+                    "is unknown" + (f", did you mean {near[0]!r}?" if near else ""),
+                    remedy=f"Options are {', '.join(known[1:])}",
+                )
+        given = dict(options)
+        if isinstance(contract := given.get("contract"), Mapping):
+            given["contract"] = Contract.from_table(contract, where="contract")
+        if isinstance(metric := given.get("metric"), str):
+            given["metric"] = metric_named(metric)
+        if isinstance(state := given.get("state"), Mapping):
+            given["state"] = State(carried=state)
+        if isinstance(output := given.get("output"), str):
+            given["output"] = Path(output)
+        # None is how a caller passes on an option of its own that was not set.
+        return cls(model=model, **{name: value for name, value in given.items() if value is not None})

@@ -36,6 +36,8 @@ from .sources import assign_sources
 __all__ = ["DecideQuantization"]
 
 _MOVERS = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather", "Expand")
+# Operators whose products a reader would look for among the integer kernels.
+_MULTIPLIES = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "Attention"))
 _BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 
 
@@ -79,6 +81,8 @@ class DecideQuantization(Pass):
         """The decision for one node taken by itself, or None with the reason remembered."""
         rule = self._rule(node)
         if rule is None:
+            if node.op_type in _MULTIPLIES:
+                skip(node, "has no integer kernel on this target")
             return None
         # `only_ops` names kernels with MACs; what follows them follows.
         only = self.only_ops if rule.role == "compute" else ()

@@ -170,6 +170,25 @@ def test_an_overlap_stands_in_the_verdict(digits: Path, tmp_path: Path) -> None:
     assert "40 of 500 evaluation samples were also observed: the verdict is flattered" in notes
 
 
+def test_options_may_be_written_short(digits: Path, tmp_path: Path) -> None:
+    bundle = edgec.compile(
+        digits / "digits.onnx",
+        calibration=digits / "calibration.npz",
+        evaluation=digits / "evaluation.npz",
+        contract={"accuracy_drop": "1pt", "size_ratio": "0.4x"},
+        metric="top1",
+        output=str(tmp_path / "out"),
+    )
+    verdict = json.loads((bundle.proof / "verdict.json").read_text())
+    assert verdict["word"] == "proved"
+    assert {"accuracy_drop", "size_ratio"} < {clause["id"] for clause in verdict["results"]}
+
+
+def test_an_unknown_option_names_the_nearest(digits: Path) -> None:
+    with pytest.raises(OptionError, match="option 'calibratoin': is unknown, did you mean 'calibration'"):
+        edgec.compile(digits / "digits.onnx", calibratoin=digits / "calibration.npz")
+
+
 def test_a_limit_that_does_not_fit_the_metric_is_found_before_any_work(digits: Path, tmp_path: Path) -> None:
     from edgec.compiler.contract import Contract
     from edgec.compiler.metrics import metric_named
