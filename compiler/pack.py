@@ -129,8 +129,8 @@ def _golden(
 
 def _save_steps(file: Path, steps: Sequence[Feeds]) -> None:
     arrays = {f"{name}@{index}": array for index, step in enumerate(steps) for name, array in sorted(step.items())}
-    # numpy writes its zip members with a fixed date: same arrays, same bytes.
-    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    # numpy writes its zip members with a fixed date: same arrays, same bytes. Stored, since float noise deflates little.
+    np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _tensor(info: TensorInfo) -> dict[str, Any]:

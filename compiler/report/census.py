@@ -15,6 +15,7 @@ from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.decision import decided_nodes
 from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.weight_only.compact_weights import CompactWeights
+from ..macs import macs_of
 from ..pipeline import PassReport
 
 __all__ = ["Census", "grouped"]
@@ -55,7 +56,8 @@ class Census:
         decided = dict(decided_nodes(model.graph))
         clamps = {decision.clamp for decision in decided.values()}
         for node, decision in decided.items():
-            (self.computing if decision.rule.role == "compute" else self.following)[node.op_type] += 1
+            computes = decision.rule.role == "compute" or macs_of(node)
+            (self.computing if computes else self.following)[node.op_type] += 1
         for node in model.graph:
             float_result = any(value.dtype == ir.DataType.FLOAT for value in node.outputs)
             if float_result and node not in decided and node not in clamps and not _excused(node):
