@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from ..errors import ModelError
 from ..passes.edit import SkipNotes
 from ..passes.observe.statistics import Need
 from ..passes.quantize.compute_params import ComputeParams
@@ -132,7 +133,11 @@ def plan(model: Any, **options: Any) -> Plan:
     static = recipe_for(target, Policy(scheme="a8w8", exclude_nodes=request.exclude_nodes,
                                        exclude_ops=request.exclude_ops, only_ops=request.only_ops))  # fmt: skip
     decided = _at_sample_shapes(request, target, loaded, data)
-    _decide(decided, static)
+    try:
+        _decide(decided, static)
+    except ModelError:  # nothing runs in integers, which only the scheme that needs it minds
+        if scheme == "a8w8":
+            raise
     state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)
     return Plan(
         target=target,

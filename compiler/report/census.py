@@ -28,7 +28,7 @@ class Census:
     Attributes:
         computing: Operator type → nodes with MACs of their own that run in integers.
         following: Operator type → nodes without, that run in integers because their neighbours do.
-        without_kernel: Operator type → float nodes the target has no integer kernel for.
+        without_kernel: Operator type → float nodes without MACs that the target has no rule for.
         weights: Weights stored as integers for kernels that stay float.
     """
 
@@ -45,14 +45,15 @@ class Census:
     def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
         match each:
             case DecideQuantization():
-                self._decided(model)
+                self.count_decided(model)
             case DynamicQuantization():
                 self.computing["MatMul"] += _products(model) - self._products
             case CompactWeights():
                 # Two nodes, Cast and Mul, expand each weight at load.
                 self.weights += (report.nodes_after - report.nodes_before) // 2
 
-    def _decided(self, model: ir.Model) -> None:
+    def count_decided(self, model: ir.Model) -> None:
+        """Count what `DecideQuantization` decided, and what it left out for want of a rule."""
         decided = dict(decided_nodes(model.graph))
         clamps = {decision.clamp for decision in decided.values()}
         for node, decision in decided.items():
@@ -82,7 +83,9 @@ def grouped(skipped: Mapping[str, str]) -> list[tuple[str, list[str]]]:
 
 
 def _excused(node: ir.Node) -> bool:
-    """Whether a reason is known: its own, or that of the node it clamps."""
+    """Whether a reason is known: its own, that of the node it clamps, or that of the nodes inside it."""
+    if node.op_type in ("If", "Loop", "Scan"):
+        return True
     producer = node.inputs[0].producer() if node.op_type in ("Relu", "Clip") and node.inputs[0] is not None else None
     return any(each is not None and why_skipped(each) is not None for each in (node, producer))
 

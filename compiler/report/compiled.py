@@ -54,9 +54,10 @@ def float_lines(skipped: Mapping[str, str], census: Census) -> Iterator[str]:
         yield f"{len(nodes)}: {reason}"
     if len(groups) > _REASONS_SHOWN:
         rest = sum(len(nodes) for _, nodes in groups[_REASONS_SHOWN:])
-        yield f"{rest}: {len(groups) - _REASONS_SHOWN} more reasons (-v lists every node)"
+        yield f"{rest}: {plural(len(groups) - _REASONS_SHOWN, 'more reason')} (-v lists every node)"
     if census.without_kernel:
-        yield f"{census.without_kernel.total()}: no integer kernel on this target ({_counted(census.without_kernel)})"
+        counted = _counted(census.without_kernel)
+        yield f"{census.without_kernel.total()}: no integer kernel here, and no MACs ({counted})"
 
 
 def float_nodes(skipped: Mapping[str, str]) -> Table:
