@@ -12,9 +12,11 @@ from .normalize.fold_constants import FoldConstants
 from .normalize.fuse_conv_bn import FuseConvBn
 from .normalize.remove_unused import RemoveUnused
 from .prepare.align_channels import AlignChannels
+from .prepare.full_pads import FullPads
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
+from .prepare.sum_to_add import SumToAdd
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
 from .quantize.decide import DecideQuantization
@@ -31,6 +33,8 @@ PASSES: tuple[type[Any], ...] = (
     FuseConvBn,
     RemoveUnused,
     ReduceMeanToPool,
+    SumToAdd,
+    FullPads,
     PointwiseConvToGemm,
     MatMulAddToGemm,
     AlignChannels,

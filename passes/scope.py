@@ -1,4 +1,4 @@
-"""Which nodes the user lets a pass touch."""
+"""Which nodes the user lets a pass touch: by the name and operator they had in the user's model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-__all__ = ["out_of_scope"]
+__all__ = ["made_from", "out_of_scope"]
+
+_ORIGIN = "edgec.origin"
+
+
+def made_from(new: ir.Node, old: ir.Node) -> None:
+    """Remember the operator a node had before it was rewritten: a Gemm made of a MatMul is out of scope with MatMul."""
+    new.meta[_ORIGIN] = _operators(old)
 
 
 def out_of_scope(
@@ -21,10 +28,16 @@ def out_of_scope(
         exclude_ops: Operator types.
         only_ops: When not empty, the only operator types allowed.
     """
-    if node.op_type in exclude_ops:
+    operators = _operators(node)
+    if operators & set(exclude_ops):
         return "is excluded by operator type"
-    if only_ops and node.op_type not in only_ops:
+    if only_ops and not operators & set(only_ops):
         return "is not among the operator types to quantize"
     if any(re.search(pattern, node.name or "") for pattern in exclude_nodes):
         return "is excluded by name"
     return None
+
+
+def _operators(node: ir.Node) -> set[str]:
+    origin: set[str] = node.meta.get(_ORIGIN, set())
+    return {node.op_type} | origin

@@ -7,6 +7,8 @@ Exact in real numbers; the sum runs in another order.
 1. x is (M, K): Gemm takes its place.
 2. x is (..., K): x -> Reshape(-1, K) -> Gemm -> Reshape(..., N). The leading dimensions are written as
    constants when at most one of them is unknown, else taken from Shape(x).
+3. b is no constant per column (a residual, a fed bias, a full matrix) and yet the runtime would fuse it: x is a
+   matrix or b a vector. The Gemm goes without a bias and the Add stays.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, is_constant, is_op, skip, sole_consumer, value_names
+from ..scope import made_from
 
 __all__ = ["MatMulAddToGemm"]
 
@@ -39,10 +42,9 @@ class MatMulAddToGemm(Pass):
         if add is None or not is_op(add, "Add") or add.graph is not graph:
             return False
         b = add.inputs[1] if add.inputs[0] is node.outputs[0] else add.inputs[0]
-        columns = w.shape[1]
-        if b is None or not is_constant(b) or b.shape is None or tuple(b.shape) not in ((columns,), (1, columns)):
-            skip(node, "what is added to it is not one constant per column")
+        if b is None:
             return False
+        columns = w.shape[1]
         if x.shape is None or x.dtype is None:
             skip(node, "the rank or type of its input is unknown")
             return False
@@ -51,13 +53,13 @@ class MatMulAddToGemm(Pass):
             return False
         new: list[ir.Node] = []
         rank = len(x.shape)
+        bias = self._bias(graph, b, rank, columns, taken)
+        if bias is None and rank != 2 and (b.shape is None or len(b.shape) != 1):
+            skip(node, "what is added to it is not one constant per column")
+            return False
         matrix = x if rank == 2 else self._flatten(graph, x, str(node.name), taken, new)
-        bias = (
-            b
-            if len(b.shape) == 1
-            else add_initializer(graph, fresh_name(f"{b.name}_row", taken), _known(constant_array(b)).reshape(-1))
-        )
-        gemm = ir.node("Gemm", [matrix, w, bias], name=node.name)
+        gemm = ir.node("Gemm", [matrix, w] if bias is None else [matrix, w, bias], name=node.name)
+        made_from(gemm, node)
         gemm.outputs[0].type = x.type
         new.append(gemm)
         result = gemm.outputs[0]
@@ -65,10 +67,23 @@ class MatMulAddToGemm(Pass):
             result.name = fresh_name(f"{node.outputs[0].name}_gemm", taken)
             result.shape = ir.Shape([None, columns])
             result = self._unflatten(graph, x, result, columns, str(node.name), taken, new)
-        old = add.outputs[0]
-        result.type, result.shape = old.type, old.shape
-        ir.convenience.replace_nodes_and_values(graph, node, [node, add], new, [old], [result])
+        replaced = [node] if bias is None else [node, add]
+        old = replaced[-1].outputs[0]
+        result.type, result.shape = x.type, old.shape
+        ir.convenience.replace_nodes_and_values(graph, node, replaced, new, [old], [result])
         return True
+
+    def _bias(
+        self, graph: ir.Graph, b: ir.Value, rank: int, columns: int | ir.SymbolicDim, taken: set[str]
+    ) -> ir.Value | None:
+        """`b` as one constant per column, or None when it is something else."""
+        if not is_constant(b) or b.shape is None or len(b.shape) not in range(1, max(rank, 2) + 1):
+            return None
+        if tuple(b.shape) != (1,) * (len(b.shape) - 1) + (columns,):
+            return None
+        if len(b.shape) == 1:
+            return b
+        return add_initializer(graph, fresh_name(f"{b.name}_row", taken), _known(constant_array(b)).reshape(-1))
 
     def _flatten(self, graph: ir.Graph, x: ir.Value, name: str, taken: set[str], new: list[ir.Node]) -> ir.Value:
         assert x.shape is not None

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, is_op, value_names
+from ..scope import made_from
 
 __all__ = ["PointwiseConvToGemm"]
 
@@ -43,6 +44,7 @@ class PointwiseConvToGemm(Pass):
         flatten.outputs[0].name = fresh_name(f"{node.name}_flat", taken)
         flatten.outputs[0].type, flatten.outputs[0].shape = x.type, ir.Shape([x.shape[0], w.shape[1]])
         gemm = ir.node("Gemm", [flatten.outputs[0], matrix, *node.inputs[2:]], {"transB": 1}, name=node.name)
+        made_from(gemm, node)
         gemm.outputs[0].name = fresh_name(f"{node.outputs[0].name}_gemm", taken)
         gemm.outputs[0].type, gemm.outputs[0].shape = x.type, ir.Shape([x.shape[0], outputs])
         pixel = np.asarray([-1, outputs, *[1] * (w.ndim - 2)], np.int64)

@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..edit import constant_array, fresh_name, is_op, value_names
+from ..scope import made_from
 
 __all__ = ["ReduceMeanToPool"]
 
@@ -41,6 +42,7 @@ class ReduceMeanToPool(Pass):
         if producer is None or producer.op_type not in ("Conv", "Relu", "Clip", "Add", "Concat", "Mul", "MaxPool"):
             return False
         pool = ir.node("GlobalAveragePool", [x], name=node.name)
+        made_from(pool, node)
         old, result, new = node.outputs[0], pool.outputs[0], [pool]
         result.type = x.type
         if not node.attributes.get_int("keepdims", 1):

@@ -25,7 +25,7 @@ import onnx_ir as ir
 
 from ...errors import ModelError
 from ..base import Pass
-from ..edit import constant_array, is_constant, is_op, is_overridable, skip, subgraph_nodes, why_skipped
+from ..edit import constant_array, is_constant, is_op, is_overridable, skip, sole_consumer, subgraph_nodes, why_skipped
 from ..scope import out_of_scope
 from ..spec import Derived, Fixed, OpRule, PerAxis, PerTensor, QuantSpec
 from .clamps import clamp_behind
@@ -136,10 +136,14 @@ def _unsupported(node: ir.Node) -> str | None:
             return "beta is not 1"
         if node.attributes.get_int("transA", 0):
             return "transA is set"
+        if is_op(sole_consumer(node.outputs[0]), "Transpose"):
+            return "is read by a Transpose, which ONNX Runtime takes into a float Gemm (GemmTransposeFusion)"
     if node.op_type == "Resize" and node.attributes.get_string("mode", "nearest") != "nearest":
         return "only nearest Resize has an integer kernel"
     if node.op_type == "Pad" and not _pads_with_zero(node):
         return "pads with something other than the constant 0"
+    if node.op_type == "Pad" and len(node.inputs) > 3 and node.inputs[3] is not None:
+        return "pads axes that are computed at run time"
     if _is_dilated_pool(node):
         return "dilated AveragePool has no integer kernel"
     if any(_comes_from_dilated_pool(value) for value in node.inputs):

@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, skip, value_names
+from ..edit import add_initializer, constant_array, fresh_name, is_op, skip, sole_consumer, value_names
 from ..scope import out_of_scope
 from ..spec import PerAxis, PerTensor, QuantSpec
 from .params import of_tensor, quantize
@@ -67,6 +67,12 @@ class DynamicQuantization(Pass):
         scaled = any(node.attributes.get_float(key, 1.0) != 1.0 for key in ("alpha", "beta"))
         if scaled or node.attributes.get_int("transA", 0) != 0:
             skip(node, "scales or transposes its product")
+            return False
+        if array.shape[0 if node.attributes.get_int("transB", 0) else 1] == 1 and is_op(
+            sole_consumer(node.outputs[0]), "Add"
+        ):
+            # It checks a bias against the columns only once it runs (DynamicQuantizeMatMul, 1.31.1).
+            skip(node, "has one column, and ONNX Runtime would take the Add behind it for a bias")
             return False
         transposed = bool(node.attributes.get_int("transB", 0))
         if (weight, transposed) not in weights:

@@ -11,7 +11,8 @@ from ..spec import PerAxis, PerBlock, PerTensor, QuantParams, QuantSpec
 
 __all__ = ["bias_params", "dequantize", "from_range", "grid_step", "of_tensor", "quantize", "widen_for_bias"]
 
-_INT32_MAX = 2**31 - 1
+# Half of int32: the other half is for the products summed onto a bias.
+_BIAS_MAX = 2**30
 
 
 def from_range(spec: QuantSpec, low: np.ndarray, high: np.ndarray) -> QuantParams:
@@ -107,7 +108,9 @@ def quantize(x: np.ndarray, params: QuantParams) -> np.ndarray:
         The stored integers, shape of `x`, the spec's dtype.
     """
     scale, zero = _expand(params, x)
-    codes = np.rint(x.astype(np.float32) / scale) + zero
+    # float32 as the kernel; but it holds no int32: there 2**31 - 1 would round up and wrap around.
+    wide = np.float64 if params.spec.dtype == "int32" else np.float32
+    codes = np.rint(x.astype(wide) / scale.astype(wide)) + zero
     stored: np.ndarray = np.clip(codes, params.spec.qmin, params.spec.qmax).astype(params.spec.numpy_dtype)
     return stored
 
@@ -127,12 +130,12 @@ def bias_params(activation: QuantParams, weight: QuantParams) -> QuantParams:
 
 
 def widen_for_bias(weight: QuantParams, activation: QuantParams, bias: np.ndarray) -> QuantParams:
-    """Raise weight scales until every bias fits int32 at s_x * s_w.
+    """Raise weight scales until every bias fits half of int32 at s_x * s_w.
 
     A dead channel (weights near 0) with an ordinary bias would overflow; its scale may grow freely,
     since its weights carry nothing.
     """
-    floor = np.abs(bias.astype(np.float64)) / (float(activation.scale) * (_INT32_MAX - 1))
+    floor = np.abs(bias.astype(np.float64)) / (float(activation.scale) * _BIAS_MAX)
     if weight.scale.ndim == 0:
         floor = floor.max(initial=0.0)
     scale = _to_float32(np.maximum(weight.scale.astype(np.float64), floor), up=True)

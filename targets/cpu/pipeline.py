@@ -13,9 +13,11 @@ from ...passes.normalize.fold_constants import FoldConstants
 from ...passes.normalize.fuse_conv_bn import FuseConvBn
 from ...passes.normalize.remove_unused import RemoveUnused
 from ...passes.prepare.align_channels import AlignChannels
+from ...passes.prepare.full_pads import FullPads
 from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
 from ...passes.prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
+from ...passes.prepare.sum_to_add import SumToAdd
 from ...passes.quantize.absorb_clamps import AbsorbClamps
 from ...passes.quantize.compute_params import ComputeParams
 from ...passes.quantize.decide import DecideQuantization
@@ -57,7 +59,7 @@ def normalize() -> tuple[Pass, ...]:
 
 def prepare() -> tuple[Pass, ...]:
     """Exact rewrites this runtime wants before anything is measured."""
-    return (ReduceMeanToPool(), PointwiseConvToGemm(), MatMulAddToGemm(), RemoveUnused())
+    return (ReduceMeanToPool(), SumToAdd(), FullPads(), PointwiseConvToGemm(), MatMulAddToGemm(), RemoveUnused())
 
 
 def static(decide: DecideQuantization) -> tuple[Pass, ...]:
