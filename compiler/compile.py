@@ -24,7 +24,6 @@ from .clock import Clock
 from .contract import Verdict
 from .data import CompileData, open_data
 from .destination import check_destination, scratch, writing
-from .judge import check_units
 from .load import Loaded, load_model
 from .lockfile import read_lock
 from .observe import observe
@@ -32,6 +31,7 @@ from .observers import SignatureGuard
 from .pack import manifest_values, pack
 from .pipeline import PassReport, run_passes
 from .prove import prove
+from .proving.judge import check_units
 from .request import CompileRequest
 from .scheme import choose_scheme
 from .signature import inputs_of

@@ -18,9 +18,9 @@ from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
 from .load import load_model, quantized_ops
 from .loading.source import open_source
-from .macs import macs_by_op
 from .materialize import weight_bytes
 from .pipeline import run_passes
+from .planning.macs import macs_by_op
 from .report.census import Census
 
 __all__ = ["Inspection", "Tensor", "inspect_model"]

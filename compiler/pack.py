@@ -129,7 +129,7 @@ def _golden(
 
 def _save_steps(file: Path, steps: Sequence[Feeds]) -> None:
     arrays = {f"{name}@{index}": array for index, step in enumerate(steps) for name, array in sorted(step.items())}
-    # numpy writes its zip members with a fixed date: same arrays, same bytes. Stored, since float noise deflates little.
+    # numpy writes zip members with a fixed date: same arrays, same bytes. Stored, since float noise deflates little.
     np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

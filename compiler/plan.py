@@ -26,13 +26,13 @@ from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
 from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data
-from .liveness import peak_activation_bytes, value_elements
 from .load import Loaded
-from .macs import macs_by_op
 from .materialize import EXTERNAL_ABOVE, weight_bytes
-from .memory import resident_bytes
 from .observe import lay_out
 from .pipeline import run_passes
+from .planning.liveness import peak_activation_bytes, value_elements
+from .planning.macs import macs_by_op
+from .planning.memory import resident_bytes
 from .request import CompileRequest
 from .scheme import choose_scheme
 from .signature import inputs_of

@@ -11,12 +11,12 @@ from pathlib import Path
 from ..bundle import Bundle
 from ..errors import ExecutionRequiredError, OutputError
 from .contract import Contract, Verdict
-from .float_model import FloatModel
-from .judge import check_units, judge
-from .measure import measure
 from .metrics import Metric, metric_named
 from .progress import Progress
-from .proof import Proof
+from .proving.float_model import FloatModel
+from .proving.judge import check_units, judge
+from .proving.measure import measure
+from .proving.proof import Proof
 from .samples import DataSource, ImagePreprocess
 from .samples.base import State
 

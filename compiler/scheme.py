@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ..errors import OptionError
-from .macs import macs_by_op
+from .planning.macs import macs_by_op
 
 __all__ = ["choose_scheme"]
 

@@ -7,11 +7,11 @@ from typing import Any, TypedDict
 
 from ...errors import OptionError, OutputError
 from ..contract import Contract
-from ..judge import check_units
 from ..metrics import Metric, metric_named
 from ..observers import DumpAfterChange, VerifyEach
 from ..pipeline import PassObserver
 from ..project import Project
+from ..proving.judge import check_units
 from ..report.census import Census
 from ..request import CompileRequest
 from ..samples import ImagePreprocess, State

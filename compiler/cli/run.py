@@ -109,7 +109,7 @@ def _replay(bundle: Bundle, session: Session, feeds: FeedOptions, talk: TalkOpti
     from dataclasses import asdict
 
     from ..clauses import CLAUSE_KINDS
-    from ..golden import replay_golden
+    from ..proving.golden import replay_golden
     from ..report.text import golden_text
     from ..samples.base import State
     from .console import print_json, print_text

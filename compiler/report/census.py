@@ -15,8 +15,8 @@ from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.decision import decided_nodes
 from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.weight_only.compact_weights import CompactWeights
-from ..macs import macs_of
 from ..pipeline import PassReport
+from ..planning.macs import macs_of
 
 __all__ = ["Census", "grouped"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgec.compiler.intervals import SESSION_SPREAD, median_ratio_interval, metric_intervals, rule_of_three
 from edgec.compiler.metrics import Metric, metric_named
+from edgec.compiler.metrics.intervals import SESSION_SPREAD, median_ratio_interval, metric_intervals, rule_of_three
 
 GENERATOR = np.random.default_rng(11)
 TOP1 = metric_named("top1")

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from edgec.compiler.contract import ClauseResult, Contract, Verdict
-from edgec.compiler.judge import check_units, judge
-from edgec.compiler.machine import Machine
 from edgec.compiler.metrics import metric_named
-from edgec.compiler.proof import EvaluationProof, GoldenProof, LatencyProof, MetricProof, OutputProof, Proof
+from edgec.compiler.proving.judge import check_units, judge
+from edgec.compiler.proving.machine import Machine
+from edgec.compiler.proving.proof import EvaluationProof, GoldenProof, LatencyProof, MetricProof, OutputProof, Proof
 from edgec.errors import ContractError
 from edgec.runtimes.base import Kernel, Latency, Placement
 from edgec.runtimes.compare import Comparison

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, roc_auc_score
 
-from edgec.compiler.builtin_metrics import METRICS
 from edgec.compiler.metrics import Metric, metric_named
+from edgec.compiler.metrics.builtin import METRICS
 from edgec.errors import ContractError, SamplesError
 
 GENERATOR = np.random.default_rng(5)

@@ -8,9 +8,9 @@ import onnx_ir as ir
 import pytest
 
 import edgec
-from edgec.compiler.liveness import peak_activation_bytes
-from edgec.compiler.macs import macs_by_op
-from edgec.compiler.memory import peak_bytes, resident_bytes
+from edgec.compiler.planning.liveness import peak_activation_bytes
+from edgec.compiler.planning.macs import macs_by_op
+from edgec.compiler.planning.memory import peak_bytes, resident_bytes
 from edgec.targets import find_target
 
 

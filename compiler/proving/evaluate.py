@@ -11,14 +11,14 @@ from itertools import repeat
 
 import numpy as np
 
-from ..errors import ModelError
-from ..runtimes.base import Session, TensorInfo
-from ..runtimes.compare import Comparer
-from .metrics import Metric
-from .progress import Progress
+from ...errors import ModelError
+from ...runtimes.base import Session, TensorInfo
+from ...runtimes.compare import Comparer
+from ..metrics import Metric
+from ..progress import Progress
+from ..samples import replay
+from ..samples.base import Sample, Samples, State
 from .proof import EvaluationProof, OutputProof
-from .samples import replay
-from .samples.base import Sample, Samples, State
 from .scoring import Task
 
 __all__ = ["evaluate"]

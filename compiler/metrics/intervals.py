@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .metrics import Metric
+from .metric import Metric
 
 __all__ = ["Interval", "MetricIntervals", "median_ratio_interval", "metric_intervals", "rule_of_three"]
 

@@ -13,23 +13,23 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from .. import __version__
-from ..bundle import Bundle
-from ..errors import TargetError
-from ..runtimes import runtime
-from ..runtimes.base import Feeds, Session, SessionSettings
-from ..runtimes.timing import latency_of, run_seconds
-from ..targets.cpu.host import host
+from ... import __version__
+from ...bundle import Bundle
+from ...errors import TargetError
+from ...runtimes import runtime
+from ...runtimes.base import Feeds, Session, SessionSettings
+from ...runtimes.timing import latency_of, run_seconds
+from ...targets.cpu.host import host
+from ..metrics import Metric
+from ..metrics.intervals import median_ratio_interval
+from ..progress import Progress, Quiet
+from ..samples import DataSource, ImagePreprocess, open_samples
+from ..samples.base import Samples, State
 from .evaluate import evaluate
 from .float_model import FloatModel, float_file
 from .golden import replay_golden
-from .intervals import median_ratio_interval
 from .machine import Machine
-from .metrics import Metric
-from .progress import Progress, Quiet
 from .proof import EvaluationProof, LatencyProof, Proof
-from .samples import DataSource, ImagePreprocess, open_samples
-from .samples.base import Samples, State
 
 __all__ = ["measure"]
 

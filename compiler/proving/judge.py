@@ -6,9 +6,9 @@ What could not be measured is `unknown`, with the reason and the remedy; it is n
 
 from __future__ import annotations
 
+from ..contract import Contract, Verdict
+from ..metrics import Metric
 from .clause_judges import JUDGES, metric_factor, unknown
-from .contract import Contract, Verdict
-from .metrics import Metric
 from .proof import Proof
 
 __all__ = ["check_units", "judge"]

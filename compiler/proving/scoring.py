@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import ContractError, SamplesError
-from .intervals import metric_intervals
-from .metrics import Metric, metric_named
+from ...errors import ContractError, SamplesError
+from ..metrics import Metric, metric_named
+from ..metrics.intervals import metric_intervals
+from ..samples.base import Sample
 from .proof import MetricProof
-from .samples.base import Sample
 
 __all__ = ["DEFAULT_METRIC", "Task"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from ..errors import ContractError
-from .contract import Clause, ClauseResult, Limit, Status
-from .intervals import Interval
+from ...errors import ContractError
+from ..contract import Clause, ClauseResult, Limit, Status
+from ..metrics.intervals import Interval
 from .proof import LatencyProof, OutputProof, Proof
 
 __all__ = ["JUDGES", "metric_factor", "unknown"]

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import onnx
 import onnx_ir as ir
 
-from ..errors import ModelError
-from .materialize import materialize
+from ...errors import ModelError
+from ..materialize import materialize
 
 __all__ = ["FloatModel", "float_file"]
 

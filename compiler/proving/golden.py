@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..runtimes.base import Feeds, Session
-from ..runtimes.compare import compare
+from ...runtimes.base import Feeds, Session
+from ...runtimes.compare import compare
+from ..samples import replay
+from ..samples.base import Sample, State
 from .evaluate import nonfinite
 from .proof import GoldenProof
-from .samples import replay
-from .samples.base import Sample, State
 
 __all__ = ["GOLDEN_SQNR_DB", "replay_golden"]
 

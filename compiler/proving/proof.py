@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..runtimes.base import Latency, Placement
-from ..runtimes.compare import Comparison
-from .intervals import Interval
+from ...runtimes.base import Latency, Placement
+from ...runtimes.compare import Comparison
+from ..metrics.intervals import Interval
 from .machine import Machine
 
 __all__ = ["EvaluationProof", "GoldenProof", "LatencyProof", "MetricProof", "OutputProof", "Proof"]

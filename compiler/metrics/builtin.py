@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..errors import ContractError, SamplesError
-from .metrics import Aggregate, Metric, Outputs, Weighted, weighted_mean
+from ...errors import ContractError, SamplesError
+from .metric import Aggregate, Metric, Outputs, Weighted, weighted_mean
 
 __all__ = ["METRICS"]
 

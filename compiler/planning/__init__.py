@@ -1,0 +1,1 @@
+"""The parts of `plan`: MACs, activations alive at once, memory held."""

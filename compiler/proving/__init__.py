@@ -1,0 +1,1 @@
+"""The parts of `prove`: run, compare, time, score, judge."""
