@@ -138,6 +138,8 @@ def _unsupported(node: ir.Node) -> str | None:
             return "transA is set"
         if is_op(sole_consumer(node.outputs[0]), "Transpose"):
             return "is read by a Transpose, which ONNX Runtime takes into a float Gemm (GemmTransposeFusion)"
+    if node.op_type == "MatMul" and is_op(sole_consumer(node.outputs[0]), "Add") and _rank_unknown(node.inputs[0]):
+        return "has an input of unknown rank, and may be taken into a float Gemm with the Add behind it"
     if node.op_type == "Resize" and node.attributes.get_string("mode", "nearest") != "nearest":
         return "only nearest Resize has an integer kernel"
     if node.op_type == "Pad" and not _pads_with_zero(node):
@@ -149,6 +151,10 @@ def _unsupported(node: ir.Node) -> str | None:
     if any(_comes_from_dilated_pool(value) for value in node.inputs):
         return "reads a dilated AveragePool, which ONNX Runtime would replace by an invalid integer one"
     return None
+
+
+def _rank_unknown(value: ir.Value | None) -> bool:
+    return value is not None and value.shape is None
 
 
 def _comes_from_dilated_pool(value: ir.Value | None) -> bool:

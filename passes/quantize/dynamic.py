@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, is_op, skip, sole_consumer, value_names
+from ..edit import add_initializer, constant_array, fresh_name, is_constant, is_op, skip, sole_consumer, value_names
 from ..scope import out_of_scope
 from ..spec import PerAxis, PerTensor, QuantSpec
 from .params import of_tensor, quantize
@@ -68,11 +68,8 @@ class DynamicQuantization(Pass):
         if scaled or node.attributes.get_int("transA", 0) != 0:
             skip(node, "scales or transposes its product")
             return False
-        if array.shape[0 if node.attributes.get_int("transB", 0) else 1] == 1 and is_op(
-            sole_consumer(node.outputs[0]), "Add"
-        ):
-            # It checks a bias against the columns only once it runs (DynamicQuantizeMatMul, 1.31.1).
-            skip(node, "has one column, and ONNX Runtime would take the Add behind it for a bias")
+        if _added_constant_reshapes(node):
+            skip(node, "what is added to it changes its shape, and ONNX Runtime would take that for a bias")
             return False
         transposed = bool(node.attributes.get_int("transB", 0))
         if (weight, transposed) not in weights:
@@ -120,3 +117,19 @@ class DynamicQuantization(Pass):
         y.type, y.shape = old.type, old.shape
         ir.convenience.replace_nodes_and_values(graph, node, [node], new, [old], [y])
         return True
+
+
+def _added_constant_reshapes(node: ir.Node) -> bool:
+    """Whether the Add of a constant behind a product broadcasts the product.
+
+    ONNX Runtime takes any such constant for the bias of DynamicQuantizeMatMul: with more dimensions than the
+    product its shape is lost, and beside a product of one column the kernel fails when it runs (1.31.1).
+    """
+    product, add = node.outputs[0], sole_consumer(node.outputs[0])
+    if add is None or not is_op(add, "Add"):
+        return False
+    other = add.inputs[1] if add.inputs[0] is product else add.inputs[0]
+    if other is None or not is_constant(other) or other.shape is None or product.shape is None:
+        return False
+    mine, theirs = product.shape, other.shape
+    return len(theirs) > len(mine) or (len(theirs) > 0 and mine[-1] == 1 and theirs[-1] != 1)

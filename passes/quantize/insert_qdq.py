@@ -1,8 +1,8 @@
 """Insert QuantizeLinear/DequantizeLinear where it was decided, with the params that were computed.
 
 1. A value that carries Q/DQ gets one Q and one DQ behind its producer. Integer readers read the DQ.
-2. Where the integer kernel can only write integers (`output="required"`), everybody reads the DQ,
-   graph outputs included: the public name moves to the DQ.
+2. Where an integer kernel writes the value as integers, everybody reads the DQ, graph outputs included: the
+   public name moves to the DQ. A float reader beside the Q would leave the kernel float.
 3. A constant operand becomes an integer initializer and a DQ; two readers that want the same thing share it.
 4. A bias becomes int32 at s_x * s_w and a DQ.
 
@@ -62,7 +62,7 @@ class _Insertion:
                 value = node.inputs[index]
                 assert value is not None
                 readers.setdefault(value, []).append((node, index))
-            if decision.output is not None and decision.rule.output == "required":
+            if decision.output is not None:
                 forced.add(decision.output)
         for value in values:
             value.meta["edgec.inserted"] = True

@@ -265,3 +265,110 @@ def contrib_conv() -> ir.Model:
         infer=False,
         w=weights(4, 4, 3, 3),
     )
+
+
+@awkward
+def clip_of_equal_halves() -> ir.Model:
+    """Clip(-1, 1): the range is 255 steps wide, and 0 lies half a step off their middle."""
+    return _conv_clamp_conv("r = Clip(a, low, high)", low=np.float32(-1), high=np.float32(1))
+
+
+@awkward
+def clip_of_clip() -> ir.Model:
+    return _conv_clamp_conv(
+        "b = Clip(a, low, high) \n r = Clip(b, lower, higher)",
+        low=np.float32(-1),
+        high=np.float32(1),
+        lower=np.float32(-0.5),
+        higher=np.float32(0.25),
+    )
+
+
+@awkward
+def clip_of_sigmoid() -> ir.Model:
+    """A clamp inside a range that is fixed by definition."""
+    return _conv_clamp_conv("s = Sigmoid(a) \n r = Clip(s, low, high)", low=np.float32(0.25), high=np.float32(0.5))
+
+
+@awkward
+def concat_of_a_relu_and_none() -> ir.Model:
+    """One operand has negative values: with shared params the other's Relu would not be absorbed."""
+    return model(
+        """g (float[N,4,6,6] x) => (float[N,4,4,4] y) {
+            a = Conv<pads=[1,1,1,1]>(x, w)
+            r = Relu(a)
+            b = Conv<pads=[1,1,1,1]>(x, u)
+            s = Concat<axis=1>(r, b)
+            y = Conv(s, v)
+        }""",
+        w=weights(4, 4, 3, 3),
+        u=weights(4, 4, 3, 3, seed=1),
+        v=weights(4, 8, 3, 3),
+    )
+
+
+@awkward
+def concat_of_two_relus() -> ir.Model:
+    return model(
+        """g (float[N,4,6,6] x) => (float[N,4,4,4] y) {
+            a = Conv<pads=[1,1,1,1]>(x, w)
+            r = Relu(a)
+            b = Conv<pads=[1,1,1,1]>(x, u)
+            q = Relu(b)
+            s = Concat<axis=1>(r, q)
+            y = Conv(s, v)
+        }""",
+        w=weights(4, 4, 3, 3),
+        u=weights(4, 4, 3, 3, seed=1),
+        v=weights(4, 8, 3, 3),
+    )
+
+
+@awkward
+def concat_of_concat_of_clamps() -> ir.Model:
+    """The outer Concat's range decides for the operands of the inner one."""
+    return model(
+        """g (float[N,4,6,6] x) => (float[N,4,4,4] y) {
+            a = Conv<pads=[1,1,1,1]>(x, w)
+            r = Clip(a, zero, six)
+            b = Conv<pads=[1,1,1,1]>(x, u)
+            q = Clip(b, zero, six)
+            s = Concat<axis=1>(r, q)
+            c = Conv<pads=[1,1,1,1]>(x, k)
+            t = Concat<axis=1>(s, c)
+            y = Conv(t, v)
+        }""",
+        w=weights(4, 4, 3, 3, scale=4),
+        u=weights(4, 4, 3, 3, seed=1),
+        k=weights(4, 4, 3, 3, seed=2),
+        v=weights(4, 12, 3, 3),
+        zero=np.float32(0),
+        six=np.float32(6),
+    )
+
+
+@awkward
+def dilated_average_pool() -> ir.Model:
+    """Between integers ONNX Runtime makes an invalid QLinearAveragePool of it."""
+    return model(
+        """g (float[N,4,6,6] x) => (float[N,4,3,3] y) {
+            a = Conv<pads=[1,1,1,1]>(x, w)
+            p = AveragePool<kernel_shape=[2,2], dilations=[2,2]>(a)
+            t = Transpose<perm=[0,1,3,2]>(p)
+            m = MaxPool<kernel_shape=[2,2], pads=[1,1,1,1]>(t)
+            y = Conv(m, w)
+        }""",
+        opset=19,
+        w=weights(4, 4, 3, 3),
+    )
+
+
+@awkward
+def softmax_between_convs() -> ir.Model:
+    """No rule covers Softmax; ONNX Runtime makes it an integer kernel all the same."""
+    return _conv_clamp_conv("r = Softmax<axis=1>(a)")
+
+
+@awkward
+def where_between_convs() -> ir.Model:
+    return _conv_clamp_conv("b = Conv<pads=[1,1,1,1]>(x, w) \n c = Greater(x, b) \n r = Where(c, a, b)")

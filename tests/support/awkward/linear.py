@@ -242,3 +242,77 @@ def embedding_tied_to_the_head() -> ir.Model:
         }""",
         table=weights(40, 8),
     )
+
+
+@awkward
+def matmul_then_residual_of_known_shape() -> ir.Model:
+    """ONNX Runtime fuses MatMul and Add to a float Gemm wherever both are matrices."""
+    return model("g (float[3,4] x) => (float[3,4] y) { a = MatMul(x, w) \n y = Add(a, x) }", w=weights(4, 4))
+
+
+@awkward
+def matmul_then_fed_bias() -> ir.Model:
+    return model(
+        "g (float[2,3,4] x, float[6] b) => (float[2,3,6] y) { a = MatMul(x, w) \n y = Add(b, a) }", w=weights(4, 6)
+    )
+
+
+@awkward
+def matmul_then_full_bias() -> ir.Model:
+    return model(
+        "g (float[3,4] x) => (float[3,6] y) { a = MatMul(x, w) \n y = Add(a, b) }", w=weights(4, 6), b=weights(3, 6)
+    )
+
+
+@awkward
+def two_matmuls_added() -> ir.Model:
+    return model(
+        "g (float[3,4] x) => (float[3,4] y) { a = MatMul(x, w) \n b = MatMul(x, v) \n y = Add(a, b) }",
+        w=weights(4, 4),
+        v=weights(4, 4, seed=1),
+    )
+
+
+@awkward
+def gemm_then_sum() -> ir.Model:
+    return model(
+        "g (float[3,4] x) => (float[3,4] y, float[3,4] z) { a = Gemm(x, w) \n y = Sum(a, x) \n z = Sum(x, y, x) }",
+        w=weights(4, 4),
+    )
+
+
+@awkward
+def gemm_then_transpose() -> ir.Model:
+    return model(
+        "g (float[3,4] x) => (float[6,3] y, float[6,3] z) { a = Gemm(x, w, b) \n y = Transpose(a) \n z = Relu(y) }",
+        w=weights(4, 6),
+        b=weights(6),
+    )
+
+
+@awkward
+def gemm_read_by_transpose_and_more() -> ir.Model:
+    return model(
+        "g (float[3,4] x) => (float[6,3] y, float[3,6] z) { a = Gemm(x, w, b) \n y = Transpose(a) \n z = Tanh(a) }",
+        w=weights(4, 6),
+        b=weights(6),
+    )
+
+
+@awkward
+def gemm_then_transpose_then_matmul() -> ir.Model:
+    return model(
+        "g (float[3,4] x) => (float[6,5] y) { a = Gemm(x, w, b) \n t = Transpose(a) \n y = MatMul(t, v) }",
+        w=weights(4, 6),
+        b=weights(6),
+        v=weights(3, 5),
+    )
+
+
+@awkward
+def matmul_scaled() -> ir.Model:
+    return model(
+        "g (float[3,4] x) => (float[3,6] y) { s = Mul(x, two) \n a = MatMul(s, w) \n y = Mul(a, two) }",
+        w=weights(4, 6),
+        two=np.float32(2),
+    )

@@ -242,3 +242,28 @@ def integers_moved() -> ir.Model:
         w=weights(4, 4),
         shape=np.array([2, 6], np.int64),
     )
+
+
+@awkward
+def pad_by_computed_axes() -> ir.Model:
+    return model(
+        """g (float[2,4,6,6] x, int64[2] axes) => (float[A,B,C,D] y) {
+            a = Tanh(x)
+            y = Pad(a, pads, "", axes)
+        }""",
+        opset=18,
+        pads=np.array([1, 1, 2, 2], np.int64),
+    )
+
+
+@awkward
+def space_to_depth_between_convs() -> ir.Model:
+    return model(
+        """g (float[N,4,6,6] x) => (float[N,4,3,3] y) {
+            a = Conv<pads=[1,1,1,1]>(x, w)
+            s = SpaceToDepth<blocksize=2>(a)
+            y = Conv(s, v)
+        }""",
+        w=weights(4, 4, 3, 3),
+        v=weights(4, 16, 1, 1),
+    )

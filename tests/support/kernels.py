@@ -1,0 +1,67 @@
+"""What ONNX Runtime makes of a compiled model: which decided nodes really run in integers."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+from edgec.passes.quantize.decision import decided_nodes
+
+__all__ = ["float_islands", "orphans", "still_float"]
+
+# Integer kernels of 1.31.1 that write float themselves.
+_WRITES_FLOAT = ("QGemm", "MatMulIntegerToFloat")
+
+
+def orphans(model: ir.Model) -> list[str]:
+    """Q whose result nobody reads, DQ that nobody reads, and DQ that only feed the very Q they could skip."""
+    found = []
+    for node in model.graph:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        output = node.outputs[0]
+        readers = [reader for reader, _ in output.uses()]
+        if not readers and not output.is_graph_output():
+            found.append(f"nobody reads {output.name}")
+        if node.op_type == "DequantizeLinear" and not output.is_graph_output():
+            again = [reader for reader in readers if reader.op_type == "QuantizeLinear"]
+            if again and all(reader.inputs[1:3] == node.inputs[1:3] for reader in readers):
+                found.append(f"{output.name} is quantized again at once")
+    return found
+
+
+def still_float(compiled: ir.Model, optimized: onnx.ModelProto) -> list[str]:
+    """Decided nodes whose float result the optimized graph still computes, or that disappeared into a float kernel."""
+    made = {output: node for node in optimized.graph.node for output in node.output}
+    found = []
+    for node, decision in decided_nodes(compiled.graph):
+        kernel = made.get(str(node.outputs[0].name))
+        if kernel is not None and kernel.op_type not in _WRITES_FLOAT:
+            found.append(f"{node.outputs[0].name}: {kernel.op_type}")
+        if decision.clamp is not None and decision.clamp.graph is not None and decision.rule.output == "required":
+            found.append(f"{node.outputs[0].name}: its clamp stayed")
+    decided = {node for node, _ in decided_nodes(compiled.graph)}
+    for kinds in (("Conv", "FusedConv"), ("Gemm", "FusedGemm", "MatMul", "FusedMatMul")):
+        left = sum(node.op_type in kinds and node not in decided for node in compiled.graph)
+        runs = sum(node.op_type in kinds for node in optimized.graph.node)
+        if runs > left:
+            found.append(f"{runs} float {kinds[0]}, {left} were left float")
+    return found
+
+
+def float_islands(optimized: onnx.ModelProto) -> list[str]:
+    """Float nodes that read a dequantized activation and write only to QuantizeLinear: `operator name`."""
+    made = {output: node for node in optimized.graph.node for output in node.output}
+    constants = {tensor.name for tensor in optimized.graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in optimized.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    found = []
+    for node in optimized.graph.node:
+        sources = [made[name] for name in node.input if name in made]
+        dequantized = any(s.op_type == "DequantizeLinear" and s.input[0] not in constants for s in sources)
+        targets = [reader.op_type for name in node.output for reader in readers.get(name, [])]
+        if dequantized and targets and set(targets) == {"QuantizeLinear"}:
+            found.append(f"{node.op_type} {node.output[0]}")
+    return found
