@@ -187,7 +187,8 @@ def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> S
     small = {node.inputs[d.weight[0]] for node, d in decided.items() if d.weight is not None}
     matrices = {n.inputs[1] for n in graph if n.op_type in ("MatMul", "Gemm") and len(n.inputs) > 1}
     stored, loaded, values = 0, 0, 0
-    for value in graph.initializers.values():
+    graphs = (graph, *graph.subgraphs())
+    for value in (value for each in graphs for value in each.initializers.values()):
         if value.const_value is None or not value.uses():
             continue  # replaced by a rewrite; gone when the model is packed
         size, elements = value.const_value.nbytes, value_elements(value)
@@ -200,7 +201,9 @@ def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> S
         stored += sum(_qdq_bytes(value) for value in quantized)
         values = len(quantized) + len(decided)
     stored += sum(
-        _NODE_BYTES + sum(len(v.name or "") for v in (*n.inputs, *n.outputs) if v) + len(n.name or "") for n in graph
+        _NODE_BYTES + sum(len(v.name or "") for v in (*n.inputs, *n.outputs) if v) + len(n.name or "")
+        for each in graphs
+        for n in each
     )
     activations = peak_activation_bytes(model, lambda value: _width(value, scheme))
     copies = _INTEGER_COPIES if scheme == "a8w8" else _FLOAT_COPIES

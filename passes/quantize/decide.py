@@ -100,7 +100,8 @@ class DecideQuantization(Pass):
 
 def _nothing_to_do(model: ir.Model) -> ModelError:
     """No operator runs in integers: say why, most frequent reason first."""
-    reasons = Counter(f"{node.op_type} {why}" for node in model.graph if (why := why_skipped(node)) is not None)
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    reasons = Counter(f"{node.op_type} {why}" for node in nodes if (why := why_skipped(node)) is not None)
     told = "; ".join(reason for reason, _ in reasons.most_common(3))
     return ModelError(
         f"graph {model.graph.name!r}",
