@@ -46,12 +46,13 @@ _QDQ_BYTES = 330
 _QDQ_NAMES = 10
 # Fitted to nine models of 0.1 to 14 MB: a process that imports ONNX Runtime and opens a session, the session's own
 # record of each node, copies of the weights (protobuf, initializers, packed), and what the arena takes for the
-# activations alive at once.
+# activations alive at once; while observing, those of the reductions too.
 _RUNTIME_BYTES = 27 << 20
 _SESSION_NODE_BYTES = 8 << 10
 _FLOAT_COPIES = 3.2
 _INTEGER_COPIES = 1.3
-_ARENA = 4
+_ARENA = 1.5
+_OBSERVING_ARENA = 4
 # A compile on top of what is imported: its sessions, and the float weights as file, tensors, protobuf and packed.
 _COMPILE_BYTES = 18 << 20
 _COMPILE_COPIES = 4
@@ -208,7 +209,7 @@ def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> S
     activations = peak_activation_bytes(model, lambda value: _width(value, scheme))
     copies = _INTEGER_COPIES if scheme == "a8w8" else _FLOAT_COPIES
     load = int(_RUNTIME_BYTES + stored + copies * loaded + _SESSION_NODE_BYTES * (len(graph) + 2 * values))
-    peak = load + _ARENA * activations + cache
+    peak = int(load + _ARENA * activations + cache)
     memory = target.limits.memory_bytes
     return SchemeEstimate(
         scheme=scheme,
@@ -245,7 +246,7 @@ def _compile_peak(model: ir.Model, decided: ir.Model, threads: int) -> int:
     layout = lay_out(decided, ComputeParams().needs(decided), threads)
     activations = layout.workers * layout.batch * peak_activation_bytes(decided, lambda value: _width(value, "float"))
     held = weights * (_COMPILE_COPIES if weights <= EXTERNAL_ABOVE else 1)
-    return resident_bytes() + _COMPILE_BYTES + held + _ARENA * activations
+    return resident_bytes() + _COMPILE_BYTES + held + _OBSERVING_ARENA * activations
 
 
 def _state_bytes(value: ir.Value) -> int:

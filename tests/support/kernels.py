@@ -9,9 +9,6 @@ from edgec.passes.quantize.decision import decided_nodes
 
 __all__ = ["float_islands", "orphans", "still_float"]
 
-# Integer kernels of 1.31.1 that write float themselves.
-_WRITES_FLOAT = ("QGemm", "MatMulIntegerToFloat")
-
 
 def orphans(model: ir.Model) -> list[str]:
     """Q whose result nobody reads, DQ that nobody reads, and DQ that only feed the very Q they could skip."""
@@ -32,11 +29,14 @@ def orphans(model: ir.Model) -> list[str]:
 
 def still_float(compiled: ir.Model, optimized: onnx.ModelProto) -> list[str]:
     """Decided nodes whose float result the optimized graph still computes, or that disappeared into a float kernel."""
+    # Behind a change of layout a value has a token in its name.
     made = {output: node for node in optimized.graph.node for output in node.output}
+    made |= {output.partition("_token_")[0]: node for output, node in made.items()}
     found = []
     for node, decision in decided_nodes(compiled.graph):
         kernel = made.get(str(node.outputs[0].name))
-        if kernel is not None and kernel.op_type not in _WRITES_FLOAT:
+        sources = [] if kernel is None else [made[name].op_type for name in kernel.input if name in made]
+        if kernel is not None and "DequantizeLinear" in sources:
             found.append(f"{node.outputs[0].name}: {kernel.op_type}")
         if decision.clamp is not None and decision.clamp.graph is not None and decision.rule.output == "required":
             found.append(f"{node.outputs[0].name}: its clamp stayed")
@@ -50,7 +50,7 @@ def still_float(compiled: ir.Model, optimized: onnx.ModelProto) -> list[str]:
 
 
 def float_islands(optimized: onnx.ModelProto) -> list[str]:
-    """Float nodes that read a dequantized activation and write only to QuantizeLinear: `operator name`."""
+    """Operators of float nodes that read a dequantized activation and write only to QuantizeLinear."""
     made = {output: node for node in optimized.graph.node for output in node.output}
     constants = {tensor.name for tensor in optimized.graph.initializer}
     readers: dict[str, list[onnx.NodeProto]] = {}
@@ -63,5 +63,5 @@ def float_islands(optimized: onnx.ModelProto) -> list[str]:
         dequantized = any(s.op_type == "DequantizeLinear" and s.input[0] not in constants for s in sources)
         targets = [reader.op_type for name in node.output for reader in readers.get(name, [])]
         if dequantized and targets and set(targets) == {"QuantizeLinear"}:
-            found.append(f"{node.op_type} {node.output[0]}")
+            found.append(node.op_type)
     return found
