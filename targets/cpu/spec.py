@@ -28,94 +28,68 @@ _S8_ACTIVATIONS = Fact(
     date="2026-11-20",
 )
 
-X86_64_VNNI = TargetSpec(
-    name="x86-64-vnni",
-    family="cpu",
-    description="x86-64 with AVX512-VNNI or AVX-VNNI (Ice Lake, Alder Lake, Zen 4 and newer)",
-    runtime="onnxruntime-cpu",
-    isa="x86_64+vnni",
-    opset=13,
-    max_opset=26,
-    max_ir_version=13,
-    rules=cpu_rules(reduce_range=False),
-    facts=(
-        _RUNTIME,
-        _PER_CHANNEL,
-        _GEMM,
-        _S8_ACTIVATIONS,
-        Fact(
-            statement="u8 x s8 runs 2.2x (MobileNetV2) to 3.4x (ResNet18) faster than float; u8 x u8 1.04x to 1.4x, "
-            "s8 x s8 1.27x to 1.33x, and 16-bit activations slower than float",
-            source="ONNX Runtime 1.31.1, Zen 4, one thread, minimum of runs",
-            date="2026-11-20",
-        ),
+
+def _cpu(name: str, isa: str, description: str, *facts: Fact, reduce_range: bool = False) -> TargetSpec:
+    """A processor that ONNX Runtime's CPU provider runs on; they differ in their int8 instructions."""
+    return TargetSpec(
+        name=name,
+        family="cpu",
+        description=description,
+        runtime="onnxruntime-cpu",
+        isa=isa,
+        opset=13,
+        max_opset=26,
+        max_ir_version=13,
+        rules=cpu_rules(reduce_range=reduce_range),
+        facts=(_RUNTIME, _PER_CHANNEL, _GEMM, *facts),
+    )
+
+
+X86_64_VNNI = _cpu(
+    "x86-64-vnni",
+    "x86_64+vnni",
+    "x86-64 with AVX512-VNNI or AVX-VNNI (Ice Lake, Alder Lake, Zen 4 and newer)",
+    _S8_ACTIVATIONS,
+    Fact(
+        statement="u8 x s8 runs 2.2x (MobileNetV2) to 3.4x (ResNet18) faster than float; u8 x u8 1.04x to 1.4x, "
+        "s8 x s8 1.27x to 1.33x, and 16-bit activations slower than float",
+        source="ONNX Runtime 1.31.1, Zen 4, one thread, minimum of runs",
+        date="2026-11-20",
     ),
 )
 
-X86_64_AVX2 = TargetSpec(
-    name="x86-64-avx2",
-    family="cpu",
-    description="x86-64 with AVX2 and no VNNI (Haswell to Skylake client, Zen 1 to Zen 3)",
-    runtime="onnxruntime-cpu",
-    isa="x86_64+avx2",
-    opset=13,
-    max_opset=26,
-    max_ir_version=13,
-    rules=cpu_rules(reduce_range=True),
-    facts=(
-        _RUNTIME,
-        _PER_CHANNEL,
-        _GEMM,
-        _S8_ACTIVATIONS,
-        Fact(
-            statement="u8 x s8 products are added in saturating 16 bits (vpmaddubsw): ResNet18 17.0 dB against float, "
-            "28.1 dB with 7-bit weights (reduce_range), 29.4 dB on VNNI",
-            source="ONNX Runtime 1.31.1 under qemu-x86_64 -cpu Haswell",
-            date="2026-11-20",
-        ),
+X86_64_AVX2 = _cpu(
+    "x86-64-avx2",
+    "x86_64+avx2",
+    "x86-64 with AVX2 and no VNNI (Haswell to Skylake client, Zen 1 to Zen 3)",
+    _S8_ACTIVATIONS,
+    Fact(
+        statement="u8 x s8 products are added in saturating 16 bits (vpmaddubsw): ResNet18 17.0 dB against float, "
+        "28.1 dB with 7-bit weights (reduce_range), 29.4 dB on VNNI",
+        source="ONNX Runtime 1.31.1 under qemu-x86_64 -cpu Haswell",
+        date="2026-11-20",
+    ),
+    reduce_range=True,
+)
+
+ARM64 = _cpu(
+    "arm64",
+    "aarch64",
+    "64-bit ARM without dot product (Cortex-A53, A72: Raspberry Pi 4)",
+    Fact(
+        statement="u8 x s8 is bit-exact against the Q/DQ reference; s8 activations with u8 weights are not fused",
+        source="ONNX Runtime 1.31.1 aarch64 under qemu -cpu cortex-a72",
+        date="2026-11-20",
     ),
 )
 
-ARM64 = TargetSpec(
-    name="arm64",
-    family="cpu",
-    description="64-bit ARM without dot product (Cortex-A53, A72: Raspberry Pi 4)",
-    runtime="onnxruntime-cpu",
-    isa="aarch64",
-    opset=13,
-    max_opset=26,
-    max_ir_version=13,
-    rules=cpu_rules(reduce_range=False),
-    facts=(
-        _RUNTIME,
-        _PER_CHANNEL,
-        _GEMM,
-        Fact(
-            statement="u8 x s8 is bit-exact against the Q/DQ reference; s8 activations with u8 weights are not fused",
-            source="ONNX Runtime 1.31.1 aarch64 under qemu -cpu cortex-a72",
-            date="2026-11-20",
-        ),
-    ),
-)
-
-ARM64_DOTPROD = TargetSpec(
-    name="arm64-dotprod",
-    family="cpu",
-    description="64-bit ARM with dot product (Cortex-A76 and newer: Raspberry Pi 5, phones since 2019, Apple silicon)",
-    runtime="onnxruntime-cpu",
-    isa="aarch64+dotprod",
-    opset=13,
-    max_opset=26,
-    max_ir_version=13,
-    rules=cpu_rules(reduce_range=False),
-    facts=(
-        _RUNTIME,
-        _PER_CHANNEL,
-        _GEMM,
-        Fact(
-            statement="u8 x s8 is bit-exact against the Q/DQ reference and equal to x86 with VNNI",
-            source="ONNX Runtime 1.31.1 aarch64 under qemu -cpu cortex-a76",
-            date="2026-11-20",
-        ),
+ARM64_DOTPROD = _cpu(
+    "arm64-dotprod",
+    "aarch64+dotprod",
+    "64-bit ARM with dot product (Cortex-A76 and newer: Raspberry Pi 5, phones since 2019, Apple silicon)",
+    Fact(
+        statement="u8 x s8 is bit-exact against the Q/DQ reference and equal to x86 with VNNI",
+        source="ONNX Runtime 1.31.1 aarch64 under qemu -cpu cortex-a76",
+        date="2026-11-20",
     ),
 )
