@@ -20,25 +20,23 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-import numpy as np
 import onnx_ir as ir
 
 from ...errors import ModelError
 from ..base import Pass
-from ..edit import constant_array, is_constant, is_op, is_overridable, skip, sole_consumer, subgraph_nodes, why_skipped
+from ..edit import skip, subgraph_nodes, why_skipped
 from ..scope import out_of_scope
-from ..spec import Derived, Fixed, OpRule, PerAxis, PerTensor, QuantSpec
+from ..spec import Fixed, OpRule
 from .clamps import clamp_behind
 from .decision import Decision, decision_of, set_decision
-from .params import bias_params
+from .forms import why_float
+from .operands import operands_of
 from .sources import assign_sources
 
 __all__ = ["DecideQuantization"]
 
-_MOVERS = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather", "Expand")
 # Operators whose products a reader would look for among the integer kernels.
 _MULTIPLIES = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "Attention"))
-_BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +86,7 @@ class DecideQuantization(Pass):
         only = self.only_ops if rule.role == "compute" else ()
         excluded = out_of_scope(node, exclude_nodes=self.exclude_nodes, exclude_ops=self.exclude_ops, only_ops=only)
         several = "has several outputs" if len(node.outputs) > 1 else None
-        decision = excluded or several or _not_float(node) or _unsupported(node) or _operands(node, rule)
+        decision = excluded or several or why_float(node) or operands_of(node, rule)
         if isinstance(decision, str):
             skip(node, decision)
             return None
@@ -118,164 +116,6 @@ def _is_depthwise(node: ir.Node) -> bool:
     weight = node.inputs[1] if len(node.inputs) > 1 else None
     group = node.attributes.get_int("group", 1)
     return group > 1 and weight is not None and weight.shape is not None and tuple(weight.shape[:2]) == (group, 1)
-
-
-def _not_float(node: ir.Node) -> str | None:
-    """Only float32 values are quantized: fp16 and double models keep their type."""
-    value = node.inputs[0] if node.inputs else None
-    if value is not None and value.dtype is not None and value.dtype != ir.DataType.FLOAT:
-        return f"computes in {value.dtype.name}, not FLOAT"
-    return None
-
-
-def _unsupported(node: ir.Node) -> str | None:
-    """Forms of an operator for which ONNX Runtime has no integer kernel (1.31.1, `qdq_selectors.cc`)."""
-    if node.op_type == "Gemm":
-        if node.attributes.get_float("alpha", 1.0) != 1.0:
-            return "alpha is not 1"
-        if len(node.inputs) > 2 and node.attributes.get_float("beta", 1.0) != 1.0:
-            return "beta is not 1"
-        if node.attributes.get_int("transA", 0):
-            return "transA is set"
-        if is_op(sole_consumer(node.outputs[0]), "Transpose"):
-            return "is read by a Transpose, which ONNX Runtime takes into a float Gemm (GemmTransposeFusion)"
-    if node.op_type == "MatMul" and is_op(sole_consumer(node.outputs[0]), "Add") and _rank_unknown(node.inputs[0]):
-        return "has an input of unknown rank, and may be taken into a float Gemm with the Add behind it"
-    if node.op_type == "Resize" and node.attributes.get_string("mode", "nearest") != "nearest":
-        return "only nearest Resize has an integer kernel"
-    if node.op_type == "Pad" and not _pads_with_zero(node):
-        return "pads with something other than the constant 0"
-    if node.op_type == "Pad" and len(node.inputs) > 3 and node.inputs[3] is not None:
-        return "pads axes that are computed at run time"
-    if _is_dilated_pool(node):
-        return "dilated AveragePool has no integer kernel"
-    if any(_comes_from_dilated_pool(value) for value in node.inputs):
-        return "reads a dilated AveragePool, which ONNX Runtime would replace by an invalid integer one"
-    return None
-
-
-def _rank_unknown(value: ir.Value | None) -> bool:
-    return value is not None and value.shape is None
-
-
-def _comes_from_dilated_pool(value: ir.Value | None) -> bool:
-    """Also through movers: ONNX Runtime carries a Q back over them (QDQPropagationTransformer)."""
-    producer = None if value is None else value.producer()
-    while producer is not None and is_op(producer, *_MOVERS):
-        value = producer.inputs[0]
-        producer = None if value is None else value.producer()
-    return _is_dilated_pool(producer)
-
-
-def _is_dilated_pool(node: ir.Node | None) -> bool:
-    dilations = node.attributes.get_ints("dilations", ()) if node is not None and is_op(node, "AveragePool") else ()
-    return any(size != 1 for size in dilations)
-
-
-def _pads_with_zero(node: ir.Node) -> bool:
-    """Only then is padding the same on integers: 0 is the zero point."""
-    value = node.inputs[2] if len(node.inputs) > 2 else None
-    fill = 0.0 if value is None else constant_array(value)
-    return node.attributes.get_string("mode", "constant") == "constant" and fill is not None and not np.any(fill)
-
-
-def _operands(node: ir.Node, rule: OpRule) -> Decision | str:
-    """Which inputs are activations, weight and bias; or why the node stays float."""
-    bias_at = _BIAS_INPUT.get(node.op_type)
-    if rule.role == "carry" or (bias_at is None and node.op_type != "MatMul"):
-        return _elementwise_operands(node, rule)
-    activation, weight = node.inputs[0], node.inputs[1]
-    if weight is None or activation is None:
-        return "lacks an operand"
-    if is_overridable(weight):
-        return f"its weight {weight.name!r} is a graph input, which the caller may replace"
-    if is_constant(activation):
-        return "its first operand is constant"
-    if not is_constant(weight):
-        if node.op_type == "MatMul" and rule.weights is None:
-            return Decision(rule=rule, activations=(0, 1))
-        return f"its weight {weight.name!r} is computed at run time"
-    if rule.weights is None:
-        return "its weight is constant, which this rule does not cover"
-    if _is_unaligned(weight, rule.aligned_inputs):
-        return f"reads a number of channels that is no multiple of {rule.aligned_inputs}, which is faster in float"
-    spec = _with_axis(node, weight, rule.weights)
-    if isinstance(spec, str):
-        return spec
-    bias = _bias_index(node, rule, bias_at)
-    if isinstance(bias, str):
-        return bias
-    derived = None if bias is None else (bias, Derived(from_=(0, 1), fn=bias_params))
-    return Decision(rule=rule, activations=(0,), weight=(1, spec), bias=derived)
-
-
-def _elementwise_operands(node: ir.Node, rule: OpRule) -> Decision | str:
-    """Operands of follow and carry nodes; constants are quantized like activations of known range."""
-    if rule.role == "carry":
-        if is_constant(node.inputs[0]):
-            return "its input is constant"
-        return Decision(rule=rule, activations=(0,))
-    floats = [
-        k for k, value in enumerate(node.inputs) if value is not None and value.dtype in (None, ir.DataType.FLOAT)
-    ]
-    if any(is_overridable(node.inputs[k]) for k in floats):  # type: ignore[arg-type]
-        return "an operand is a graph input with a default, which the caller may replace"
-    constants = [k for k in floats if is_constant(node.inputs[k])]
-    activations = tuple(k for k in floats if k not in constants)
-    if not activations:
-        return "all its operands are constant"
-    if not constants:
-        return Decision(rule=rule, activations=activations)
-    if rule.weights is None or len(constants) > 1:
-        return "a constant operand has no integer form here"
-    return Decision(rule=rule, activations=activations, weight=(constants[0], rule.weights))
-
-
-def _is_unaligned(weight: ir.Value, multiple: int) -> bool:
-    """Whether a convolution over more than one pixel reads a number of channels its kernel is slow at."""
-    dims = () if weight.shape is None else tuple(weight.shape)
-    if len(dims) < 3 or not all(isinstance(dim, int) for dim in dims):
-        return False
-    # One channel per group is depthwise, which has a kernel of its own.
-    return dims[1] != 1 and dims[1] % multiple != 0 and any(size != 1 for size in dims[2:])
-
-
-def _with_axis(node: ir.Node, weight: ir.Value, spec: QuantSpec) -> QuantSpec | str:
-    """Resolve `PerAxis` to the output-channel axis of this operand: Conv 0, ConvTranspose 1, MatMul last."""
-    if not isinstance(spec.granularity, PerAxis):
-        return spec
-    rank = 0 if weight.shape is None else len(weight.shape)
-    match node.op_type:
-        case "Conv":
-            axis = 0
-        case "ConvTranspose":
-            if node.attributes.get_int("group", 1) != 1:
-                return replace(spec, granularity=PerTensor())
-            axis = 1
-        case "Gemm":
-            axis = 0 if node.attributes.get_int("transB", 0) else 1
-        case _:
-            if rank != 2:
-                # ONNX Runtime's per-column kernels take a matrix; batched constants share one scale.
-                return replace(spec, granularity=PerTensor())
-            axis = 1
-    return replace(spec, granularity=PerAxis(axis=axis))
-
-
-def _bias_index(node: ir.Node, rule: OpRule, bias_at: int | None) -> int | str | None:
-    if bias_at is None or not rule.bias or len(node.inputs) <= bias_at:
-        return None
-    bias = node.inputs[bias_at]
-    if bias is None:
-        return None
-    if not is_constant(bias):
-        return f"its bias {bias.name!r} is not constant"
-    if node.op_type == "Gemm":
-        array = constant_array(bias)
-        shape = () if array is None else array.shape
-        if len(shape) != 1 and not (len(shape) == 2 and shape[0] == 1):
-            return f"its bias has shape {shape}, not one value per column"
-    return bias_at
 
 
 def _supported(candidates: dict[ir.Node, Decision]) -> dict[ir.Node, Decision]:
