@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..edit import add_initializer, opset_of
-from ..spec import PerAxis
+from ..spec import PerAxis, PerBlock, PerTensor
 from .statistics import Need, Range
 
 __all__ = ["Probe", "instrument", "merge_outputs", "read_probes"]
@@ -44,6 +44,9 @@ def instrument(model: ir.Model, needs: Sequence[Need]) -> tuple[Probe, ...]:
 
     Returns:
         One probe per need, in order.
+
+    Raises:
+        ValueError: A need asks for a granularity that its value has not.
     """
     graph = model.graph
     values = {value.name: value for value in (*graph.inputs, *graph.initializers.values())}
@@ -97,11 +100,15 @@ def _reduction(model: ir.Model, kind: str, value: ir.Value, need: Need, name: st
         graph.append(cast)
         value = cast.outputs[0]
     rank = None if value.shape is None else len(value.shape)
+    axes: list[int] | None = None
     match need.granularity:
-        case PerAxis(axis=axis) if rank is not None:
-            axes: list[int] | None = [k for k in range(rank) if k != axis % rank]
-        case _:
-            axes = None
+        case PerAxis(axis=axis):
+            if rank is None:
+                raise ValueError(f"value {need.value!r}: a range per index needs its rank, which is unknown")
+            axes = [k for k in range(rank) if k != axis % rank]
+        case PerBlock():
+            raise ValueError(f"value {need.value!r}: activations have no range per block")
+        case PerTensor():
             if kind == "Max" and rank == 4:
                 pool = ir.node("GlobalMaxPool", [value], name=f"{name}_pool")
                 pool.outputs[0].name = f"{name}_pool"

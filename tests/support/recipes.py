@@ -47,14 +47,16 @@ def measure_on(samples: Sequence[Feeds]) -> Measure:
     return measure
 
 
-def observe(model: ir.Model, needs: Sequence[Need], samples: Sequence[Feeds]) -> dict[str, Range]:
+def observe(
+    model: ir.Model, needs: Sequence[Need], samples: Sequence[Feeds], *, optimize: bool = True
+) -> dict[str, Range]:
     """Ranges by value name over the samples."""
     clone = model.clone()
     probes = instrument(clone, needs)
     read = {value.name for value in clone.graph.inputs}
     found: dict[str, Range] = {}
     for feeds in samples:
-        outputs = run(clone, {name: array for name, array in feeds.items() if name in read}, optimize=True)
+        outputs = run(clone, {name: array for name, array in feeds.items() if name in read}, optimize=optimize)
         for name, seen in read_probes(probes, outputs).items():
             found[name] = found[name].merge(seen) if name in found else seen
     return found
