@@ -273,6 +273,7 @@ def test_large_weights_in_files_are_not_searched(tmp_path: Path, monkeypatch: py
 LOAD_AND_MEASURE = """
 import sys
 from pathlib import Path
+from edgec import plan
 from edgec.compiler.load import load_model
 def resident():
     try:
@@ -284,12 +285,14 @@ def resident():
         return getattr(memory, "peak_wset", memory.rss)
 loaded = load_model(sys.argv[1])
 assert sum(v.const_value.nbytes for v in loaded.model.graph.initializers.values()) == 3 << 30
+planned = plan(sys.argv[1])
+assert {each.scheme: each.file_bytes >> 20 for each in planned.schemes}["float"] >= 3 << 10
 print(resident(), *loaded.notes, sep="\\n")
 """
 
 
 @pytest.mark.parametrize("where", ["external", "inside"])
-def test_three_gigabytes_load_in_under_300_megabytes(tmp_path: Path, where: str) -> None:
+def test_three_gigabytes_load_and_plan_in_under_300_megabytes(tmp_path: Path, where: str) -> None:
     """The zeros are holes on disk. Weights inside the file itself are beyond what protobuf can parse at all."""
     layers, side = 12, 8192
     nodes = " ".join(f"h{k + 1} = MatMul(h{k}, w{k})" for k in range(layers))
