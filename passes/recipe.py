@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .base import Pass
 from .catalog import KINDS
@@ -76,7 +77,25 @@ def _value(plain: Any, where: str) -> Any:
     options = {key: _value(each, f"{where}.{key}") for key, each in plain.items() if key != "kind"}
     if unknown := sorted(set(options) - known):
         raise ValueError(f"{where}: {unknown[0]!r} is not a field of {kind.__name__} ({', '.join(sorted(known))})")
+    hints = get_type_hints(kind)
+    for key, option in options.items():
+        if not _fits(option, hints[key]):
+            raise ValueError(f"{where}.{key}: {plain[key]!r} is not what {kind.__name__} takes there")
     try:
         return kind(**options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value has the type a field declares: numbers, strings, our own classes, tuples and unions of them."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in args
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in args)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(each, args[0]) for each in value)
+    if hint is float:
+        return type(value) in (int, float)
+    return type(value) is hint if isinstance(hint, type) else True
