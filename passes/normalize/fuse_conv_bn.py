@@ -57,7 +57,7 @@ class FuseConvBn(Pass):
             return False
         std = np.sqrt(var.astype(np.float64) + bn.attributes.get_float("epsilon", 1e-5))
         factor = gamma.astype(np.float64) / std
-        offset = np.zeros(mean.shape) if b is None else np.broadcast_to(b.reshape(-1), mean.shape)
+        offset = np.zeros(mean.shape) if b is None else np.broadcast_to(b.astype(np.float64).reshape(-1), mean.shape)
         fused_bias = ((offset - mean) * factor + beta).astype(w.dtype)
         fused_weight = _SCALERS[node.op_type](node, w, factor).astype(w.dtype)
 
