@@ -54,7 +54,11 @@ def test_the_known_end_of_a_free_shape() -> None:
     rewrites(
         FoldConstants(),
         model(
-            "g (float[N,3,4] x) => (int64[2] y, int64[1] z) { s = Shape<start=1>(x) \n y = Neg(s) \n z = Shape<end=1>(x) }"
+            """g (float[N,3,4] x) => (int64[2] y, int64[1] z) {
+                s = Shape<start=1>(x)
+                y = Neg(s)
+                z = Shape<end=1>(x)
+            }"""
         ),
         """
         y = Neg(s_folded)
@@ -99,5 +103,5 @@ def test_what_the_reference_cannot_compute_stays() -> None:
             infer=False,
             k=weights(4),
             shape=np.array([3], np.int64),
-        ),  # fmt: skip
+        ),
     )

@@ -152,7 +152,8 @@ UNKNOWN = "its statistics, the weight or the bias are not constant"
     ("text", "reasons"),
     [
         (
-            "g (float[N,4,6,6] x, float[4] s) => (float[N,4,4,4] y) { a = Conv(x, w) \n y = BatchNormalization(a, s, o, m, v) }",
+            "g (float[N,4,6,6] x, float[4] s) => (float[N,4,4,4] y) { a = Conv(x, w) \n"
+            " y = BatchNormalization(a, s, o, m, v) }",
             {"y": UNKNOWN},
         ),
         (
