@@ -52,6 +52,7 @@ class CompactWeights(Pass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph) | {node.name for node in model.graph if node.name}
         axes: dict[ir.Value, int] = {}
+        excluded: set[ir.Value] = set()
         for node in ir.traversal.RecursiveGraphIterator(model.graph):
             if node.op_type not in _WEIGHTS or node.domain not in ("", "ai.onnx"):
                 continue
@@ -60,10 +61,15 @@ class CompactWeights(Pass):
             )
             if reason:
                 skip(node, reason)
+                excluded.update(weight for weight, _ in _weights_of(node))
                 continue
             for weight, axis in _weights_of(node):
                 axes.setdefault(weight, axis)
-        done = [weight for weight, axis in axes.items() if self._try_compact(model.graph, weight, axis, taken)]
+        done = [
+            weight
+            for weight, axis in axes.items()
+            if weight not in excluded and self._try_compact(model.graph, weight, axis, taken)
+        ]
         return ir.passes.PassResult(model, modified=bool(done))
 
     def _try_compact(self, graph: ir.Graph, weight: ir.Value, axis: int, taken: set[str]) -> bool:

@@ -108,7 +108,8 @@ def test_a_fed_vector_behind_more_dimensions() -> None:
     rewrites(
         MatMulAddToGemm(),
         model(
-            "g (float[2,3,4] x, float[6] b) => (float[2,3,6] y) { a = MatMul(x, w) \n y = Add(a, b) }", w=weights(4, 6)
+            "g (float[2,3,4] x, float[6] b) => (float[2,3,6] y) { a = MatMul(x, w) \n y = Add(a, b) }",
+            w=weights(4, 6),
         ),
         """
         a_flat = Reshape(x, a_rows)
