@@ -139,7 +139,7 @@ class _Insertion:
         )
         output = dq.outputs[0]
         output.name = self._fresh(f"{name}_DequantizeLinear_Output")
-        output.type, output.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(x.shape)
+        output.type, output.shape = ir.TensorType(ir.DataType.FLOAT), codes.shape  # one bias for all became one each
         first = next(iter(self.graph))
         self.graph.insert_before(first, dq)
         self.weights[key] = output

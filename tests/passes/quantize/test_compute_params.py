@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from support.graphs import feeds_of, model, weights
+from support.recipes import measure_on
+
+from edgec.errors import ModelError, SamplesError
+from edgec.passes.observe.statistics import Need, Range, set_observation
+from edgec.passes.quantize.compute_params import ComputeParams
+from edgec.passes.quantize.decide import DecideQuantization
+from edgec.passes.quantize.decision import params_of, set_source
+from edgec.passes.quantize.params import from_range
+from edgec.passes.spec import PerTensor, QuantSpec, Shared
+from edgec.targets.cpu.rules import cpu_rules
+
+A8 = QuantSpec(dtype="uint8", symmetric=False)
+W = weights(4, 4, 3, 3)
+
+
+def decided(text: str, **constants: np.ndarray) -> ir.Model:
+    source = model(text, **{"w": W, **constants})
+    DecideQuantization(rules=cpu_rules(reduce_range=False))(source)
+    return source
+
+
+def values(source: ir.Model) -> dict[str, ir.Value]:
+    found = {str(value.name): value for value in source.graph.inputs}
+    return found | {str(value.name): value for node in source.graph for value in node.outputs}
+
+
+TWO = """g (float[N,4,8,8] x) => (float[N,4,4,4] y) {
+    a = Conv<pads=[1,1,1,1]>(x, w)
+    r = Relu(a)
+    p = MaxPool<kernel_shape=[3,3]>(r)
+    y = Conv(p, w)
+}"""
+
+
+def test_it_needs_the_range_of_what_is_given_and_of_nothing_else() -> None:
+    needs = ComputeParams().needs(decided(TWO))
+    assert needs == (
+        Need(value="x", granularity=PerTensor()),
+        Need(value="r", granularity=PerTensor(), floor=0.0),
+        Need(value="y", granularity=PerTensor()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("node", "floor"),
+    [
+        ("Relu(t)", 0.0),
+        ("Softmax(t)", 0.0),
+        ("Exp(t)", 0.0),
+        ("Clip(t, zero, six)", 0.0),
+        ("Clip(t, six)", 0.0),
+        ("Clip(t, minus)", None),
+        ('Clip(t, "", six)', None),
+        ("Tanh(t)", None),
+    ],
+)
+def test_a_lower_bound_known_from_the_producer_is_not_measured(node: str, floor: float | None) -> None:
+    bounds = {"zero": [0.0], "six": 6.0, "minus": -1.0}
+    source = model(
+        f"g (float[N,4,8,8] x) => (float[N,4,6,6] y) {{ t = Tanh(x) \n s = {node} \n y = Conv(s, w) }}",
+        infer=False,
+        w=W,
+        **{name: np.array(bound, np.float32) for name, bound in bounds.items()},
+    )
+    DecideQuantization(rules=cpu_rules(reduce_range=False))(source)
+    needs = {need.value: need.floor for need in ComputeParams().needs(source)}
+    assert needs["s"] == floor
+
+
+def test_ranges_become_params_and_movers_share_the_object() -> None:
+    source = decided(TWO)
+    found = values(source)
+    for name, (low, high) in {"x": (-1.0, 3.0), "r": (0.0, 5.0), "y": (-2.0, 2.0)}.items():
+        set_observation(found[name], Range(low=np.float32(low), high=np.float32(high)))
+    assert ComputeParams()(source).modified
+    for name, (low, high) in {"x": (-1, 3), "r": (0, 5), "y": (-2, 2)}.items():
+        expected = from_range(A8, np.float32(low), np.float32(high))
+        assert params_of(found[name]).scale == expected.scale
+        assert params_of(found[name]).zero_point == expected.zero_point
+    assert params_of(found["p"]) is params_of(found["r"])
+    assert not ComputeParams()(source).modified
+
+
+def test_a_fixed_range_is_not_measured() -> None:
+    source = decided(
+        """g (float[N,4,8,8] x) => (float[N,4,6,6] y) {
+            a = Conv<pads=[1,1,1,1]>(x, w)
+            s = Sigmoid(a)
+            y = Conv(s, w)
+        }"""
+    )
+    needs = ComputeParams().needs(source)
+    assert [need.value for need in needs] == ["x", "a", "y"]
+    measure_on([feeds_of(source)])(source, needs)
+    ComputeParams()(source)
+    params = params_of(values(source)["s"])
+    assert (float(params.scale), int(params.zero_point)) == (1 / 256, 0)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-np.inf, 1.0), (0.0, np.inf), (np.nan, 1.0)])
+def test_an_infinite_range_is_an_error(low: float, high: float) -> None:
+    source = decided("g (float[N,4,8,8] x) => (float[N,4,6,6] y) { y = Conv(x, w) }")
+    found = values(source)
+    set_observation(found["x"], Range(low=np.float32(low), high=np.float32(high)))
+    set_observation(found["y"], Range(low=np.float32(0), high=np.float32(1)))
+    with pytest.raises(SamplesError) as raised:
+        ComputeParams()(source)
+    assert str(raised.value) == (
+        f"value 'x': reaches {np.float32(low)} … {np.float32(high)} on the calibration samples. "
+        "No scale covers an infinite range. "
+        "Check the calibration samples and the float model for NaN and overflow."
+    )
+
+
+def test_values_that_share_in_a_circle_are_an_error() -> None:
+    source = decided(TWO)
+    found = values(source)
+    measure_on([feeds_of(source)])(source, ComputeParams().needs(source))
+    set_source(found["r"], Shared(with_="p"))
+    with pytest.raises(ModelError) as raised:
+        ComputeParams()(source)
+    assert str(raised.value).startswith("value 'r': shares its params with 'r', which has none of its own.")
