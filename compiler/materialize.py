@@ -1,4 +1,4 @@
-"""Hand a model in memory to a runtime: as bytes while it is small, through a temporary folder when it is not."""
+"""Hand a model in memory to a runtime: its weights as they are, or all of it as bytes or a file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
-__all__ = ["EXTERNAL_ABOVE", "materialize", "weight_bytes"]
+from ..runtimes.base import ModelInMemory
+
+__all__ = ["EXTERNAL_ABOVE", "in_memory", "materialize", "weight_bytes"]
 
 # Protobuf stops at 2 GiB, and bytes cost their size twice while they are parsed.
 EXTERNAL_ABOVE = 256 << 20
+# Smaller tensors (shapes, scales) stay in the graph, where shape inference sees them.
+_DETACHED_ABOVE = 1 << 10
+_DETACHED_TYPES = frozenset(
+    ir.DataType[name] for name in ("FLOAT", "DOUBLE", "FLOAT16", "INT8", "UINT8", "INT32", "INT64")
+)
 
 
 def weight_bytes(model: ir.Model) -> int:
@@ -21,6 +29,26 @@ def weight_bytes(model: ir.Model) -> int:
     return sum(
         v.const_value.nbytes for graph in graphs for v in graph.initializers.values() if v.const_value is not None
     )
+
+
+def in_memory(model: ir.Model) -> ModelInMemory:
+    """The graph serialized, and the arrays of the main graph's larger weights as they are: mapped files stay mapped.
+
+    Args:
+        model: Changed: these weights become references; give a clone.
+    """
+    weights: dict[str, np.ndarray] = {}
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if tensor is None or not value.name or not value.uses():
+            continue  # ONNX Runtime forgets what nobody reads, and then misses it
+        if tensor.nbytes < _DETACHED_ABOVE or tensor.dtype not in _DETACHED_TYPES:
+            continue
+        weights[value.name] = tensor.numpy()
+        value.const_value = ir.ExternalTensor(
+            "weights", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(weights[value.name].shape), name=value.name
+        )
+    return ModelInMemory(graph=ir.serde.serialize_model(model).SerializeToString(), weights=weights)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import onnx_ir as ir
 from ..passes.observe.instrument import Probe, instrument, merge_outputs, read_probes
 from ..passes.observe.statistics import Need, Range, set_observation
 from ..runtimes.base import Session, SessionSettings
-from .materialize import materialize
+from .materialize import in_memory
 from .progress import Progress
 from .samples import batches, replay, stack
 from .samples.base import Sample, Samples
@@ -64,13 +64,11 @@ def observe(
     probes = instrument(clone, needs)
     clone.graph.outputs.extend(kept)
     layout = lay_out(model, needs, threads)
-    with materialize(clone) as source:
-        session = OrtCpu().open(source, SessionSettings(threads=layout.threads))
-        try:
-            del source, clone
-            found = _run(session, probes, samples, layout, progress)
-        finally:
-            session.close()
+    session = OrtCpu().open(in_memory(clone), SessionSettings(threads=layout.threads))
+    try:
+        found = _run(session, probes, samples, layout, progress)
+    finally:
+        session.close()
     for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
         if value.name in found:
             set_observation(value, found[value.name])

@@ -27,7 +27,7 @@ from ..targets.spec import TargetSpec
 from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data
 from .load import Loaded
-from .materialize import EXTERNAL_ABOVE, weight_bytes
+from .materialize import weight_bytes
 from .observe import lay_out
 from .pipeline import run_passes
 from .planning.liveness import peak_activation_bytes, value_elements
@@ -53,9 +53,9 @@ _FLOAT_COPIES = 3.2
 _INTEGER_COPIES = 1.3
 _ARENA = 1.5
 _OBSERVING_ARENA = 4
-# A compile on top of what is imported: its sessions, and the float weights as file, tensors, protobuf and packed.
+# A compile on top of what is imported: its sessions, and the float weights as arrays and packed.
 _COMPILE_BYTES = 18 << 20
-_COMPILE_COPIES = 4
+_COMPILE_COPIES = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -241,12 +241,11 @@ def _width(value: ir.Value, scheme: str) -> int:
 
 
 def _compile_peak(model: ir.Model, decided: ir.Model, threads: int) -> int:
-    """Peak of a static compile: what is imported, the weights in several copies, one batch of activations."""
+    """Peak of a static compile: what is imported, the weights, a batch of activations for each worker."""
     weights = weight_bytes(model)
     layout = lay_out(decided, ComputeParams().needs(decided), threads)
     activations = layout.workers * layout.batch * peak_activation_bytes(decided, lambda value: _width(value, "float"))
-    held = weights * (_COMPILE_COPIES if weights <= EXTERNAL_ABOVE else 1)
-    return resident_bytes() + _COMPILE_BYTES + held + _OBSERVING_ARENA * activations
+    return int(resident_bytes() + _COMPILE_BYTES + _COMPILE_COPIES * weights + _OBSERVING_ARENA * activations)
 
 
 def _state_bytes(value: ir.Value) -> int:

@@ -12,7 +12,18 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-__all__ = ["Feeds", "Kernel", "Latency", "Placement", "Runtime", "Session", "SessionSettings", "TensorInfo"]
+__all__ = [
+    "Feeds",
+    "Kernel",
+    "Latency",
+    "ModelInMemory",
+    "ModelSource",
+    "Placement",
+    "Runtime",
+    "Session",
+    "SessionSettings",
+    "TensorInfo",
+]
 
 Feeds: TypeAlias = Mapping[str, np.ndarray]
 
@@ -101,6 +112,22 @@ class Latency:
     threads: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ModelInMemory:
+    """A model whose large weights are arrays beside its graph.
+
+    Attributes:
+        graph: The serialized model; the initializers in `weights` say that their bytes are external.
+        weights: Arrays by initializer name, of the dtype and shape the graph declares.
+    """
+
+    graph: bytes
+    weights: Mapping[str, np.ndarray]
+
+
+ModelSource: TypeAlias = Path | bytes | ModelInMemory
+
+
 class Session(Protocol):
     """An open model."""
 
@@ -137,4 +164,4 @@ class Runtime(Protocol):
         """None when the runtime can be used here, else the reason why not."""
         ...
 
-    def open(self, model: Path | bytes, settings: SessionSettings = SessionSettings()) -> Session: ...
+    def open(self, model: ModelSource, settings: SessionSettings = SessionSettings()) -> Session: ...

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from .base import Feeds, Kernel, Latency, Placement, Session, SessionSettings, TensorInfo
+from .base import Feeds, Kernel, Latency, ModelSource, Placement, Session, SessionSettings, TensorInfo
 
 __all__ = ["FakeRuntime", "FakeSession"]
 
@@ -36,7 +35,7 @@ class FakeRuntime:
     def available(self) -> str | None:
         return self.reason
 
-    def open(self, model: Path | bytes, settings: SessionSettings = SessionSettings()) -> Session:
+    def open(self, model: ModelSource, settings: SessionSettings = SessionSettings()) -> Session:
         return FakeSession(runtime=self, model=model, settings=settings)
 
 
@@ -45,7 +44,7 @@ class FakeSession:
     """An open model of a `FakeRuntime`; `calls` holds the feeds of every run."""
 
     runtime: FakeRuntime
-    model: Path | bytes
+    model: ModelSource
     settings: SessionSettings
     calls: list[Feeds] = field(default_factory=list)
 

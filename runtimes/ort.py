@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +11,11 @@ import ml_dtypes
 import numpy as np
 
 from ..errors import EdgecError, ModelError, SamplesError
-from .base import Feeds, Latency, Placement, Session, SessionSettings, TensorInfo
+from .base import Feeds, Latency, ModelSource, Placement, Session, SessionSettings, TensorInfo
+from .ort_session import PROVIDER, ort_message, session_options, start_session
 from .timing import latency_of, run_seconds
 
-__all__ = ["OrtCpu", "OrtSession", "session_options"]
-
-PROVIDER = "CPUExecutionProvider"
-QUIET = 4  # OrtLoggingLevel FATAL: what matters comes back as an exception
+__all__ = ["OrtCpu", "OrtSession"]
 
 _DTYPES: Mapping[str, np.dtype] = {
     "tensor(float)": np.dtype(np.float32),
@@ -45,8 +42,8 @@ class OrtCpu:
             return f"onnxruntime cannot be imported: {error}"
         return None if PROVIDER in onnxruntime.get_available_providers() else f"this onnxruntime has no {PROVIDER}"
 
-    def open(self, model: Path | bytes, settings: SessionSettings = SessionSettings()) -> Session:
-        """Open a model file, or its bytes.
+    def open(self, model: ModelSource, settings: SessionSettings = SessionSettings()) -> Session:
+        """Open a model file, its bytes, or its graph with the weights beside it.
 
         Raises:
             ModelError: ONNX Runtime refuses the model.
@@ -57,16 +54,13 @@ class OrtCpu:
 class OrtSession:
     """An open `onnxruntime.InferenceSession`."""
 
-    def __init__(self, model: Path | bytes, settings: SessionSettings) -> None:
-        import onnxruntime
-
+    def __init__(self, model: ModelSource, settings: SessionSettings) -> None:
         self._model = model
         self._settings = settings
         self._where = str(model) if isinstance(model, Path) else "model"
-        source = str(model) if isinstance(model, Path) else model
         started = time.perf_counter()
         try:
-            self._session = onnxruntime.InferenceSession(source, session_options(settings), providers=[PROVIDER])
+            self._session, self._weights = start_session(model, session_options(settings))
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
             raise self._refused(error) from error
         self._load_seconds = time.perf_counter() - started
@@ -143,21 +137,6 @@ class OrtSession:
         )
 
 
-def session_options(settings: SessionSettings) -> Any:
-    """ONNX Runtime session options for these settings; everything not named stays at its default."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = QUIET
-    if settings.threads:
-        options.intra_op_num_threads = settings.threads
-    if not settings.optimize:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    for key, value in settings.config.items():
-        options.add_session_config_entry(key, value)
-    return options
-
-
 def check_feeds(feeds: Feeds, inputs: tuple[TensorInfo, ...]) -> dict[str, np.ndarray]:
     """The feeds as contiguous arrays, after a look at names, dtypes and shapes.
 
@@ -192,15 +171,6 @@ def check_feeds(feeds: Feeds, inputs: tuple[TensorInfo, ...]) -> dict[str, np.nd
             )
         checked[info.name] = np.ascontiguousarray(array) if array.ndim else array
     return checked
-
-
-def ort_message(error: Exception) -> str:
-    """One line of an ONNX Runtime exception, without its code, C++ location and stack."""
-    text = str(error).split("\nStacktrace:")[0].strip()
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"^Load model from .*? failed: ?", "", text)
-    text = re.sub(r"\S+\.(?:cc|h):\d+ (?:[\w:~<>]+\(.*?\) (?:const )?)?", "", text)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def _info(value: Any) -> TensorInfo:

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from .base import Kernel, Placement, SessionSettings
+from .base import Kernel, ModelSource, Placement, SessionSettings
 from .kernels import INTEGER_KERNELS, kernel_macs
+from .ort_session import ort_message, session_options, start_session
 
 __all__ = ["placement"]
 
@@ -42,12 +43,12 @@ class _Node:
 
 
 def placement(
-    model: Path | bytes, settings: SessionSettings, feeds: Mapping[str, np.ndarray], *, where: str
+    model: ModelSource, settings: SessionSettings, feeds: Mapping[str, np.ndarray], *, where: str
 ) -> Placement:
     """The kernels one run of `feeds` executes.
 
     Args:
-        model: A model file, or its bytes.
+        model: A model file, its bytes, or its graph with the weights beside it.
         settings: How the user opens it.
         feeds: Checked feeds.
         where: Names the model in errors.
@@ -68,10 +69,10 @@ def placement(
 
 
 def _profiled(
-    model: Path | bytes, settings: SessionSettings, feeds: Mapping[str, np.ndarray], folder: Path, where: str
+    model: ModelSource, settings: SessionSettings, feeds: Mapping[str, np.ndarray], folder: Path, where: str
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Kernel events of one run, and the assigned provider of each node by name."""
-    options = _options(settings)
+    options = session_options(settings)
     options.enable_profiling = True
     options.profile_file_prefix = str(folder / "profile")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
@@ -155,13 +156,13 @@ def _needs_graph(event: Mapping[str, Any]) -> bool:
     return op_type == "MatMulNBits" or (op_type == "Conv" and _NCHWC.match(name) is not None)
 
 
-def _saved_graph(model: Path | bytes, settings: SessionSettings, folder: Path, where: str) -> dict[str, _Node]:
+def _saved_graph(model: ModelSource, settings: SessionSettings, folder: Path, where: str) -> dict[str, _Node]:
     """Nodes of the graph as optimized before layouts are chosen, by output name and by node name."""
     import onnx
     import onnxruntime
 
     saved = folder / "optimized.onnx"
-    options = _options(settings)
+    options = session_options(settings)
     if settings.optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(saved)
@@ -186,20 +187,10 @@ def _facts(graph: Any) -> Iterator[tuple[str, _Node]]:
                 yield from _facts(attribute.g)
 
 
-def _options(settings: SessionSettings) -> Any:
-    from .ort import session_options
-
-    return session_options(settings)
-
-
-def _open(model: Path | bytes, options: Any, where: str) -> Any:
-    import onnxruntime
-
-    from .ort import PROVIDER, ort_message
-
-    source = str(model) if isinstance(model, Path) else model
+def _open(model: ModelSource, options: Any, where: str) -> Any:
     try:
-        return onnxruntime.InferenceSession(source, options, providers=[PROVIDER])
+        # What keeps the weights alive is kept by the caller's own session of the same model.
+        return start_session(model, options)[0]
     except Exception as error:
         raise ModelError(
             where,

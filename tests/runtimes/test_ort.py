@@ -6,7 +6,7 @@ import pytest
 from edgec.errors import ModelError, SamplesError, TargetError
 from edgec.runtimes import runtime
 from edgec.runtimes.base import SessionSettings, TensorInfo
-from edgec.runtimes.ort import ort_message
+from edgec.runtimes.ort_session import ort_message
 
 ADD = """<ir_version: 8, opset_import: ["": 17]>
 add (float[N, 3] x, int64[3] k) => (float[N, 3] y, int64[3] twice) {
