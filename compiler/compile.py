@@ -10,7 +10,7 @@ from typing import Any
 import onnx_ir as ir
 
 from ..bundle import Bundle
-from ..errors import ModelError
+from ..errors import ModelError, OptionError
 from ..passes.edit import SkipNotes
 from ..passes.observe.statistics import Need
 from ..passes.quantize.dynamic import DynamicQuantization
@@ -162,7 +162,12 @@ def _run(
     """Run the recipe over `model`; observation happens where a pass needs it."""
 
     def measure(model: ir.Model, needs: Sequence[Need]) -> None:
-        assert data.calibration is not None, "a recipe that observes has calibration samples"
+        if data.calibration is None:
+            raise OptionError(
+                "--recipe",
+                f"observes {len(needs)} values, and there are no calibration samples",
+                remedy="Give --calibration, or a recipe of scheme d8w8 or w8",
+            )
         with clock.stage("observe"):
             observe(model, needs, data.calibration, threads=request.threads, progress=request.progress)
 

@@ -68,6 +68,17 @@ def test_a_lock_replays(digits: Path, tmp_path: Path) -> None:
     assert first.model.read_bytes() == again.model.read_bytes()
 
 
+def test_a_lock_that_observes_needs_samples(digits: Path, tmp_path: Path) -> None:
+    first = compile_digits(digits, tmp_path / "one")
+    with pytest.raises(OptionError) as error:
+        edgec.compile(digits / "digits.onnx", recipe=first.path, output=tmp_path / "two", prove=False)
+    assert str(error.value) == (
+        "--recipe: observes 8 values, and there are no calibration samples. "
+        "Give --calibration, or a recipe of scheme d8w8 or w8."
+    )
+    assert not (tmp_path / "two").exists()
+
+
 @pytest.mark.parametrize("kind", ["ir", "proto"])
 def test_the_callers_model_is_not_changed(digits: Path, tmp_path: Path, kind: str) -> None:
     proto = onnx.load(digits / "digits.onnx")
