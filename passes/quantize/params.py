@@ -91,8 +91,10 @@ def grid_step(x: np.ndarray) -> np.float32 | None:
     # The gap of two float32 is coarse; the largest element, a known number of steps away from 0, is not.
     step = np.float32(largest / max(1.0, np.rint(largest / guess)))
     for part in (sample, x):  # the few first: nearly every tensor is refused there
-        steps = part / step
-        if np.abs(steps - np.rint(steps)).max(initial=0.0) > 1 / 256:
+        steps = np.empty(part.shape, np.float32)
+        np.divide(part, step, out=steps)
+        np.subtract(steps, np.rint(steps), out=steps)
+        if max(steps.max(initial=0.0), -steps.min(initial=0.0)) > 1 / 256:
             return None
     return step
 
@@ -105,14 +107,19 @@ def quantize(x: np.ndarray, params: QuantParams) -> np.ndarray:
         params: Its params.
 
     Returns:
-        The stored integers, shape of `x`, the spec's dtype.
+        The stored integers, shape of `x` (or of the scales, for one bias shared by all channels), the spec's dtype.
     """
     scale, zero = _expand(params, x)
     # float32 as the kernel; but it holds no int32: there 2**31 - 1 would round up and wrap around.
     wide = np.float64 if params.spec.dtype == "int32" else np.float32
-    codes = np.rint(x.astype(wide) / scale.astype(wide)) + zero
-    stored: np.ndarray = np.clip(codes, params.spec.qmin, params.spec.qmax).astype(params.spec.numpy_dtype)
-    return stored
+    # One working array, changed in place: weights are the largest thing there is.
+    codes = np.empty(np.broadcast_shapes(x.shape, scale.shape), wide)
+    np.divide(x, scale.astype(wide), out=codes)
+    np.rint(codes, out=codes)
+    if zero.any():
+        codes += zero
+    np.clip(codes, params.spec.qmin, params.spec.qmax, out=codes)
+    return codes.astype(params.spec.numpy_dtype)
 
 
 def dequantize(codes: np.ndarray, params: QuantParams) -> np.ndarray:
