@@ -5,9 +5,11 @@ The driver observes statistics a pass `needs` and nobody measured yet; a pass th
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -61,6 +63,13 @@ def run_passes(
         EdgecError: What a pass or an observer raised.
         InternalError: Anything else a pass raised; names the pass and what would have followed.
     """
+    with _no_collection():
+        return _run(model, passes, measure, observers)
+
+
+def _run(
+    model: ir.Model, passes: Sequence[Pass], measure: Measure, observers: Sequence[PassObserver]
+) -> list[PassReport]:
     reports = []
     for index, each in enumerate(passes):
         for observer in observers:
@@ -97,6 +106,18 @@ def run_passes(
                     set_observation(value, None)
         reports.append(report)
     return reports
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Put Python's cyclic collection off: one in mid-pass walks the whole graph, and cost as much as all passes."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _observe_missing(model: ir.Model, each: Pass, measure: Measure) -> None:
