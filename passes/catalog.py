@@ -6,6 +6,7 @@ from typing import Any
 
 from .lower.drop_traces import DropTraces
 from .lower.pad_integers import PadIntegers
+from .lower.split_clamps import SplitClamps
 from .lower.stamp import Stamp
 from .normalize.drop_identity import DropIdentity
 from .normalize.fold_constants import FoldConstants
@@ -43,6 +44,7 @@ PASSES: tuple[type[Any], ...] = (
     InsertQdq,
     AbsorbClamps,
     PadIntegers,
+    SplitClamps,
     DynamicQuantization,
     CompactWeights,
     DropTraces,

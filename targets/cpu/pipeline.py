@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...passes.base import Pass
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.pad_integers import PadIntegers
+from ...passes.lower.split_clamps import SplitClamps
 from ...passes.lower.stamp import Stamp
 from ...passes.normalize.drop_identity import DropIdentity
 from ...passes.normalize.fold_constants import FoldConstants
@@ -65,7 +66,7 @@ def prepare() -> tuple[Pass, ...]:
 def static(decide: DecideQuantization) -> tuple[Pass, ...]:
     """Fit the kernels, decide, measure (ComputeParams needs it), compute, apply."""
     align = AlignChannels(inputs=4, depthwise=16)
-    return (align, decide, ComputeParams(), InsertQdq(), AbsorbClamps(), PadIntegers())
+    return (align, decide, ComputeParams(), InsertQdq(), AbsorbClamps(), PadIntegers(), SplitClamps())
 
 
 def _bend(rule: OpRule, policy: Policy) -> OpRule:

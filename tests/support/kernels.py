@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 import onnx_ir as ir
 
+from edgec.passes.observe.statistics import observation_of
 from edgec.passes.quantize.decision import decided_nodes
 
 __all__ = ["float_islands", "orphans", "still_float"]
@@ -38,15 +39,22 @@ def still_float(compiled: ir.Model, optimized: onnx.ModelProto) -> list[str]:
         sources = [] if kernel is None else [made[name].op_type for name in kernel.input if name in made]
         if kernel is not None and "DequantizeLinear" in sources:
             found.append(f"{node.outputs[0].name}: {kernel.op_type}")
-        if decision.clamp is not None and decision.clamp.graph is not None and decision.rule.output == "required":
+        if decision.clamp is not None and decision.clamp.graph is not None and _has_width(decision.output):
             found.append(f"{node.outputs[0].name}: its clamp stayed")
     decided = {node for node, _ in decided_nodes(compiled.graph)}
-    for kinds in (("Conv", "FusedConv"), ("Gemm", "FusedGemm", "MatMul", "FusedMatMul")):
+    # In the blocked layout a BatchNormalization becomes a Conv.
+    for kinds in (("Conv", "FusedConv", "BatchNormalization"), ("Gemm", "FusedGemm", "MatMul", "FusedMatMul")):
         left = sum(node.op_type in kinds and node not in decided for node in compiled.graph)
         runs = sum(node.op_type in kinds for node in optimized.graph.node)
         if runs > left:
             found.append(f"{runs} float {kinds[0]}, {left} were left float")
     return found
+
+
+def _has_width(value: ir.Value | None) -> bool:
+    """Whether a value was anything but 0 on the samples; if not, no range says where it saturates."""
+    observed = None if value is None else observation_of(value)
+    return observed is None or bool(observed.low < observed.high)
 
 
 def float_islands(optimized: onnx.ModelProto) -> list[str]:

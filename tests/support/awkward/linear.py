@@ -316,3 +316,23 @@ def matmul_scaled() -> ir.Model:
         w=weights(4, 6),
         two=np.float32(2),
     )
+
+
+@awkward
+def gemm_then_relu_then_float() -> ir.Model:
+    """ONNX Runtime looks behind the Relu for a Q, and finding none leaves the Gemm float."""
+    return model(
+        "g (float[3,4] x) => (float[3,6] y) { a = Gemm(x, w, b) \n r = Relu(a) \n y = Softmax(r) }",
+        w=weights(4, 6),
+        b=weights(6),
+    )
+
+
+@awkward
+def matmul_then_clip_then_float() -> ir.Model:
+    return model(
+        "g (float[2,3,4] x) => (float[2,3,6] y) { a = MatMul(x, w) \n r = Clip(a, low, high) \n y = Softmax(r) }",
+        w=weights(4, 6),
+        low=np.float32(-0.5),
+        high=np.float32(0.5),
+    )
