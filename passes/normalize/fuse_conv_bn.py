@@ -76,13 +76,13 @@ class FuseConvBn(Pass):
 
 
 def _take_over(graph: ir.Graph, value: ir.Value, node: ir.Node) -> None:
-    """`value` replaces the first output of `node`, keeps its name, and `node` goes."""
+    """`value` replaces the first output of `node`, takes its name and declared shape, and `node` goes."""
     old = node.outputs[0]
     name = old.name
     old.replace_all_uses_with(value, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     value.name = name
-    value.shape = value.shape if value.shape is not None else old.shape
+    value.shape = old.shape if old.shape is not None else value.shape
 
 
 def _conv(_: ir.Node, w: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -29,6 +29,22 @@ def test_conv() -> None:
     rewrites(FuseConvBn(), conv_bn(), "y = Conv(x, w_fused, w_fused_bias)")
 
 
+def test_a_public_result_keeps_the_shape_that_was_declared() -> None:
+    """Inference may know less of the convolution than the caller was promised of the result."""
+    source = model(
+        """g (float[N,4,H,W] x, int64[4] size) => (float[N,4,8,8] y) {
+            r = Reshape(x, size)
+            a = Conv(r, w)
+            y = BatchNormalization(a, s, o, m, v)
+        }""",
+        w=weights(4, 4, 1, 1),
+        **statistics(4),
+    )
+    promised = str(source.graph.outputs[0].shape)
+    assert FuseConvBn()(source).modified
+    assert str(source.graph.outputs[0].shape) == promised == "[N,4,8,8]"
+
+
 def test_conv_without_bias_and_a_reader_behind() -> None:
     rewrites(
         FuseConvBn(),
