@@ -15,6 +15,7 @@ import pytest
 
 import edgec
 from edgec.compiler.compile import compile_request
+from edgec.compiler.observers import VerifyEach
 from edgec.compiler.request import CompileRequest
 from edgec.compiler.samples.base import State
 from edgec.errors import BundleError, ModelError, OptionError, OutputError
@@ -60,6 +61,12 @@ def test_the_same_input_gives_the_same_bytes(digits: Path, tmp_path: Path, monke
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
     assert payload(tmp_path / "one") == payload(tmp_path / "two")
+
+
+def test_verifying_each_pass_changes_no_byte(digits: Path, tmp_path: Path) -> None:
+    plain = compile_digits(digits, tmp_path / "plain")
+    verified = compile_digits(digits, tmp_path / "verified", observers=(VerifyEach(),))
+    assert payload(plain.path) == payload(verified.path)
 
 
 def test_a_lock_replays(digits: Path, tmp_path: Path) -> None:
