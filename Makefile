@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all check golden bench bench-zoo bench-memory bench-startup clean
+.PHONY: help demo dev test test-all check golden bench bench-zoo bench-memory bench-startup bench-alignment clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,7 +35,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment  ## all benchmarks
 
 bench-zoo: $(VENV)/dev  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -45,6 +45,9 @@ bench-memory: $(VENV)/dev  ## peak memory with 50 and 1,000 samples, and what pl
 
 bench-startup: $(VENV)/dev  ## how soon `edgec --help` answers
 	$(BIN)/python tests/benchmarks/startup.py
+
+bench-alignment: $(VENV)/dev  ## what padding channels to the int8 kernels' width buys
+	$(BIN)/python tests/benchmarks/alignment.py
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .build build dist bench-out edgec.egg-info $(DIGITS)/out

@@ -20,7 +20,6 @@ __all__ = [
     "is_constant",
     "is_op",
     "is_overridable",
-    "main_nodes",
     "opset_of",
     "rewire",
     "skip",
@@ -71,11 +70,6 @@ def sole_consumer(value: ir.Value) -> ir.Node | None:
     if len(uses) != 1 or value.is_graph_output():
         return None
     return uses[0][0]
-
-
-def main_nodes(model: ir.Model) -> Iterator[ir.Node]:
-    """Nodes of the main graph, in order; safe while nodes are added and removed."""
-    yield from model.graph
 
 
 def subgraph_nodes(model: ir.Model) -> Iterator[ir.Node]:
