@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..passes.quantize.insert_qdq import InsertQdq
 from ..passes.recipe import Recipe
 from ..passes.weight_only.compact_weights import CompactWeights
 from ..targets import find_target
-from ..targets.pipeline import Policy, recipe_for
+from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
 from .clock import Clock
 from .contract import Verdict
@@ -93,7 +93,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
         loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
         data = open_data(request, inputs)
-    scheme, reason = choose_scheme(request.scheme, loaded.model, calibrated=data.calibration is not None)
+    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
     recipe = resolve_recipe(request, target, scheme)
 
     model = loaded.model.clone()
@@ -137,7 +137,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
         opset_floor=target.opset,
         max_opset=target.max_opset,
         max_ir_version=target.max_ir_version,
-        already_quantized="accept" if request.scheme == "float" else "refuse",
+        already_quantized="accept" if request.policy.scheme == "float" else "refuse",
     )
 
 
@@ -145,15 +145,7 @@ def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> 
     """The passes that will run: those of a lock, or the target's under the user's policy."""
     if request.recipe is not None:
         return read_lock(request.recipe)
-    policy = Policy(
-        scheme=scheme,
-        exclude_nodes=request.exclude_nodes,
-        exclude_ops=request.exclude_ops,
-        only_ops=request.only_ops,
-        per_channel=request.per_channel,
-        reduce_range=request.reduce_range,
-    )
-    return recipe_for(target, policy)
+    return recipe_for(target, replace(request.policy, scheme=scheme))
 
 
 def _run(
@@ -203,10 +195,6 @@ def _payload_options(request: CompileRequest) -> dict[str, Any]:
         "shapes": {name: list(shape) for name, shape in request.shapes.items()},
         "samples": request.samples,
         "seed": request.seed,
-        "exclude_nodes": list(request.exclude_nodes),
-        "exclude_ops": list(request.exclude_ops),
-        "only_ops": list(request.only_ops),
-        "per_channel": request.per_channel,
-        "reduce_range": request.reduce_range,
+        **{name: list(value) if isinstance(value, tuple) else value for name, value in asdict(request.policy).items()},
         "recipe": request.recipe is not None,
     }

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from ..passes.observe.instrument import Probe, instrument, merge_outputs, read_probes
-from ..passes.observe.statistics import Need, Range, set_observation
+from ..passes.observe.instrument import Probe, Totals, fold, instrument, merge_totals, read_probes
+from ..passes.observe.statistics import Need, Observation, Range, set_observation
 from ..runtimes.base import Session, SessionSettings
 from .materialize import in_memory
 from .progress import Progress
@@ -42,8 +42,8 @@ _WORKERS_BYTES = 64 << 20
 
 def observe(
     model: ir.Model, needs: Sequence[Need], samples: Samples, *, threads: int, progress: Progress
-) -> dict[str, Range]:
-    """Measure the needed ranges over all samples and set them on the model's values.
+) -> dict[Need, Observation]:
+    """Measure what is needed over all samples and set it on the model's values.
 
     Args:
         model: The model; only the `meta` of its values changes.
@@ -53,7 +53,7 @@ def observe(
         progress: Told of every batch.
 
     Returns:
-        The ranges by value name.
+        The observations.
     """
     from ..runtimes.ort import OrtCpu
 
@@ -69,9 +69,10 @@ def observe(
         found = _run(session, probes, samples, layout, progress)
     finally:
         session.close()
-    for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
-        if value.name in found:
-            set_observation(value, found[value.name])
+    values = {value.name: value for value in model.graph.inputs}
+    values |= {value.name: value for node in model.graph for value in node.outputs}
+    for need, observed in found.items():
+        set_observation(values[need.value], need.statistic, observed)
     return found
 
 
@@ -115,27 +116,27 @@ def _batch_is_free(model: ir.Model) -> bool:
 
 def _run(
     session: Session, probes: Sequence[Probe], samples: Samples, layout: Layout, progress: Progress
-) -> dict[str, Range]:
+) -> dict[Need, Observation]:
     size = 1 if samples.state.carried else layout.batch
     together = _Together(session, probes)
 
-    def observed(batch: list[Sample]) -> tuple[int, dict[str, np.ndarray]]:
-        seen: dict[str, np.ndarray] = {}
+    def observed(batch: list[Sample]) -> tuple[int, Totals]:
+        seen: Totals = {}
         if together.same(batch):
-            merge_outputs(seen, probes, session.run(stack(batch)))
+            fold(seen, probes, session.run(stack(batch)))
             return len(batch), seen
         for sample in batch:
             for _, outputs in replay(session.run, sample, session.inputs, samples.state):
-                merge_outputs(seen, probes, outputs)
+                fold(seen, probes, outputs)
         return len(batch), seen
 
-    total: dict[str, np.ndarray] = {}
+    total: Totals = {}
     with progress.stage("observe", len(samples)) as advance, ThreadPoolExecutor(layout.workers) as pool:
-        under_way: deque[Future[tuple[int, dict[str, np.ndarray]]]] = deque()
+        under_way: deque[Future[tuple[int, Totals]]] = deque()
 
         def finish_one() -> None:
             count, seen = under_way.popleft().result()
-            merge_outputs(total, probes, seen)
+            merge_totals(total, probes, seen)
             advance(count)
 
         try:
@@ -177,20 +178,27 @@ def _same_when_batched(session: Session, probes: Sequence[Probe], both: Feeds, s
     from ..errors import EdgecError
 
     try:
-        together = read_probes(probes, session.run(both))
+        together = _ranges(session, probes, both)
     except EdgecError:
         return False
-    first, second = (read_probes(probes, session.run(feeds)) for feeds in singles)
-    for name, seen in together.items():
-        apart = first[name].merge(second[name])
+    first, second = (_ranges(session, probes, feeds) for feeds in singles)
+    for need, seen in together.items():
+        apart = first[need].merge(second[need])
         width = np.maximum(apart.high - apart.low, np.finfo(np.float32).tiny)
         if not (
             np.all(np.abs(seen.low - apart.low) <= 1e-3 * width)
             and np.all(np.abs(seen.high - apart.high) <= 1e-3 * width)
         ):
-            _log.info("samples run one by one: batched, %r has another range", name)
+            _log.info("samples run one by one: batched, %r has another range", need.value)
             return False
     return True
+
+
+def _ranges(session: Session, probes: Sequence[Probe], feeds: Feeds) -> dict[Need, Range]:
+    """The ranges one run shows."""
+    outputs = session.run(feeds)
+    seen = {probe.need: probe.seen(outputs) for probe in probes}
+    return {need: observed for need, observed in seen.items() if isinstance(observed, Range)}
 
 
 def _bytes_of_one(value: ir.Value) -> int:

@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from ..errors import EdgecError, InternalError
 from ..passes.base import Pass
-from ..passes.observe.statistics import Need, observation_of, set_observation
+from ..passes.observe.statistics import Need, forget_observations, observation_of
 
 __all__ = ["Measure", "PassObserver", "PassReport", "run_passes"]
 
@@ -103,7 +103,7 @@ def _run(
         if result.modified and each.invalidates:
             for node in model.graph:
                 for value in node.outputs:
-                    set_observation(value, None)
+                    forget_observations(value)
         reports.append(report)
     return reports
 
@@ -126,7 +126,7 @@ def _observe_missing(model: ir.Model, each: Pass, measure: Measure) -> None:
         return
     values = {value.name: value for value in model.graph.inputs}
     values |= {value.name: value for node in model.graph for value in node.outputs}
-    missing = [need for need in needs if observation_of(values[need.value]) is None]
+    missing = [need for need in needs if observation_of(values[need.value], need.statistic) is None]
     if missing:
         measure(model, missing)
 

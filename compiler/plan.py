@@ -7,7 +7,7 @@ Bytes are estimates from the graph's shapes; the constants are fitted to ONNX Ru
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from ..passes.quantize.decision import decided_nodes, source_of
 from ..passes.recipe import Recipe
 from ..targets import find_target
 from ..targets.pipeline import recipe_for
-from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
 from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data
@@ -129,10 +128,9 @@ def plan(model: Any, **options: Any) -> Plan:
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
     data = open_data(request, inputs)
-    scheme, reason = choose_scheme(request.scheme, loaded.model, calibrated=data.calibration is not None)
+    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
     recipe = resolve_recipe(request, target, scheme)
-    static = recipe_for(target, Policy(scheme="a8w8", exclude_nodes=request.exclude_nodes,
-                                       exclude_ops=request.exclude_ops, only_ops=request.only_ops))  # fmt: skip
+    static = recipe_for(target, replace(request.policy, scheme="a8w8"))
     decided = _at_sample_shapes(request, target, loaded, data)
     try:
         _decide(decided, static)

@@ -34,13 +34,14 @@ Paths are relative to the file. Flags and keywords go over what stands here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import ContractError
+from ..errors import ContractError, OptionError
+from ..targets.policy import Policy
 from ..targets.strict import from_table, read_toml, unknown_key
 from .contract import Contract
 from .metrics import Metric, metric_named
@@ -79,17 +80,15 @@ class DataChoice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompileOptions:
-    """`[compile]`: options of `edgec compile` by their names; None means not said."""
+    """`[compile]`: options of `edgec compile` by their names; None means not said.
+
+    `policy` holds the fields of `Policy` that were said; in the file they stand beside the others.
+    """
 
     target: str | None = None
-    scheme: str | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     seed: int | None = None
-    exclude_nodes: tuple[str, ...] = ()
-    exclude_ops: tuple[str, ...] = ()
-    only_ops: tuple[str, ...] = ()
-    per_channel: bool | None = None
-    reduce_range: bool | None = None
+    policy: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,6 +183,28 @@ def _contract(table: Mapping[str, Any], where: str) -> Contract:
     return Contract.from_table(table, where=f"{where}: contract")
 
 
+def _compile(table: Mapping[str, Any], where: str) -> CompileOptions:
+    own = ("target", "shapes", "seed")
+    bends = [each.name for each in fields(Policy)]
+    for name in table:
+        if name not in own and name not in bends:
+            raise unknown_key(where, "compile", name, (*own, *bends), error=ContractError)
+    said = {name: value for name, value in table.items() if name in bends}
+    try:
+        policy = from_table(Policy, said, where=where, path="compile", error=ContractError)
+    except OptionError as error:
+        key = error.where.lstrip("-").replace("-", "_")
+        raise ContractError(f"{where}: compile.{key}", error.problem, remedy=error.remedy) from error
+    chosen: CompileOptions = from_table(
+        CompileOptions,
+        {name: value for name, value in table.items() if name in own},
+        where=where,
+        path="compile",
+        error=ContractError,
+    )
+    return replace(chosen, policy={name: getattr(policy, name) for name in said})
+
+
 def _strictly(cls: type[Any], name: str) -> Callable[[Mapping[str, Any], str], Any]:
     def read(table: Mapping[str, Any], where: str) -> Any:
         return from_table(cls, table, where=where, path=name, error=ContractError)
@@ -198,7 +219,7 @@ _TABLES: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "contract": _contract,
     "calibration": _strictly(DataChoice, "calibration"),
     "evaluation": _strictly(DataChoice, "evaluation"),
-    "compile": _strictly(CompileOptions, "compile"),
+    "compile": _compile,
 }
 
 

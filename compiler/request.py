@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from ..errors import OptionError
+from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
 from .contract import Contract
 from .metrics import Metric, metric_named
@@ -20,11 +21,9 @@ from .progress import Progress, Quiet
 from .samples.base import DataSource, State
 from .samples.images import ImagePreprocess
 
-__all__ = ["CompileRequest", "DataSource", "ModelSource", "SCHEMES"]
+__all__ = ["CompileRequest", "DataSource", "ModelSource"]
 
 ModelSource: TypeAlias = str | Path | ir.Model | onnx.ModelProto
-
-SCHEMES = ("auto", "a8w8", "d8w8", "w8", "float")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,12 +42,7 @@ class CompileRequest:
         state: Outputs fed back as inputs.
         preprocess: How image files become an input, by input name.
         metric: Task metric over the evaluation labels.
-        scheme: `a8w8` static int8, `d8w8` dynamic int8, `w8` weight-only int8, `float` none;
-            `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
-        exclude_nodes: Regular expressions over node names that stay float.
-        exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
-        per_channel: Weights have a scale per output channel.
-        reduce_range: 7-bit weights; None follows the target.
+        policy: Scheme and methods; a library user writes its fields beside these.
         recipe: A `recipe.lock` to replay.
         prove: False packs without running the evaluation samples.
         overwrite: Replace an existing output.
@@ -69,12 +63,7 @@ class CompileRequest:
     state: State = field(default_factory=State)
     preprocess: Mapping[str, ImagePreprocess] = field(default_factory=dict)
     metric: Metric | None = None
-    scheme: str = "auto"
-    exclude_nodes: tuple[str, ...] = ()
-    exclude_ops: tuple[str, ...] = ()
-    only_ops: tuple[str, ...] = ()
-    per_channel: bool = True
-    reduce_range: bool | None = None
+    policy: Policy = field(default_factory=Policy)
     recipe: Path | None = None
     prove: bool = True
     overwrite: bool = False
@@ -83,10 +72,6 @@ class CompileRequest:
     observers: tuple[PassObserver, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.scheme not in SCHEMES:
-            raise OptionError(
-                "--scheme", f"{self.scheme!r} is not one of {', '.join(SCHEMES)}", remedy="Choose one of them"
-            )
         if self.samples is not None and self.samples < 1:
             raise OptionError("--samples", f"{self.samples} is not a positive number", remedy="Give at least 1")
 
@@ -98,7 +83,8 @@ class CompileRequest:
             OptionError: An option is unknown; names the nearest one.
             ContractError: A limit or a metric cannot be read.
         """
-        known = [each.name for each in fields(cls)]
+        bends = [each.name for each in fields(Policy)]
+        known = [each.name for each in fields(cls)] + bends
         for name in options:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
@@ -117,4 +103,8 @@ class CompileRequest:
         if isinstance(output := given.get("output"), str):
             given["output"] = Path(output)
         # None is how a caller passes on an option of its own that was not set.
-        return cls(model=model, **{name: value for name, value in given.items() if value is not None})
+        given = {name: value for name, value in given.items() if value is not None}
+        bent = {name: given.pop(name) for name in bends if name in given}
+        if bent:
+            given["policy"] = replace(given.get("policy", Policy()), **bent)
+        return cls(model=model, **given)

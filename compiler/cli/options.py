@@ -190,6 +190,51 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None
+    calibration_method: Annotated[
+        str | None,
+        Option(
+            "--calibration-method", "--calibrate-method",
+            metavar="NAME",
+            help="Ranges: minmax, moving-average, percentile, entropy, mse, sqnr; auto: the least error.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None  # fmt: skip
+    percentile: Annotated[
+        float | None,
+        Option("--percentile", metavar="P", help="For percentile; else 99.99.", rich_help_panel=QUANTIZE),
+    ] = None
+    equalize: Annotated[
+        bool | None,
+        Option(
+            "--equalize/--no-equalize",
+            help="Equalize weight ranges across layers, and absorb high biases.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    smooth: Annotated[
+        str | None,
+        Option("--smooth", metavar="ALPHA", help="SmoothQuant: off, auto, or α from 0 to 1.", rich_help_panel=QUANTIZE),
+    ] = None
+    clip_weights: Annotated[
+        bool | None,
+        Option(
+            "--clip-weights/--no-clip-weights",
+            help="Search the clipping of every weight channel.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    rounding: Annotated[
+        str | None,
+        Option(
+            "--rounding", metavar="NAME", help="Weights: nearest, gptq or adaround (learned).", rich_help_panel=QUANTIZE
+        ),
+    ] = None
+    bias_correction: Annotated[
+        str | None,
+        Option("--bias-correction", metavar="NAME", help="off, fast or sequential.", rich_help_panel=QUANTIZE),
+    ] = None
     exclude_nodes: Annotated[
         list[str] | None,
         Option(

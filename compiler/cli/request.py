@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypedDict
 
 from ...errors import OptionError, OutputError
+from ...targets.policy import Policy
 from ..contract import Contract
 from ..metrics import Metric, metric_named
 from ..observers import DumpAfterChange, VerifyEach
@@ -79,12 +82,7 @@ def request_of(
         "state": _state(project, model),
         "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
         "seed": _first(evaluation.seed, chosen.seed, 0),
-        "scheme": scheme(quantize.scheme or chosen.scheme or "auto"),
-        "exclude_nodes": regexes("--exclude-nodes", (*chosen.exclude_nodes, *(quantize.exclude_nodes or ()))),
-        "exclude_ops": op_types("--op-types-to-exclude", (*chosen.exclude_ops, *(quantize.op_types_to_exclude or ()))),
-        "only_ops": op_types("--op-types-to-quantize", (*chosen.only_ops, *(quantize.op_types_to_quantize or ()))),
-        "per_channel": _first(quantize.per_channel, chosen.per_channel, True),
-        "reduce_range": _first(quantize.reduce_range, chosen.reduce_range, None),
+        "policy": _policy(chosen.policy, quantize),
         "recipe": quantize.recipe,
         "threads": not_negative("--threads", passes.threads),
         "output": output.output,
@@ -168,6 +166,24 @@ def _metric(project: Project, evaluation: EvaluationOptions) -> Metric | None:
 def _state(project: Project, model: ModelOptions) -> State:
     carried = {**project.state.carried, **state(model.state or ())}
     return State(carried=carried, start=project.state.start)
+
+
+def _policy(said: Mapping[str, Any], quantize: QuantizeOptions) -> Policy:
+    """What flags bend over what the project bends; lists are joined."""
+    flags = {
+        name: value
+        for name in (each.name for each in fields(Policy))
+        if (value := getattr(quantize, name, None)) is not None
+    }
+    bent = {**said, **flags}
+    bent["scheme"] = scheme(bent.get("scheme", "auto"))
+    for name, option, read, more in (
+        ("exclude_nodes", "--exclude-nodes", regexes, quantize.exclude_nodes),
+        ("exclude_ops", "--op-types-to-exclude", op_types, quantize.op_types_to_exclude),
+        ("only_ops", "--op-types-to-quantize", op_types, quantize.op_types_to_quantize),
+    ):
+        bent[name] = read(option, (*said.get(name, ()), *(more or ())))
+    return Policy(**bent)
 
 
 def _observers(passes: PassOptions) -> list[PassObserver]:

@@ -34,12 +34,12 @@ class Unmatched:
         self._looked = True
         nodes = list(model.graph.all_nodes())
         names, ops = [node.name or "" for node in nodes], {node.op_type for node in nodes}
-        for pattern in self.request.exclude_nodes:
+        for pattern in self.request.policy.exclude_nodes:
             if not any(re.search(pattern, name) for name in names):
                 self.found.append(f"--exclude-nodes {pattern}: no node's name matches")
         for option, wanted in (
-            ("--op-types-to-exclude", self.request.exclude_ops),
-            ("--op-types-to-quantize", self.request.only_ops),
+            ("--op-types-to-exclude", self.request.policy.exclude_ops),
+            ("--op-types-to-quantize", self.request.policy.only_ops),
         ):
             self.found += [f"{option} {op}: the model has no such node" for op in wanted if op not in ops]
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from ...errors import ModelError, SamplesError
 from ..base import Pass
 from ..edit import constant_scalar
-from ..observe.statistics import Need, observation_of
+from ..observe.statistics import Extremes, Need, Range, observation_of
 from ..spec import Fixed, Given, QuantParams, Shared, Source
 from .decision import decided_values, params_of, set_params
 from .params import from_range
@@ -27,7 +27,7 @@ class ComputeParams(Pass):
 
     def needs(self, model: ir.Model) -> Sequence[Need]:
         return tuple(
-            Need(value=str(value.name), granularity=source.spec.granularity, floor=_floor(value))
+            Need(value=str(value.name), statistic=_extremes(value, source))
             for value, source in decided_values(model.graph)
             if isinstance(source, Given)
         )
@@ -68,9 +68,9 @@ def _params(root: ir.Value, source: Source) -> QuantParams:
             return QuantParams(
                 spec=spec, scale=np.asarray(scale, np.float32), zero_point=np.asarray(zero_point, spec.numpy_dtype)
             )
-        case Given(spec=spec):
-            observed = observation_of(root)
-            assert observed is not None, f"{root.name} was not observed"
+        case Given(spec=spec) as given:
+            observed = observation_of(root, _extremes(root, given))
+            assert isinstance(observed, Range), f"{root.name} was not observed"
             if not (np.isfinite(observed.low).all() and np.isfinite(observed.high).all()):
                 raise SamplesError(
                     f"value {root.name!r}",
@@ -80,6 +80,10 @@ def _params(root: ir.Value, source: Source) -> QuantParams:
                 )
             return from_range(spec, observed.low, observed.high)
     raise AssertionError(f"an activation's source is {source!r}")
+
+
+def _extremes(value: ir.Value, source: Given) -> Extremes:
+    return Extremes(granularity=source.spec.granularity, floor=_floor(value))
 
 
 def _floor(value: ir.Value) -> float | None:

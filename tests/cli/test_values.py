@@ -8,8 +8,8 @@ from edgec.compiler.cli.groups import takes_groups
 from edgec.compiler.cli.options import ModelOptions, TalkOptions, one_of
 from edgec.compiler.cli.request import thread_counts
 from edgec.compiler.cli.values import ALIASES, op_types, scheme, shapes, state
-from edgec.compiler.request import SCHEMES
 from edgec.errors import OptionError
+from edgec.targets.policy import SCHEMES
 
 
 def test_aliases_lead_to_schemes_and_every_scheme_has_one() -> None:

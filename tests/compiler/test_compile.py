@@ -19,6 +19,7 @@ from edgec.compiler.observers import VerifyEach
 from edgec.compiler.request import CompileRequest
 from edgec.compiler.samples.base import State
 from edgec.errors import BundleError, ModelError, OptionError, OutputError
+from edgec.targets.policy import Policy
 
 
 def payload(folder: Path) -> dict[str, str]:
@@ -146,7 +147,7 @@ def test_a_failure_leaves_nothing(digits: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("scheme", "op"), [("w8", "Cast"), ("d8w8", "DynamicQuantizeLinear")])
 def test_without_calibration_samples(digits: Path, tmp_path: Path, scheme: str, op: str) -> None:
     result = compile_request(
-        CompileRequest(model=digits / "digits.onnx", scheme=scheme, output=tmp_path / "out", prove=False)
+        CompileRequest(model=digits / "digits.onnx", policy=Policy(scheme=scheme), output=tmp_path / "out", prove=False)
     )
     proto = onnx.load(result.bundle.model)
     assert op in {node.op_type for node in proto.graph.node}

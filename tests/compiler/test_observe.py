@@ -12,8 +12,8 @@ from edgec.compiler.observe import lay_out, observe
 from edgec.compiler.progress import Quiet
 from edgec.compiler.samples import open_samples
 from edgec.compiler.signature import inputs_of
-from edgec.passes.observe.statistics import Need, observation_of
-from edgec.passes.spec import PerAxis, PerTensor
+from edgec.passes.observe.statistics import Extremes, Need, observation_of
+from edgec.passes.spec import PerAxis
 
 TEXT = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -35,9 +35,9 @@ def test_ranges_are_those_of_all_samples() -> None:
     x = np.random.default_rng(0).normal(size=(37, 3, 4, 4)).astype(np.float32) * 3
     samples = open_samples([{"x": each[None]} for each in x], inputs_of(model), role="calibration")
     needs = [
-        Need(value="x", granularity=PerTensor()),
-        Need(value="t", granularity=PerAxis(axis=1)),
-        Need(value="y", granularity=PerTensor(), floor=-2.0),
+        Need(value="x", statistic=Extremes()),
+        Need(value="t", statistic=Extremes(granularity=PerAxis(axis=1))),
+        Need(value="y", statistic=Extremes(floor=-2.0)),
     ]
     found = observe(model, needs, samples, threads=1, progress=Quiet())
     np.testing.assert_array_equal([found["x"].low, found["x"].high], [x.min(), x.max()])
@@ -69,7 +69,7 @@ def test_samples_are_read_once_and_one_at_a_time() -> None:
             yield {"x": np.ones((1, 3, 4, 4), np.float32).view(Counted)}
 
     samples = open_samples(feeds, inputs_of(model), role="calibration")
-    needs = [Need(value="t", granularity=PerTensor())]
+    needs = [Need(value="t", statistic=Extremes())]
     size = lay_out(model, needs, 1).batch
     assert size > 1
     observe(model, needs, samples, threads=1, progress=Quiet())
@@ -89,7 +89,7 @@ def test_a_graph_that_breaks_its_promise_is_run_one_by_one() -> None:
     model = loaded(text)
     x = np.arange(32, dtype=np.float32).reshape(8, 4)
     samples = open_samples([{"x": each[None]} for each in x], inputs_of(model), role="calibration")
-    found = observe(model, [Need(value="y", granularity=PerTensor())], samples, threads=1, progress=Quiet())
+    found = observe(model, [Need(value="y", statistic=Extremes())], samples, threads=1, progress=Quiet())
     means = 2 * x.mean(1)
     np.testing.assert_allclose([found["y"].low, found["y"].high], [means.min(), means.max()])
 
@@ -97,11 +97,11 @@ def test_a_graph_that_breaks_its_promise_is_run_one_by_one() -> None:
 @pytest.mark.parametrize(("first", "expected"), [("N", 64), ("1", 1)])
 def test_a_fixed_batch_is_one(first: str, expected: int) -> None:
     model = loaded(TEXT.replace("float[N, 3", f"float[{first}, 3"))
-    assert lay_out(model, [Need(value="t", granularity=PerTensor())], 1).batch == expected
+    assert lay_out(model, [Need(value="t", statistic=Extremes())], 1).batch == expected
 
 
 def test_cores_share_samples_while_activations_are_small() -> None:
     small, large = loaded(TEXT), loaded(TEXT.replace("3, 4, 4", "3, 2048, 2048"))
-    need = [Need(value="t", granularity=PerTensor())]
+    need = [Need(value="t", statistic=Extremes())]
     assert (lay_out(small, need, 4).workers, lay_out(small, need, 4).threads) == (4, 1)
     assert (lay_out(large, need, 4).workers, lay_out(large, need, 4).threads) == (1, 4)

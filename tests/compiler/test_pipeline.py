@@ -14,8 +14,7 @@ from edgec.compiler.observers import DumpAfterChange, SignatureGuard, VerifyEach
 from edgec.compiler.pipeline import run_passes
 from edgec.errors import InternalError, SamplesError
 from edgec.passes.base import Pass
-from edgec.passes.observe.statistics import Need, Range, set_observation
-from edgec.passes.spec import PerTensor
+from edgec.passes.observe.statistics import Extremes, Need, Range, set_observation
 
 TEXT = '<ir_version: 8, opset_import: ["" : 17]> g (float[1, 4] x) => (float[1, 4] y) { t = Tanh(x) y = Neg(t) }'
 
@@ -55,7 +54,7 @@ class Looks(Pass):
     stale: bool = False
 
     def needs(self, model: ir.Model) -> Sequence[Need]:
-        return (Need(value="t", granularity=PerTensor()),)
+        return (Need(value="t", statistic=Extremes()),)
 
     @property
     def invalidates(self) -> bool:

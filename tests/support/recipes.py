@@ -9,8 +9,8 @@ import onnx_ir as ir
 
 from edgec.compiler.observers import SignatureGuard, VerifyEach
 from edgec.compiler.pipeline import Measure, run_passes
-from edgec.passes.observe.instrument import instrument, read_probes
-from edgec.passes.observe.statistics import Need, Range, set_observation
+from edgec.passes.observe.instrument import Totals, fold, instrument, read_probes
+from edgec.passes.observe.statistics import Need, Observation, set_observation
 from edgec.targets import find_target
 from edgec.targets.pipeline import Policy, recipe_for
 
@@ -40,23 +40,23 @@ def measure_on(samples: Sequence[Feeds]) -> Measure:
 
     def measure(model: ir.Model, needs: Sequence[Need]) -> None:
         found = observe(model, needs, samples)
-        for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
-            if value.name in found:
-                set_observation(value, found[value.name])
+        values = {value.name: value for value in model.graph.inputs}
+        values |= {value.name: value for node in model.graph for value in node.outputs}
+        for need, observed in found.items():
+            set_observation(values[need.value], need.statistic, observed)
 
     return measure
 
 
 def observe(
     model: ir.Model, needs: Sequence[Need], samples: Sequence[Feeds], *, optimize: bool = True
-) -> dict[str, Range]:
-    """Ranges by value name over the samples."""
+) -> dict[Need, Observation]:
+    """Observations over the samples."""
     clone = model.clone()
     probes = instrument(clone, needs)
     read = {value.name for value in clone.graph.inputs}
-    found: dict[str, Range] = {}
+    totals: Totals = {}
     for feeds in samples:
         outputs = run(clone, {name: array for name, array in feeds.items() if name in read}, optimize=optimize)
-        for name, seen in read_probes(probes, outputs).items():
-            found[name] = found[name].merge(seen) if name in found else seen
-    return found
+        fold(totals, probes, outputs)
+    return read_probes(probes, totals)

@@ -10,8 +10,8 @@ from support.numerics import run
 from support.recipes import observe
 
 from edgec.passes.observe.instrument import instrument, merge_outputs, read_probes
-from edgec.passes.observe.statistics import Need, Range, observation_of, set_observation
-from edgec.passes.spec import PerAxis, PerBlock, PerTensor
+from edgec.passes.observe.statistics import Extremes, Need, Range, observation_of, set_observation
+from edgec.passes.spec import PerAxis, PerBlock
 
 SAMPLES = 5
 
@@ -71,7 +71,7 @@ def convnet() -> ir.Model:
 def test_per_tensor(name: str) -> None:
     source = convnet()
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    found = check(source, [Need(value=name, granularity=PerTensor())], samples)
+    found = check(source, [Need(value=name, statistic=Extremes())], samples)
     assert found[name].high.shape == ()
 
 
@@ -80,7 +80,7 @@ def test_per_tensor(name: str) -> None:
 def test_per_channel(axis: int, opset: int) -> None:
     source = model("g (float[N,3,8,8] x) => (float[N,4,6,6] a) { a = Conv(x, w) }", opset=opset, w=weights(4, 3, 3, 3))
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    needs = [Need(value="x", granularity=PerAxis(axis=axis)), Need(value="a", granularity=PerAxis(axis=axis))]
+    needs = [Need(value="x", statistic=Extremes(granularity=PerAxis(axis=axis))), Need(value="a", statistic=Extremes(granularity=PerAxis(axis=axis)))]
     found = check(source, needs, samples)
     assert (found["x"].low.shape, found["a"].high.shape) == ((3,), (4,))
 
@@ -88,7 +88,7 @@ def test_per_channel(axis: int, opset: int) -> None:
 def test_all_at_once_in_the_order_asked() -> None:
     source = convnet()
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    check(source, [Need(value=name, granularity=PerTensor()) for name in ("r", "x", "y", "f", "a", "p")], samples)
+    check(source, [Need(value=name, statistic=Extremes()) for name in ("r", "x", "y", "f", "a", "p")], samples)
 
 
 @pytest.mark.parametrize("shape", ["N,7", "N,4,5", "N,4,6,6", "N,2,3,4,5"])
@@ -97,24 +97,24 @@ def test_ranges_that_do_not_hold_zero(shape: str, shift: float) -> None:
     """All maxima negative, or all minima positive: pooling must not start from 0."""
     source = model(f"g (float[{shape}] x) => (float[{shape}] y) {{ y = Add(x, k) }}", k=np.float32(shift))
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    found = check(source, [Need(value="y", granularity=PerTensor())], samples)
+    found = check(source, [Need(value="y", statistic=Extremes())], samples)
     assert np.sign(found["y"].low) == np.sign(found["y"].high) == np.sign(shift)
 
 
 def test_a_known_floor_is_not_measured() -> None:
     source = convnet()
     clone = source.clone()
-    (probe,) = instrument(clone, [Need(value="r", granularity=PerTensor(), floor=0.0)])
+    (probe,) = instrument(clone, [Need(value="r", statistic=Extremes(floor=0.0))])
     assert probe.low is None
     assert [node.op_type for node in clone.graph if node.op_type.startswith("Reduce")] == ["ReduceMax"]
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    found = check(source, [Need(value="r", granularity=PerTensor(), floor=0.0)], samples)
+    found = check(source, [Need(value="r", statistic=Extremes(floor=0.0))], samples)
     assert found["r"].low == 0.0
 
 
 def test_the_graph_it_makes() -> None:
     clone = convnet()
-    instrument(clone, [Need(value="a", granularity=PerTensor()), Need(value="f", granularity=PerAxis(axis=1))])
+    instrument(clone, [Need(value="a", statistic=Extremes()), Need(value="f", statistic=Extremes(granularity=PerAxis(axis=1)))])
     text = """
 a = Conv<pads=(1,1,1,1)>(x, w, b)
 r = Relu(a)
@@ -139,7 +139,7 @@ edgec_observe_0_min = ReduceMin<keepdims=0>(a)
 def test_optimized_kernels_find_the_same_up_to_rounding() -> None:
     """As the driver runs it: GlobalMaxPool reads the blocked layout that Conv writes."""
     source = convnet()
-    needs = [Need(value=name, granularity=PerTensor()) for name in ("x", "a", "r", "p", "y")]
+    needs = [Need(value=name, statistic=Extremes()) for name in ("x", "a", "r", "p", "y")]
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
     plain, fast = (observe(source, needs, samples, optimize=optimize) for optimize in (False, True))
     for name, found in plain.items():
@@ -150,30 +150,30 @@ def test_optimized_kernels_find_the_same_up_to_rounding() -> None:
 def test_half_values_are_measured_in_float() -> None:
     source = model("g (float16[N,4,6,6] x) => (float16[N,4,6,6] y) { y = Relu(x) }")
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    check(source, [Need(value=name, granularity=PerTensor()) for name in ("x", "y")], samples)
+    check(source, [Need(value=name, statistic=Extremes()) for name in ("x", "y")], samples)
 
 
 def test_a_constant_and_an_input_with_a_default() -> None:
     source = model("g (float[4] x, float[4] k) => (float[4] y) { y = Add(x, k) }", k=weights(4))
-    found = observe(source, [Need(value="k", granularity=PerTensor())], [feeds_of(source)])
+    found = observe(source, [Need(value="k", statistic=Extremes())], [feeds_of(source)])
     assert found["k"].high == weights(4).max()
 
 
 def test_a_value_of_unknown_rank() -> None:
     source = model("g (float[N,4,6,6] x) => (float y) { a = Relu(x) \n y = ReduceMax<keepdims=0>(a) }", infer=False)
-    needs = [Need(value="a", granularity=PerTensor())]
+    needs = [Need(value="a", statistic=Extremes())]
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
     assert observe(source, needs, samples)["a"].high == max(feeds["x"].max() for feeds in samples)
     with pytest.raises(ValueError, match=r"^value 'a': a range per index needs its rank, which is unknown$"):
-        instrument(source.clone(), [Need(value="a", granularity=PerAxis(axis=1))])
+        instrument(source.clone(), [Need(value="a", statistic=Extremes(granularity=PerAxis(axis=1)))])
     with pytest.raises(ValueError, match=r"^value 'a': activations have no range per block$"):
-        instrument(source.clone(), [Need(value="a", granularity=PerBlock(axis=0, size=32))])
+        instrument(source.clone(), [Need(value="a", statistic=Extremes(granularity=PerBlock(axis=0, size=32)))])
 
 
 def test_folded_outputs_are_those_of_all_runs() -> None:
     source = convnet()
     clone = source.clone()
-    needs = [Need(value="a", granularity=PerTensor()), Need(value="r", granularity=PerAxis(axis=1), floor=0.0)]
+    needs = [Need(value="a", statistic=Extremes()), Need(value="r", statistic=Extremes(granularity=PerAxis(axis=1), floor=0.0))]
     probes = instrument(clone, needs)
     seen: dict[str, np.ndarray] = {}
     merged: dict[str, Range] = {}

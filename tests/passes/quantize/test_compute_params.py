@@ -7,12 +7,12 @@ from support.graphs import feeds_of, model, weights
 from support.recipes import measure_on
 
 from edgec.errors import ModelError, SamplesError
-from edgec.passes.observe.statistics import Need, Range, set_observation
+from edgec.passes.observe.statistics import Extremes, Need, Range, set_observation
 from edgec.passes.quantize.compute_params import ComputeParams
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.decision import params_of, set_source
 from edgec.passes.quantize.params import from_range
-from edgec.passes.spec import PerTensor, QuantSpec, Shared
+from edgec.passes.spec import QuantSpec, Shared
 from edgec.targets.cpu.rules import cpu_rules
 
 A8 = QuantSpec(dtype="uint8", symmetric=False)
@@ -41,9 +41,9 @@ TWO = """g (float[N,4,8,8] x) => (float[N,4,4,4] y) {
 def test_it_needs_the_range_of_what_is_given_and_of_nothing_else() -> None:
     needs = ComputeParams().needs(decided(TWO))
     assert needs == (
-        Need(value="x", granularity=PerTensor()),
-        Need(value="r", granularity=PerTensor(), floor=0.0),
-        Need(value="y", granularity=PerTensor()),
+        Need(value="x", statistic=Extremes()),
+        Need(value="r", statistic=Extremes(floor=0.0)),
+        Need(value="y", statistic=Extremes()),
     )
 
 
