@@ -117,6 +117,6 @@ def seen_once(asked: list[str]):
         values = {value.name: value for node in model.graph for value in node.outputs}
         for need in needs:
             asked.append(need.value)
-            set_observation(values[need.value], Range(low=np.float32(-1), high=np.float32(1)))
+            set_observation(values[need.value], need.statistic, Range(low=np.float32(-1), high=np.float32(1)))
 
     return measure

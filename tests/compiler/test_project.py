@@ -66,10 +66,8 @@ def test_everything_it_can_say(write, tmp_path):
     assert project.evaluation == DataChoice(path="data:evaluation")
     assert project.compile == CompileOptions(
         target=str(tmp_path / "boards" / "mine.toml"),
-        scheme="a8w8",
         shapes={"image": (1, 3, 224, 224)},
-        exclude_nodes=("head.*",),
-        per_channel=False,
+        policy={"scheme": "a8w8", "exclude_nodes": ("head.*",), "per_channel": False},
     )
 
 

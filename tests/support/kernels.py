@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import onnx_ir as ir
 
-from edgec.passes.observe.statistics import observation_of
+from edgec.passes.observe.statistics import Extremes, Range, observation_of
 from edgec.passes.quantize.decision import decided_nodes
 
 __all__ = ["float_islands", "orphans", "still_float"]
@@ -53,8 +53,9 @@ def still_float(compiled: ir.Model, optimized: onnx.ModelProto) -> list[str]:
 
 def _has_width(value: ir.Value | None) -> bool:
     """Whether a value was anything but 0 on the samples; if not, no range says where it saturates."""
-    observed = None if value is None else observation_of(value)
-    return observed is None or bool(observed.low < observed.high)
+    asked = (Extremes(), Extremes(floor=0.0))
+    seen = [] if value is None else [observation_of(value, statistic) for statistic in asked]
+    return all(bool(observed.low < observed.high) for observed in seen if isinstance(observed, Range))
 
 
 def float_islands(optimized: onnx.ModelProto) -> list[str]:

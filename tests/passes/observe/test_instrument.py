@@ -9,8 +9,15 @@ from support.graphs import feeds_of, graph_text, model, weights
 from support.numerics import run
 from support.recipes import observe
 
-from edgec.passes.observe.instrument import instrument, merge_outputs, read_probes
-from edgec.passes.observe.statistics import Extremes, Need, Range, observation_of, set_observation
+from edgec.passes.observe.instrument import Totals, fold, instrument, read_probes
+from edgec.passes.observe.statistics import (
+    Extremes,
+    Need,
+    Range,
+    forget_observations,
+    observation_of,
+    set_observation,
+)
 from edgec.passes.spec import PerAxis, PerBlock
 
 SAMPLES = 5
@@ -35,21 +42,22 @@ def check(source: ir.Model, needs: list[Need], samples: list[dict[str, np.ndarra
     """Compare every range with numpy's; returns them."""
     seen = [values(source, [need.value for need in needs], feeds) for feeds in samples]
     found = observe(source, needs, samples, optimize=False)
-    assert list(found) == [need.value for need in needs]
+    assert list(found) == needs
     for need in needs:
         arrays = [each[need.value].astype(np.float32) for each in seen]
-        if isinstance(need.granularity, PerAxis):
+        asked = need.statistic
+        if isinstance(asked.granularity, PerAxis):
             rank = arrays[0].ndim
-            others = tuple(k for k in range(rank) if k != need.granularity.axis % rank)
+            others = tuple(k for k in range(rank) if k != asked.granularity.axis % rank)
         else:
             others = None
         low, high = (np.stack([part(a, axis=others) for a in arrays]) for part in (np.min, np.max))
-        got = found[need.value]
+        got = found[need]
         assert got.low.dtype == got.high.dtype == np.float32
         assert np.array_equal(got.high, high.max(axis=0))
-        expected = low.min(axis=0) if need.floor is None else np.full_like(got.high, need.floor)
+        expected = low.min(axis=0) if asked.floor is None else np.full_like(got.high, asked.floor)
         assert np.array_equal(got.low, expected)
-    return found
+    return {need.value: observed for need, observed in found.items()}
 
 
 def convnet() -> ir.Model:
@@ -80,7 +88,7 @@ def test_per_tensor(name: str) -> None:
 def test_per_channel(axis: int, opset: int) -> None:
     source = model("g (float[N,3,8,8] x) => (float[N,4,6,6] a) { a = Conv(x, w) }", opset=opset, w=weights(4, 3, 3, 3))
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    needs = [Need(value="x", statistic=Extremes(granularity=PerAxis(axis=axis))), Need(value="a", statistic=Extremes(granularity=PerAxis(axis=axis)))]
+    needs = [Need(value=name, statistic=Extremes(granularity=PerAxis(axis=axis))) for name in ("x", "a")]
     found = check(source, needs, samples)
     assert (found["x"].low.shape, found["a"].high.shape) == ((3,), (4,))
 
@@ -114,7 +122,8 @@ def test_a_known_floor_is_not_measured() -> None:
 
 def test_the_graph_it_makes() -> None:
     clone = convnet()
-    instrument(clone, [Need(value="a", statistic=Extremes()), Need(value="f", statistic=Extremes(granularity=PerAxis(axis=1)))])
+    per_channel = Extremes(granularity=PerAxis(axis=1))
+    instrument(clone, [Need(value="a", statistic=Extremes()), Need(value="f", statistic=per_channel)])
     text = """
 a = Conv<pads=(1,1,1,1)>(x, w, b)
 r = Relu(a)
@@ -142,9 +151,9 @@ def test_optimized_kernels_find_the_same_up_to_rounding() -> None:
     needs = [Need(value=name, statistic=Extremes()) for name in ("x", "a", "r", "p", "y")]
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
     plain, fast = (observe(source, needs, samples, optimize=optimize) for optimize in (False, True))
-    for name, found in plain.items():
-        assert fast[name].low == pytest.approx(found.low, rel=1e-5)
-        assert fast[name].high == pytest.approx(found.high, rel=1e-5)
+    for need, found in plain.items():
+        assert fast[need].low == pytest.approx(found.low, rel=1e-5)
+        assert fast[need].high == pytest.approx(found.high, rel=1e-5)
 
 
 def test_half_values_are_measured_in_float() -> None:
@@ -155,15 +164,15 @@ def test_half_values_are_measured_in_float() -> None:
 
 def test_a_constant_and_an_input_with_a_default() -> None:
     source = model("g (float[4] x, float[4] k) => (float[4] y) { y = Add(x, k) }", k=weights(4))
-    found = observe(source, [Need(value="k", statistic=Extremes())], [feeds_of(source)])
-    assert found["k"].high == weights(4).max()
+    need = Need(value="k", statistic=Extremes())
+    assert observe(source, [need], [feeds_of(source)])[need].high == weights(4).max()
 
 
 def test_a_value_of_unknown_rank() -> None:
     source = model("g (float[N,4,6,6] x) => (float y) { a = Relu(x) \n y = ReduceMax<keepdims=0>(a) }", infer=False)
-    needs = [Need(value="a", statistic=Extremes())]
+    need = Need(value="a", statistic=Extremes())
     samples = [feeds_of(source, seed=seed) for seed in range(SAMPLES)]
-    assert observe(source, needs, samples)["a"].high == max(feeds["x"].max() for feeds in samples)
+    assert observe(source, [need], samples)[need].high == max(feeds["x"].max() for feeds in samples)
     with pytest.raises(ValueError, match=r"^value 'a': a range per index needs its rank, which is unknown$"):
         instrument(source.clone(), [Need(value="a", statistic=Extremes(granularity=PerAxis(axis=1)))])
     with pytest.raises(ValueError, match=r"^value 'a': activations have no range per block$"):
@@ -173,26 +182,28 @@ def test_a_value_of_unknown_rank() -> None:
 def test_folded_outputs_are_those_of_all_runs() -> None:
     source = convnet()
     clone = source.clone()
-    needs = [Need(value="a", statistic=Extremes()), Need(value="r", statistic=Extremes(granularity=PerAxis(axis=1), floor=0.0))]
+    per_channel = Extremes(granularity=PerAxis(axis=1), floor=0.0)
+    needs = [Need(value="a", statistic=Extremes()), Need(value="r", statistic=per_channel)]
     probes = instrument(clone, needs)
-    seen: dict[str, np.ndarray] = {}
-    merged: dict[str, Range] = {}
+    totals: Totals = {}
+    merged: dict[Need, Range] = {}
     for seed in range(SAMPLES):
         outputs = run(clone, feeds_of(source, seed=seed))
-        merge_outputs(seen, probes, outputs)
-        for name, found in read_probes(probes, outputs).items():
-            merged[name] = merged[name].merge(found) if name in merged else found
-    for name, found in read_probes(probes, seen).items():
-        assert np.array_equal(found.low, merged[name].low)
-        assert np.array_equal(found.high, merged[name].high)
+        fold(totals, probes, outputs)
+        for probe in probes:
+            found = probe.seen(outputs)
+            merged[probe.need] = merged[probe.need].merge(found) if probe.need in merged else found
+    for need, found in read_probes(probes, totals).items():
+        assert np.array_equal(found.low, merged[need].low)
+        assert np.array_equal(found.high, merged[need].high)
 
 
-def test_observations_are_kept_on_values() -> None:
-    source = convnet()
-    value = source.graph.inputs[0]
-    assert observation_of(value) is None
+def test_observations_are_kept_on_values_by_statistic() -> None:
+    value = convnet().graph.inputs[0]
+    assert observation_of(value, Extremes()) is None
     seen = Range(low=np.float32(-1), high=np.float32(2))
-    set_observation(value, seen)
-    assert observation_of(value) is seen
-    set_observation(value, None)
-    assert observation_of(value) is None
+    set_observation(value, Extremes(), seen)
+    assert observation_of(value, Extremes()) is seen
+    assert observation_of(value, Extremes(floor=0.0)) is None
+    forget_observations(value)
+    assert observation_of(value, Extremes()) is None

@@ -32,7 +32,8 @@ def before(clamp: str, widen: float = 1.0, **bounds: object) -> ir.Model:
             measure(source, needs)
         if isinstance(each, ComputeParams) and widen != 1.0:
             value = next(node.outputs[0] for node in source.graph if node.name == "r")
-            set_observation(value, Range(low=np.float32(-widen), high=np.float32(widen)))
+            asked = next(need.statistic for need in needs if need.value == "r")
+            set_observation(value, asked, Range(low=np.float32(-widen), high=np.float32(widen)))
         each(source)
     raise AssertionError("the recipe does not absorb clamps")
 

@@ -69,15 +69,16 @@ def test_a_lower_bound_known_from_the_producer_is_not_measured(node: str, floor:
         **{name: np.array(bound, np.float32) for name, bound in bounds.items()},
     )
     DecideQuantization(rules=cpu_rules(reduce_range=False))(source)
-    needs = {need.value: need.floor for need in ComputeParams().needs(source)}
+    needs = {need.value: need.statistic.floor for need in ComputeParams().needs(source)}
     assert needs["s"] == floor
 
 
 def test_ranges_become_params_and_movers_share_the_object() -> None:
     source = decided(TWO)
     found = values(source)
+    asked = {need.value: need.statistic for need in ComputeParams().needs(source)}
     for name, (low, high) in {"x": (-1.0, 3.0), "r": (0.0, 5.0), "y": (-2.0, 2.0)}.items():
-        set_observation(found[name], Range(low=np.float32(low), high=np.float32(high)))
+        set_observation(found[name], asked[name], Range(low=np.float32(low), high=np.float32(high)))
     assert ComputeParams()(source).modified
     for name, (low, high) in {"x": (-1, 3), "r": (0, 5), "y": (-2, 2)}.items():
         expected = from_range(A8, np.float32(low), np.float32(high))
@@ -107,8 +108,8 @@ def test_a_fixed_range_is_not_measured() -> None:
 def test_an_infinite_range_is_an_error(low: float, high: float) -> None:
     source = decided("g (float[N,4,8,8] x) => (float[N,4,6,6] y) { y = Conv(x, w) }")
     found = values(source)
-    set_observation(found["x"], Range(low=np.float32(low), high=np.float32(high)))
-    set_observation(found["y"], Range(low=np.float32(0), high=np.float32(1)))
+    set_observation(found["x"], Extremes(), Range(low=np.float32(low), high=np.float32(high)))
+    set_observation(found["y"], Extremes(), Range(low=np.float32(0), high=np.float32(1)))
     with pytest.raises(SamplesError) as raised:
         ComputeParams()(source)
     assert str(raised.value) == (
