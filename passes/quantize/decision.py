@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from ..spec import Derived, OpRule, QuantParams, QuantSpec, Source
 
 __all__ = [
     "Decision",
+    "Rounded",
     "decided_nodes",
     "decided_values",
     "decision_of",
     "params_of",
+    "rounded_of",
     "set_decision",
     "set_params",
+    "set_rounded",
     "set_source",
     "source_of",
 ]
@@ -27,6 +31,7 @@ __all__ = [
 _DECISION = "edgec.decision"
 _SOURCE = "edgec.source"
 _PARAMS = "edgec.params"
+_ROUNDED = "edgec.rounded"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +53,19 @@ class Decision:
     bias: tuple[int, Derived] | None = None
     clamp: ir.Node | None = None
     output: ir.Value | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Rounded:
+    """A node's weight as it will be stored, when it is not simply rounded to the nearest.
+
+    Attributes:
+        params: Its scale and zero point.
+        codes: The integers, shape of the weight, the spec's dtype.
+    """
+
+    params: QuantParams
+    codes: np.ndarray
 
 
 def set_decision(node: ir.Node, decision: Decision) -> None:
@@ -78,6 +96,16 @@ def set_params(value: ir.Value, params: QuantParams) -> None:
 def params_of(value: ir.Value) -> QuantParams | None:
     """The params computed for a value; None before `ComputeParams`."""
     return value.meta.get(_PARAMS)
+
+
+def set_rounded(node: ir.Node, rounded: Rounded) -> None:
+    """Remember the integers chosen for the weight of `node`; nodes that share them get the same object."""
+    node.meta[_ROUNDED] = rounded
+
+
+def rounded_of(node: ir.Node) -> Rounded | None:
+    """The integers chosen for a node's weight; None rounds it to the nearest."""
+    return node.meta.get(_ROUNDED)
 
 
 def decided_nodes(graph: ir.Graph) -> Iterator[tuple[ir.Node, Decision]]:

@@ -20,8 +20,9 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, insert_after, rewire, value_names
 from ..spec import PerAxis, PerBlock, QuantParams, QuantSpec
-from .decision import Decision, decided_nodes, decided_values, params_of
-from .params import of_tensor, quantize, widen_for_bias
+from .decision import Decision, decided_nodes, decided_values, params_of, rounded_of
+from .params import quantize
+from .weight_params import bias_params_of, weight_params
 
 __all__ = ["InsertQdq"]
 
@@ -49,7 +50,7 @@ class _Insertion:
     graph: ir.Graph
     taken: set[str] = field(init=False)
     scales: dict[int, tuple[ir.Value, ir.Value]] = field(default_factory=dict)
-    weights: dict[tuple[ir.Value, QuantSpec, bytes], ir.Value] = field(default_factory=dict)
+    weights: dict[tuple[ir.Value, QuantSpec, bytes, int | None], ir.Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.taken = value_names(self.graph) | {node.name for node in self.graph if node.name}
@@ -99,47 +100,39 @@ class _Insertion:
         """Replace the constant operand and the bias of one node by integers and a DQ."""
         if decision.weight is None:
             return
-        index, spec = decision.weight
-        weight = node.inputs[index]
-        x = constant_array(weight)
+        index = decision.weight[0]
+        weight, rounded = node.inputs[index], rounded_of(node)
         assert weight is not None
-        assert x is not None
-        params = of_tensor(spec, x)
-        if decision.bias is None:
-            node.replace_input_with(index, self._constant(weight, x, params))
-            return
-        bias_index, derived = decision.bias
-        bias = node.inputs[bias_index]
-        operand = node.inputs[decision.activations[0]]
-        b = constant_array(bias)
-        assert bias is not None
-        assert b is not None
-        activation = None if operand is None else params_of(operand)
-        assert activation is not None
-        params = widen_for_bias(params, activation, b.reshape(-1))
-        node.replace_input_with(index, self._constant(weight, x, params))
-        node.replace_input_with(bias_index, self._constant(bias, b.reshape(-1), derived.fn(activation, params)))
+        params = weight_params(node, decision)
+        stored = self._constant(weight, params, None if rounded is None else rounded.codes)
+        if decision.bias is not None:
+            bias = node.inputs[decision.bias[0]]
+            assert bias is not None
+            node.replace_input_with(decision.bias[0], self._constant(bias, bias_params_of(node, decision, params)))
+        node.replace_input_with(index, stored)
 
-    def _constant(self, value: ir.Value, x: np.ndarray, params: QuantParams) -> ir.Value:
+    def _constant(self, value: ir.Value, params: QuantParams, codes: np.ndarray | None = None) -> ir.Value:
         """The DQ output that stands for a constant; equal requests get the same one."""
-        key = (value, params.spec, params.scale.tobytes())
+        key = (value, params.spec, params.scale.tobytes(), None if codes is None else id(codes))
         if key in self.weights:
             return self.weights[key]
+        if codes is None:
+            x = constant_array(value)
+            assert x is not None
+            codes = quantize(x.reshape(-1) if params.spec.dtype == "int32" else x, params)
         name = str(value.name)
-        codes = add_initializer(
-            self.graph, self._fresh(f"{name}_quantized"), quantize(x, params), params.spec.onnx_dtype
-        )
+        stored = add_initializer(self.graph, self._fresh(f"{name}_quantized"), codes, params.spec.onnx_dtype)
         scale = add_initializer(self.graph, self._fresh(f"{name}_scale"), params.scale)
         zero = add_initializer(self.graph, self._fresh(f"{name}_zero_point"), params.zero_point, params.spec.onnx_dtype)
         dq = ir.node(
             "DequantizeLinear",
-            [codes, scale, zero],
+            [stored, scale, zero],
             _axis(params.spec),
             name=self._fresh(f"{name}_DequantizeLinear"),
         )
         output = dq.outputs[0]
         output.name = self._fresh(f"{name}_DequantizeLinear_Output")
-        output.type, output.shape = ir.TensorType(ir.DataType.FLOAT), codes.shape  # one bias for all became one each
+        output.type, output.shape = ir.TensorType(ir.DataType.FLOAT), stored.shape  # one bias for all became one each
         first = next(iter(self.graph))
         self.graph.insert_before(first, dq)
         self.weights[key] = output
