@@ -7,14 +7,14 @@ NCHWc layout, so a Conv's output is not reordered just to be looked at (MobileNe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from ..edit import add_initializer, opset_of
 from ..spec import PerAxis, PerBlock, PerTensor
+from .nodes import emit, publish, rank_of, reduce
 from .statistics import Extremes, Need, Range
 
 __all__ = ["ExtremesProbe"]
@@ -54,34 +54,14 @@ class ExtremesProbe:
 
 def _reduction(model: ir.Model, kind: str, value: ir.Value, need: Need, statistic: Extremes, name: str) -> str:
     """Add nodes that reduce `value` to the statistic's granularity; returns the new output's name."""
-    graph = model.graph
-    rank = None if value.shape is None else len(value.shape)
-    axes: list[int] | None = None
     match statistic.granularity:
         case PerAxis(axis=axis):
-            if rank is None:
-                raise ValueError(f"value {need.value!r}: a range per index needs its rank, which is unknown")
+            rank = rank_of(value, need.value, "a range per index")
             axes = [k for k in range(rank) if k != axis % rank]
+            return publish(model, reduce(model, kind, value, axes, name), 1)
         case PerBlock():
             raise ValueError(f"value {need.value!r}: activations have no range per block")
         case PerTensor():
-            if kind == "Max" and rank == 4:
-                pool = ir.node("GlobalMaxPool", [value], name=f"{name}_pool")
-                pool.outputs[0].name = f"{name}_pool"
-                graph.append(pool)
-                value = pool.outputs[0]
-    attributes: dict[str, int | Sequence[int]] = {"keepdims": 0}
-    inputs = [value]
-    if axes is not None:
-        if opset_of(model) >= 18:
-            inputs.append(add_initializer(graph, f"{name}_axes", np.asarray(axes, np.int64)))
-        else:
-            attributes["axes"] = axes
-    node = ir.node(f"Reduce{kind}", inputs, attributes, name=name)
-    output = node.outputs[0]
-    output.name = name
-    output.type = ir.TensorType(ir.DataType.FLOAT)
-    output.shape = ir.Shape([]) if axes is None else ir.Shape([None])
-    graph.append(node)
-    graph.outputs.append(output)
-    return name
+            if kind == "Max" and value.shape is not None and len(value.shape) == 4:
+                value = emit(model, "GlobalMaxPool", [value], f"{name}_pool")
+            return publish(model, reduce(model, kind, value, None, name), 0)

@@ -12,8 +12,11 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import onnx_ir as ir
 
+from .counts import CountsProbe
 from .extremes import ExtremesProbe
-from .statistics import Extremes, Need, Observation
+from .means import MeansProbe
+from .products import ProductsProbe
+from .statistics import Counts, Extremes, Means, Need, Observation, Products
 
 __all__ = ["Probe", "Totals", "fold", "instrument", "merge_totals", "read_probes"]
 
@@ -43,7 +46,7 @@ def instrument(model: ir.Model, needs: Sequence[Need]) -> tuple[Probe, ...]:
         needs: What to observe; every value must exist in the main graph.
 
     Returns:
-        One probe per need, in order.
+        One probe per need, in order; a need asked for twice gets one.
 
     Raises:
         ValueError: A need asks for a granularity that its value has not.
@@ -56,7 +59,7 @@ def instrument(model: ir.Model, needs: Sequence[Need]) -> tuple[Probe, ...]:
     probes = []
     # Last value first: ONNX Runtime sorts depth-first from the newest leaf, so each reduction then runs right
     # behind what it reduces. The other way round every observed value stays alive until the end.
-    for index, need in reversed(list(enumerate(needs))):
+    for index, need in reversed(list(enumerate(dict.fromkeys(needs)))):
         value = values[need.value]
         probes.append(_probe(model, _as_float(graph, value, floats), need, f"{_PREFIX}_{index}"))
     return tuple(reversed(probes))
@@ -83,7 +86,12 @@ def _probe(model: ir.Model, value: ir.Value, need: Need, prefix: str) -> Probe:
     match need.statistic:
         case Extremes() as statistic:
             return ExtremesProbe.add(model, value, need, statistic, prefix)
-    raise ValueError(f"value {need.value!r}: {need.statistic!r} cannot be observed")
+        case Counts() as statistic:
+            return CountsProbe.add(model, value, need, statistic, prefix)
+        case Means() as statistic:
+            return MeansProbe.add(model, value, need, statistic, prefix)
+        case Products() as statistic:
+            return ProductsProbe.add(model, value, need, statistic, prefix)
 
 
 def _as_float(graph: ir.Graph, value: ir.Value, floats: dict[ir.Value, ir.Value]) -> ir.Value:
