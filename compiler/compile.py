@@ -13,6 +13,7 @@ from ..bundle import Bundle
 from ..errors import ModelError, OptionError
 from ..passes.edit import SkipNotes
 from ..passes.observe.statistics import Need
+from ..passes.quantize.decide import DecideQuantization, nothing_to_do
 from ..passes.quantize.dynamic import DynamicQuantization
 from ..passes.quantize.insert_qdq import InsertQdq
 from ..passes.recipe import Recipe
@@ -26,6 +27,7 @@ from .data import CompileData, open_data
 from .destination import check_destination, scratch, writing
 from .load import Loaded, load_model
 from .lockfile import read_lock
+from .materialize import weight_bytes
 from .observe import observe
 from .observers import SignatureGuard
 from .pack import manifest_values, pack
@@ -34,6 +36,7 @@ from .prove import prove
 from .proving.judge import check_units
 from .request import CompileRequest
 from .scheme import choose_scheme
+from .segmented.observe import SEGMENT_ABOVE, observe_in_segments
 from .signature import inputs_of
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
@@ -98,6 +101,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
 
     model = loaded.model.clone()
     reports, skipped = _run(model, recipe, data, request, clock)
+    weights_alone = _weights_alone(recipe, reports)
     with writing(output) as folder:
         with clock.stage("pack"), request.progress.stage("pack"):
             bundle = pack(
@@ -112,7 +116,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     source={"origin": Path(loaded.origin).name, "digest": loaded.digest},
                     calibration=data.calibration_facts(),
                     options=_payload_options(request),
-                    notes=(*loaded.notes, *data.notes),
+                    notes=(*loaded.notes, *data.notes, *weights_alone),
                     golden=data.golden_origin,
                 ),
             )
@@ -122,7 +126,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
         bundle=Bundle.open(output),
         verdict=verdict,
         scheme=recipe.scheme,
-        reason=reason,
+        reason="; ".join((reason, *weights_alone)),
         passes=reports,
         skipped=skipped,
         seconds=clock.seconds,
@@ -161,17 +165,32 @@ def _run(
                 remedy="Give --calibration, or a recipe of scheme d8w8 or w8",
             )
         with clock.stage("observe"):
-            observe(model, needs, data.calibration, threads=request.threads, progress=request.progress)
+            large = weight_bytes(model) > SEGMENT_ABOVE and not data.calibration.state.carried
+            look = observe_in_segments if large else observe
+            look(model, needs, data.calibration, threads=request.threads, progress=request.progress)
 
     with clock.stage("passes"):
         reports = run_passes(model, recipe.passes, measure=measure, observers=(SignatureGuard(), *request.observers))
-    if recipe.scheme != "float" and not any(report.modified for report in reports if report.name in _QUANTIZERS):
+    if recipe.scheme != "float" and not _changed_by(reports, *_QUANTIZERS):
+        if any(isinstance(each, DecideQuantization) for each in recipe.passes):
+            raise nothing_to_do(model)
         raise ModelError(
             str(model.graph.name),
             f"has nothing that scheme {recipe.scheme} stores in integers",
             remedy="Pack it as it is with --scheme float, or choose another scheme",
         )
     return reports, SkipNotes.of(model)
+
+
+def _changed_by(reports: Sequence[PassReport], *names: str) -> bool:
+    return any(report.modified for report in reports if report.name in names)
+
+
+def _weights_alone(recipe: Recipe, reports: Sequence[PassReport]) -> tuple[str, ...]:
+    """The note of a static compile that found weights to store and nothing to run in integers."""
+    if _changed_by(reports, InsertQdq.__name__) or not any(isinstance(each, InsertQdq) for each in recipe.passes):
+        return ()
+    return ("nothing runs in integers; weights stored in few bits",)
 
 
 def _prove(bundle: Bundle, loaded: Loaded, data: CompileData, request: CompileRequest, clock: Clock) -> Verdict:

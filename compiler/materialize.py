@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..runtimes.base import ModelInMemory
+from .loading.file_tensor import FileTensor, MappedFile
 
 __all__ = ["EXTERNAL_ABOVE", "in_memory", "materialize", "weight_bytes"]
 
@@ -38,13 +39,19 @@ def in_memory(model: ir.Model) -> ModelInMemory:
         model: Changed: these weights become references; give a clone.
     """
     weights: dict[str, np.ndarray] = {}
+    maps: dict[Path, MappedFile] = {}
     for value in model.graph.initializers.values():
         tensor = value.const_value
         if tensor is None or not value.name or not value.uses():
             continue  # ONNX Runtime forgets what nobody reads, and then misses it
         if tensor.nbytes < _DETACHED_ABOVE or tensor.dtype not in _DETACHED_TYPES:
             continue
-        weights[value.name] = tensor.numpy()
+        if isinstance(tensor, FileTensor):
+            # Maps of this session alone: what it made resident goes when it does.
+            path = tensor.file.path
+            weights[value.name] = tensor.mapped(maps.setdefault(path, MappedFile(path)))
+        else:
+            weights[value.name] = tensor.numpy()
         value.const_value = ir.ExternalTensor(
             "weights", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(weights[value.name].shape), name=value.name
         )

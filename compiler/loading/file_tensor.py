@@ -1,10 +1,11 @@
-"""Tensors whose bytes stay in a file: mapped when read as an array, streamed when written."""
+"""Tensors whose bytes stay in a file: mapped or read when asked for as an array, streamed when written."""
 
 from __future__ import annotations
 
 import math
 import mmap
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,9 @@ import onnx_ir as ir
 __all__ = ["FileTensor", "MappedFile", "array_of"]
 
 _BLOCK = 1 << 20
+# Larger tensors are read into memory of their own each time, which is given back when the array dies: the pages of
+# a mapped file stay resident until something else wants them.
+_READ_ABOVE = 16 << 20
 
 
 class MappedFile:
@@ -40,11 +44,25 @@ class MappedFile:
         with self.path.open("rb", buffering=0) as stream:
             stream.seek(offset)
             while nbytes > 0:
-                count = stream.readinto(buffer[:nbytes])
-                if not count:
-                    raise OSError(f"{self.path} ended {nbytes} bytes early: it was truncated while in use")
+                count = self._fill(stream, buffer[:nbytes], nbytes)
                 yield buffer[:count]
                 nbytes -= count
+
+    def read(self, offset: int, nbytes: int) -> memoryview:
+        """The same bytes, copied into memory of their own."""
+        data = np.empty(nbytes, np.uint8).data
+        with self.path.open("rb", buffering=0) as stream:
+            stream.seek(offset)
+            at = 0
+            while at < nbytes:
+                at += self._fill(stream, data[at:], nbytes - at)
+        return data
+
+    def _fill(self, stream: FileIO, buffer: memoryview, missing: int) -> int:
+        count = stream.readinto(buffer)
+        if not count:
+            raise OSError(f"{self.path} ended {missing} bytes early: it was truncated while in use")
+        return count
 
 
 class FileTensor(ir.LazyTensor):
@@ -63,7 +81,7 @@ class FileTensor(ir.LazyTensor):
     __slots__ = ("file", "offset")
 
     def __init__(self, file: MappedFile, offset: int, dtype: ir.DataType, shape: ir.Shape, name: str) -> None:
-        super().__init__(self._mapped, dtype, shape, name=name)
+        super().__init__(self._loaded, dtype, shape, name=name)
         self.file = file
         self.offset = offset
 
@@ -76,8 +94,13 @@ class FileTensor(ir.LazyTensor):
         for block in self.blocks():
             file.write(block)
 
-    def _mapped(self) -> ir.TensorProtocol:
-        return array_of(self.file.view(self.offset, self.nbytes), self.dtype, self.shape, self.name)
+    def mapped(self, file: MappedFile) -> np.ndarray:
+        """The elements as they lie in `file`, another map of this tensor's file; resident where they are looked at."""
+        return array_of(file.view(self.offset, self.nbytes), self.dtype, self.shape, self.name).numpy()
+
+    def _loaded(self) -> ir.TensorProtocol:
+        take = self.file.view if self.nbytes < _READ_ABOVE else self.file.read
+        return array_of(take(self.offset, self.nbytes), self.dtype, self.shape, self.name)
 
     def __repr__(self) -> str:
         return f"{self._repr_base()}(path={str(self.file.path)!r}, offset={self.offset}, name={self.name!r})"

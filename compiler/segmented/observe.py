@@ -1,0 +1,80 @@
+"""Observe segment after segment: never more weights in memory than one segment holds.
+
+Each segment is opened twice: instrumented, to be observed, and as it is, to write what the next ones read. That
+doubles the work of an inference, for models that could else not be observed at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+from ...passes.observe.statistics import Need, Observation, set_observation
+from ...runtimes.base import SessionSettings
+from ..materialize import in_memory
+from ..observe import observe
+from ..progress import Progress
+from ..samples.base import Samples
+from .cut import Segment, cut
+from .spill import Crossing, spill
+
+__all__ = ["SEGMENT_ABOVE", "observe_in_segments"]
+
+# Models of less weight are observed whole. ONNX Runtime holds the weights of a session about twice: as they are,
+# and packed for its kernels.
+SEGMENT_ABOVE = 1 << 30
+_SEGMENT_BYTES = 512 << 20
+
+
+def observe_in_segments(
+    model: ir.Model, needs: Sequence[Need], samples: Samples, *, threads: int, progress: Progress
+) -> dict[Need, Observation]:
+    """Measure what is needed over all samples and set it on the model's values, as `observe` does.
+
+    Args:
+        model: The model; only the `meta` of its values changes.
+        needs: What to measure.
+        samples: The calibration samples; no state is carried.
+        threads: Cores to use; 0 is all of them.
+        progress: Told of every batch of every segment.
+
+    Returns:
+        The observations.
+    """
+    found: dict[Need, Observation] = {}
+    waiting = list(needs)
+    folder: Path | None = None
+    with tempfile.TemporaryDirectory(prefix="edgec-") as scratch:
+        for number, segment in enumerate(cut(model, _SEGMENT_BYTES)):
+            crossing = Crossing(samples=samples, folder=folder, reads=segment.reads)
+            held = {*segment.reads, *(str(value.name) for node in segment.model.graph for value in node.outputs)}
+            here = [need for need in waiting if need.value in held]
+            waiting = [need for need in waiting if need.value not in held]
+            if here:
+                found |= observe(segment.model, here, crossing, threads=threads, progress=progress)
+            after = Path(scratch) / str(number)
+            after.mkdir()
+            if segment.writes:
+                _spill(segment, crossing, after, threads)
+            if folder is not None:
+                shutil.rmtree(folder)
+            folder = after
+    values = {value.name: value for value in model.graph.inputs}
+    values |= {value.name: value for node in model.graph for value in node.outputs}
+    for need, observed in found.items():
+        set_observation(values[need.value], need.statistic, observed)
+    return found
+
+
+def _spill(segment: Segment, crossing: Crossing, folder: Path, threads: int) -> None:
+    from ...runtimes.ort import OrtCpu
+
+    session = OrtCpu().open(in_memory(segment.model.clone()), SessionSettings(threads=threads))
+    try:
+        spill(crossing, session.run, keeps=segment.keeps, folder=folder)
+    finally:
+        session.close()
