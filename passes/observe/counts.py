@@ -58,23 +58,20 @@ class Tally:
         return _counted(self) if self.waiting else self
 
     def histogram(self) -> Histogram:
-        """Bins from the smallest to the largest value that occurred, and the bin of 0; what is not finite is left out.
+        """The bins that occurred, that of 0, and an empty one over each gap; what is not finite is left out.
 
-        A float32 x has the code of the bfloat16 next to it towards 0, so the bin of 0 holds what is smaller than
-        the least bfloat16, 2^-133, and no bin holds values of both signs but that one.
+        A float32 x has the code of the bfloat16 next to it towards 0: bins above 0 hold their lower border, bins
+        below 0 their upper one, and the bin of 0 what is smaller than the least bfloat16, 2^-133.
         """
         total = self.settled()
         magnitude = (total.codes & (_SIGN - 1)).astype(np.int64)
-        place = np.where(total.codes & _SIGN, -magnitude, magnitude)
         finite = magnitude < _INFINITY
-        place, counts = place[finite], total.counts[finite]
-        low, high = min(place.min(initial=0), 0), max(place.max(initial=0), 0)
-        dense = np.zeros(high - low + 1, np.int64)
-        np.add.at(dense, place - low, counts)
-        borders = np.arange(low, high + 2)  # of place p >= 1 the lower one is p, of p <= 0 it is p - 1
-        borders = np.where(borders <= 0, borders - 1, borders)
-        edges = np.sign(borders) * _number(np.abs(borders))
-        return Histogram(edges=edges, counts=dense)
+        place = np.where(total.codes & _SIGN, -magnitude, magnitude)[finite]
+        occupied = np.union1d(place, 0)
+        borders = np.union1d(_lower(occupied), _lower(occupied + 1))
+        counts = np.zeros(borders.size - 1, np.int64)
+        np.add.at(counts, np.searchsorted(borders, _lower(place)), total.counts[finite])
+        return Histogram(edges=np.sign(borders) * _number(np.abs(borders)), counts=counts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +124,11 @@ def _counted(*tallies: Tally) -> Tally:
             dense += np.bincount(codes[start : start + _PIECE], minlength=_BINS)
     found = np.flatnonzero(dense)
     return Tally(codes=found.astype(np.uint16), counts=dense[found])
+
+
+def _lower(place: np.ndarray) -> np.ndarray:
+    """The lower border of bins: the bin of x > 0 starts at its code, that of x <= 0 ends there."""
+    return np.where(place <= 0, place - 1, place)
 
 
 def _number(code: np.ndarray) -> np.ndarray:
