@@ -13,12 +13,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Bundle", "Contract", "Metric", "Verdict", "__version__", "compile", "errors", "plan", "prove", "targets"]
+__all__ = [
+    "Bundle",
+    "Contract",
+    "Metric",
+    "Verdict",
+    "__version__",
+    "compare",
+    "compile",
+    "errors",
+    "plan",
+    "prove",
+    "targets",
+]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import errors, targets
     from .bundle import Bundle
+    from .compiler.compare import compare
     from .compiler.compile import compile
     from .compiler.contract import Contract, Verdict
     from .compiler.metrics import Metric
@@ -31,6 +44,7 @@ _HOMES = {
     "Contract": ".compiler.contract",
     "Metric": ".compiler.metrics",
     "Verdict": ".compiler.contract",
+    "compare": ".compiler.compare",
     "compile": ".compiler.compile",
     "plan": ".compiler.plan",
     "prove": ".compiler.prove",

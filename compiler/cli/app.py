@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ... import __version__
+from . import compare as compare_command
 from . import compile as compile_command
 from . import inspect as inspect_command
 from . import plan as plan_command
@@ -60,6 +61,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("compile", compile_command.compile, "A model becomes a proved bundle.", compile_command.EXAMPLES),
     ("plan", plan_command.plan, "The passes that would run, and whether it fits.", plan_command.EXAMPLES),
     ("prove", prove_command.prove, "Measure a bundle, judge it by a contract.", prove_command.EXAMPLES),
+    ("compare", compare_command.compare, "Two models, layer by layer.", compare_command.EXAMPLES),
     ("inspect", inspect_command.inspect, "What a model or a bundle is.", inspect_command.EXAMPLES),
     ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),
     ("targets", targets_command.targets, "The devices edgec knows.", targets_command.EXAMPLES),

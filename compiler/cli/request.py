@@ -32,7 +32,7 @@ from .talk import Talk
 from .unmatched import Unmatched
 from .values import op_types, regexes, scheme, shapes, state
 
-__all__ = ["ProofSettings", "not_negative", "positive", "proof_settings", "request_of", "thread_counts"]
+__all__ = ["ProofSettings", "not_negative", "positive", "project_of", "proof_settings", "request_of", "thread_counts"]
 
 PROJECT_FILE = "edgec.toml"
 
@@ -67,7 +67,7 @@ def request_of(
     Raises:
         InputError: An option or `edgec.toml` is wrong.
     """
-    project = _project(evaluation.config, talk)
+    project = project_of(evaluation.config, talk)
     chosen, data = project.compile, project.calibration
     proof = _proof_of(project, evaluation, contract)
     common: dict[str, Any] = {
@@ -100,7 +100,7 @@ def proof_settings(evaluation: EvaluationOptions, contract: ContractOptions, tal
     Raises:
         InputError: An option or `edgec.toml` is wrong.
     """
-    return _proof_of(_project(evaluation.config, talk), evaluation, contract)
+    return _proof_of(project_of(evaluation.config, talk), evaluation, contract)
 
 
 def positive(option: str, number: int | None) -> int | None:
@@ -125,7 +125,7 @@ def thread_counts(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
-def _project(config: Path | None, talk: Talk) -> Project:
+def project_of(config: Path | None, talk: Talk) -> Project:
     """The project file named, else the one in this folder, else an empty one."""
     if config is not None:
         return Project.load(config)
