@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from ..errors import ModelError
 from ..passes.edit import SkipNotes
 from ..passes.observe.statistics import Need
 from ..passes.quantize.compute_params import ComputeParams
@@ -132,11 +131,7 @@ def plan(model: Any, **options: Any) -> Plan:
     recipe = resolve_recipe(request, target, scheme)
     static = recipe_for(target, replace(request.policy, scheme="a8w8"))
     decided = _at_sample_shapes(request, target, loaded, data)
-    try:
-        _decide(decided, static)
-    except ModelError:  # nothing runs in integers, which only the scheme that needs it minds
-        if scheme == "a8w8":
-            raise
+    _decide(decided, static)
     state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)
     return Plan(
         target=target,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
 from .lower.pad_integers import PadIntegers
 from .lower.split_clamps import SplitClamps
@@ -23,6 +24,7 @@ from .quantize.compute_params import ComputeParams
 from .quantize.decide import DecideQuantization
 from .quantize.dynamic import DynamicQuantization
 from .quantize.insert_qdq import InsertQdq
+from .round.round_weights import RoundWeights
 from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
 from .weight_only.compact_weights import CompactWeights
 
@@ -41,6 +43,7 @@ PASSES: tuple[type[Any], ...] = (
     AlignChannels,
     DecideQuantization,
     ComputeParams,
+    RoundWeights,
     InsertQdq,
     AbsorbClamps,
     PadIntegers,
@@ -48,6 +51,7 @@ PASSES: tuple[type[Any], ...] = (
     DynamicQuantization,
     CompactWeights,
     DropTraces,
+    DropShapes,
     Stamp,
 )
 

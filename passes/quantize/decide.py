@@ -33,7 +33,7 @@ from .forms import why_float
 from .operands import operands_of
 from .sources import assign_sources
 
-__all__ = ["DecideQuantization"]
+__all__ = ["DecideQuantization", "nothing_to_do"]
 
 # Operators whose products a reader would look for among the integer kernels.
 _MULTIPLIES = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "Attention"))
@@ -48,12 +48,14 @@ class DecideQuantization(Pass):
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops: Operator types that stay float.
         only_ops: When not empty, the only `compute` operator types that run in integers.
+        float_nodes: Names of nodes that stay float because a search found it better.
     """
 
     rules: tuple[OpRule, ...]
     exclude_nodes: tuple[str, ...] = ()
     exclude_ops: tuple[str, ...] = ()
     only_ops: tuple[str, ...] = ()
+    float_nodes: tuple[str, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         if any(decision_of(node) for node in model.graph):
@@ -63,8 +65,6 @@ class DecideQuantization(Pass):
             if self._rule(node) is not None:
                 skip(node, "is in the body of an If, Loop or Scan, which stays float")
         chosen = _supported(candidates)
-        if not chosen:
-            raise _nothing_to_do(model)
         for node, decision in chosen.items():
             set_decision(node, decision)
         assign_sources(chosen)
@@ -86,7 +86,8 @@ class DecideQuantization(Pass):
         only = self.only_ops if rule.role == "compute" else ()
         excluded = out_of_scope(node, exclude_nodes=self.exclude_nodes, exclude_ops=self.exclude_ops, only_ops=only)
         several = "has several outputs" if len(node.outputs) > 1 else None
-        decision = excluded or several or why_float(node) or operands_of(node, rule)
+        searched = "was measured to be better off in float" if node.name in self.float_nodes else None
+        decision = excluded or searched or several or why_float(node) or operands_of(node, rule)
         if isinstance(decision, str):
             skip(node, decision)
             return None
@@ -96,8 +97,8 @@ class DecideQuantization(Pass):
         return replace(decision, clamp=clamp, output=output)
 
 
-def _nothing_to_do(model: ir.Model) -> ModelError:
-    """No operator runs in integers: say why, most frequent reason first."""
+def nothing_to_do(model: ir.Model) -> ModelError:
+    """The error of a model of which nothing runs in integers: why, most frequent reason first."""
     nodes = ir.traversal.RecursiveGraphIterator(model.graph)
     reasons = Counter(f"{node.op_type} {why}" for node in nodes if (why := why_skipped(node)) is not None)
     told = "; ".join(reason for reason, _ in reasons.most_common(3))

@@ -1,9 +1,14 @@
-"""W -> Mul(Cast(int8 codes), scale): weights are a quarter of the size in the file, float once loaded.
+"""W -> Mul(Cast(codes), scale): weights are a quarter or an eighth of the size in the file, float once loaded.
 
-ONNX Runtime folds the Cast and the Mul at load (constant folding, 1.31.1), so the float kernels run as before:
-no slower, no smaller in memory. A DequantizeLinear would not be folded and would run at every inference.
+ONNX Runtime folds the chain at load (constant folding, 1.31.1, also in the bodies of If, Loop and Scan), so the float
+kernels run as before: no slower, no smaller in memory. A DequantizeLinear would not be folded and would run at every
+inference.
 
-W8 error: at most half a step, s_w = max|w| / 127 per output channel.
+1. int8, one scale per output channel (embeddings: per row): error at most half a step, s = max|w| / 127.
+2. int4, one scale per block of `block_size` elements that are summed up; a Reshape follows the Mul. Where no block
+   fits (transposed convolutions, rows shorter than 16), int8.
+
+Scope: the main graph and bodies. Tied weights are stored once, along the axes of their first reader.
 """
 
 from __future__ import annotations
@@ -15,34 +20,29 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, insert_after, is_overridable, rewire, skip, value_names
-from ..quantize.params import of_tensor, quantize
 from ..scope import out_of_scope
-from ..spec import PerAxis, PerTensor, QuantSpec
+from .packing import Packed, pack, pack_blocks
+from .sites import weight_sites
 
 __all__ = ["CompactWeights"]
 
-# Operator → (index of its weight, axis of the output channels).
-_WEIGHTS = {
-    "Conv": (1, 0),
-    "ConvTranspose": (1, 1),
-    "Gemm": (1, 1),
-    "MatMul": (1, -1),
-    "Gather": (0, 0),
-    "LSTM": (1, 1),
-    "GRU": (1, 1),
-    "RNN": (1, 1),
-}
-_RECURRENT = ("LSTM", "GRU", "RNN")
+# Two nodes, two initializers and eight times the weight's name.
+_OVERHEAD, _NAMES = 130, 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompactWeights(Pass):
-    """Store the weights of float kernels as int8, expanded when the model is loaded.
+    """Store the weights of float kernels as integers, expanded when the model is loaded.
 
     Attributes:
-        minimum: Fewest elements of a weight worth three extra tensors.
+        dtype: `int8` or `int4`, which needs operator set 21.
+        block_size: Elements that share a scale of int4 codes.
+        per_channel: int8 weights have a scale per output channel.
+        minimum: Fewest bytes a weight must save, what it costs in nodes and names counted.
     """
 
+    dtype: str = "int8"
+    block_size: int = 32
     per_channel: bool = True
     minimum: int = 256
     exclude_nodes: tuple[str, ...] = ()
@@ -50,55 +50,67 @@ class CompactWeights(Pass):
     only_ops: tuple[str, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        taken = value_names(model.graph) | {node.name for node in model.graph if node.name}
-        axes: dict[ir.Value, int] = {}
+        nodes = tuple(ir.traversal.RecursiveGraphIterator(model.graph))
+        taken = value_names(model.graph) | {node.name for node in nodes if node.name}
+        summed: dict[ir.Value, tuple[int, ...]] = {}
         excluded: set[ir.Value] = set()
-        for node in ir.traversal.RecursiveGraphIterator(model.graph):
-            if node.op_type not in _WEIGHTS or node.domain not in ("", "ai.onnx"):
-                continue
+        for node in nodes:
+            sites = weight_sites(node)
             reason = out_of_scope(
                 node, exclude_nodes=self.exclude_nodes, exclude_ops=self.exclude_ops, only_ops=self.only_ops
             )
-            if reason:
+            if sites and reason:
                 skip(node, reason)
-                excluded.update(weight for weight, _ in _weights_of(node))
+                excluded.update(site.value for site in sites)
                 continue
-            for weight, axis in _weights_of(node):
-                axes.setdefault(weight, axis)
+            for site in sites:
+                summed.setdefault(site.value, site.summed)
         done = [
-            weight
-            for weight, axis in axes.items()
-            if weight not in excluded and self._try_compact(model.graph, weight, axis, taken)
+            weight for weight, axes in summed.items() if weight not in excluded and self._try_compact(weight, axes, taken)
         ]
         return ir.passes.PassResult(model, modified=bool(done))
 
-    def _try_compact(self, graph: ir.Graph, weight: ir.Value, axis: int, taken: set[str]) -> bool:
-        if weight.graph is not graph or not weight.is_initializer() or weight.is_graph_output():
+    def _try_compact(self, weight: ir.Value, summed: tuple[int, ...], taken: set[str]) -> bool:
+        graph = weight.graph
+        if graph is None or not weight.is_initializer() or weight.is_graph_output() or is_overridable(weight):
+            return False
+        if weight.dtype != ir.DataType.FLOAT or weight.const_value is None:
+            return False
+        # Not even without scales: most constants are left here, before their bytes are read.
+        if 3 * weight.const_value.size < self.minimum:
             return False
         x = constant_array(weight)
-        if is_overridable(weight) or x is None or x.dtype != np.float32 or x.size < self.minimum or x.ndim < 2:
+        assert x is not None
+        packed = pack_blocks(x, summed, self.block_size) if self.dtype == "int4" else None
+        packed = packed or pack(x, summed, "int8", per_channel=self.per_channel)
+        if x.nbytes - packed.nbytes - _OVERHEAD - _NAMES * len(weight.name or "") < self.minimum:
             return False
-        axis %= x.ndim
-        granularity = PerAxis(axis=axis) if self.per_channel else PerTensor()
-        params = of_tensor(QuantSpec(dtype="int8", granularity=granularity, symmetric=True), x)
-        shape = [-1 if k == axis else 1 for k in range(x.ndim)] if self.per_channel else []
-        uses = tuple(weight.uses())
-        codes = add_initializer(graph, fresh_name(f"{weight.name}_quantized", taken), quantize(x, params))
-        scale = add_initializer(graph, fresh_name(f"{weight.name}_scale", taken), params.scale.reshape(shape))
-        cast = ir.node("Cast", [codes], {"to": ir.DataType.FLOAT.value}, name=fresh_name(f"{weight.name}_cast", taken))
-        cast.outputs[0].name = fresh_name(f"{weight.name}_codes", taken)
-        cast.outputs[0].type, cast.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), weight.shape
-        mul = ir.node("Mul", [cast.outputs[0], scale], name=fresh_name(f"{weight.name}_expand", taken))
-        mul.outputs[0].name = fresh_name(f"{weight.name}_expanded", taken)
-        mul.outputs[0].type, mul.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), weight.shape
-        insert_after(graph, codes, (cast, mul))
-        rewire(uses, mul.outputs[0])
+        _expand(graph, weight, packed, x.shape, taken)
         return True
 
 
-def _weights_of(node: ir.Node) -> list[tuple[ir.Value, int]]:
-    index, axis = _WEIGHTS[node.op_type]
-    if node.op_type == "Gemm":
-        axis = 0 if node.attributes.get_int("transB", 0) else 1
-    indices = (1, 2) if node.op_type in _RECURRENT else (index,)
-    return [(value, axis) for k in indices if k < len(node.inputs) and (value := node.inputs[k]) is not None]
+def _expand(graph: ir.Graph, weight: ir.Value, packed: Packed, shape: tuple[int, ...], taken: set[str]) -> None:
+    """Let every reader of a weight read Mul(Cast(codes), scale), reshaped where the codes lie in blocks."""
+    uses = tuple(weight.uses())
+    new: list[ir.Node] = []
+
+    def add(op: str, operands: list[ir.Value], suffix: str, dims: tuple[int, ...], **attributes: int) -> ir.Value:
+        node = ir.node(op, operands, attributes, name=fresh_name(f"{weight.name}_{op}", taken))
+        value = node.outputs[0]
+        value.name = fresh_name(f"{weight.name}_{suffix}", taken)
+        value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(dims)
+        new.append(node)
+        return value
+
+    def constant(suffix: str, array: np.ndarray) -> ir.Value:
+        return add_initializer(graph, fresh_name(f"{weight.name}_{suffix}", taken), array)
+
+    codes, scale = constant("quantized", packed.codes), constant("scale", packed.scale)
+    value = add("Cast", [codes], "codes", packed.codes.shape, to=ir.DataType.FLOAT.value)
+    if packed.codes.shape == shape:
+        value = add("Mul", [value, scale], "expanded", shape)
+    else:
+        value = add("Mul", [value, scale], "blocks", packed.codes.shape)
+        value = add("Reshape", [value, constant("shape", np.asarray(shape, np.int64))], "expanded", shape)
+    insert_after(graph, codes, new)
+    rewire(uses, value)

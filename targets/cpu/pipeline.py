@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...passes.base import Pass
+from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.pad_integers import PadIntegers
 from ...passes.lower.split_clamps import SplitClamps
@@ -25,6 +26,7 @@ from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.recipe import Recipe
+from ...passes.round.round_weights import RoundWeights
 from ...passes.spec import OpRule, PerTensor
 from ...passes.weight_only.compact_weights import CompactWeights
 from ..policy import Policy
@@ -41,16 +43,19 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     compact = CompactWeights(per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only)
     match policy.scheme:
         case "a8w8":
-            passes += static(DecideQuantization(rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only))
+            decide = DecideQuantization(
+                rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes
+            )
+            passes += static(decide, rounding(policy))
         case "d8w8":
             dynamic = DynamicQuantization(
                 per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only
             )
-            passes += (dynamic, compact)
-        case "w8":
-            passes += (compact,)
+            passes += (dynamic,)
+    if policy.scheme != "float":
+        passes += (compact,)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
-    return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), DropTraces(), stamp))
+    return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), DropTraces(), DropShapes(), stamp))
 
 
 def normalize() -> tuple[Pass, ...]:
@@ -63,10 +68,15 @@ def prepare() -> tuple[Pass, ...]:
     return (ReduceMeanToPool(), SumToAdd(), FullPads(), PointwiseConvToGemm(), MatMulAddToGemm(), RemoveUnused())
 
 
-def static(decide: DecideQuantization) -> tuple[Pass, ...]:
+def static(decide: DecideQuantization, rounding: tuple[Pass, ...]) -> tuple[Pass, ...]:
     """Fit the kernels, decide, measure (ComputeParams needs it), compute, apply."""
     align = AlignChannels(inputs=4, depthwise=16)
-    return (align, decide, ComputeParams(), InsertQdq(), AbsorbClamps(), PadIntegers(), SplitClamps())
+    return (align, decide, ComputeParams(), *rounding, InsertQdq(), AbsorbClamps(), PadIntegers(), SplitClamps())
+
+
+def rounding(policy: Policy) -> tuple[Pass, ...]:
+    """Choose the integers of weights by what their layer's output loses."""
+    return () if policy.rounding == "nearest" else (RoundWeights(method=policy.rounding),)
 
 
 def _bend(rule: OpRule, policy: Policy) -> OpRule:
