@@ -7,7 +7,7 @@ reader sees what was chosen and an editor can change it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -24,17 +24,20 @@ class Recipe:
     Attributes:
         scheme: What the passes amount to: `a8w8`, `d8w8`, `w8`, `float`.
         passes: The passes.
+        measured: What was measured to choose them, as JSON values: kept for the reader, never measured again.
     """
 
     scheme: str
     passes: tuple[Pass, ...]
+    measured: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "\n".join(f"{index:2d}  {each!r}" for index, each in enumerate(self.passes))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `recipe.lock`."""
-        return {"scheme": self.scheme, "passes": [_plain(each) for each in self.passes]}
+        plain = {"scheme": self.scheme, "passes": [_plain(each) for each in self.passes]}
+        return {**plain, "measured": dict(self.measured)} if self.measured else plain
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
@@ -50,7 +53,10 @@ class Recipe:
         for index, each in enumerate(made):
             if not isinstance(each, Pass):
                 raise ValueError(f"passes[{index}]: {type(each).__name__} is not a pass")
-        return cls(scheme=scheme, passes=made)
+        measured = values.get("measured", {})
+        if not isinstance(measured, dict):
+            raise ValueError("`measured` is not an object")
+        return cls(scheme=scheme, passes=made, measured=measured)
 
 
 def _plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ class Policy:
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
+        float_nodes: Names of nodes that stay float, as the target's exact rewrites leave them: what a search chose.
         per_channel: Weights have a scale per output channel.
         reduce_range: 7-bit weights; None follows the target.
         calibration_method: How observed values become ranges; `auto` takes per value the one with the least error.
@@ -38,6 +39,7 @@ class Policy:
     exclude_nodes: tuple[str, ...] = ()
     exclude_ops: tuple[str, ...] = ()
     only_ops: tuple[str, ...] = ()
+    float_nodes: tuple[str, ...] = ()
     per_channel: bool = True
     reduce_range: bool | None = None
     calibration_method: str = "auto"

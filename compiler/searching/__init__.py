@@ -1,0 +1,1 @@
+"""The parts of `search`: build candidates, score them, find what hurts, choose."""

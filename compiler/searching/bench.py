@@ -1,0 +1,132 @@
+"""Score candidates on a few calibration samples against float's answers, which are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from ...runtimes.base import Runtime, Session, SessionSettings
+from ..materialize import in_memory
+from ..observe import usable_cores
+from ..planning.macs import macs_by_op
+from ..samples import replay
+from ..samples.base import Sample, Samples
+from .outputs import Fidelity, Form, fidelity, form_of
+
+__all__ = ["Bench", "open_bench"]
+
+# Choices must not depend on how fast a machine is: the number of samples follows from the model's MACs.
+_MACS = 4e9
+_FEWEST, _MOST = 8, 64
+_STEPS = 16
+_BYTES = 128 << 20
+
+Answers = Sequence[Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Bench:
+    """Samples with what float answers to them.
+
+    Attributes:
+        runtime: Where candidates run.
+        samples: The samples, cut to a few steps each.
+        state: Of the samples.
+        references: float's answers to each step of each sample, carried outputs left out.
+        forms: What each judged output is.
+        workers: Samples run at once, each with one thread: sums do not depend on the number of cores.
+    """
+
+    runtime: Runtime
+    samples: tuple[Sample, ...]
+    source: Samples
+    references: tuple[Answers, ...]
+    forms: Mapping[str, Form]
+    workers: int
+
+    def score(self, model: ir.Model) -> dict[str, Fidelity]:
+        """How far a candidate's outputs are from float's, by output.
+
+        Args:
+            model: The candidate; it is not changed.
+
+        Raises:
+            ModelError: The runtime refuses it.
+        """
+        session = self.runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
+        try:
+            answers = _answers(session, self.samples, self.source, self.workers)
+        finally:
+            session.close()
+        found = {}
+        for name, form in self.forms.items():
+            x = [step[name] for steps in self.references for step in steps]
+            y = [step[name] for steps in answers for step in steps]
+            found[name] = fidelity(form, x, y)
+        return found
+
+
+def open_bench(runtime: Runtime, model: ir.Model, samples: Samples, *, threads: int, limit: int | None = None) -> Bench:
+    """A bench of the first samples, as many as the model's size allows.
+
+    Args:
+        runtime: Where float and candidates run.
+        model: The float model; it is not changed.
+        samples: The calibration samples.
+        threads: Cores to use; 0 is all of them.
+        limit: Most samples; None follows from the model's MACs.
+    """
+    if limit is None:
+        macs = max(1, sum(macs_by_op(model).values()))
+        limit = int(np.clip(_MACS / macs, _FEWEST, _MOST))
+    workers = threads or usable_cores()
+    chosen = tuple(Sample(id=each.id, steps=each.steps[:_STEPS], label=each.label) for each in _spread(samples, limit))
+    session = runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
+    try:
+        carried = set(samples.state.carried.values())
+        judged = [info.name for info in session.outputs if info.name not in carried]
+        references = _answers(session, chosen, samples, workers)
+    finally:
+        session.close()
+    kept = _within(references, judged)
+    shapes = [tuple(array.shape) for array in chosen[0].feeds.values()]
+    forms = {name: form_of([step[name] for steps in kept for step in steps], shapes) for name in judged}
+    return Bench(
+        runtime=runtime,
+        samples=chosen[: len(kept)],
+        source=samples,
+        references=tuple([{name: step[name] for name in judged} for step in steps] for steps in kept),
+        forms=forms,
+        workers=workers,
+    )
+
+
+def _spread(samples: Samples, limit: int) -> list[Sample]:
+    """At most `limit` samples, evenly spread over all of them."""
+    count = len(samples)
+    wanted = {round(k * count / limit) for k in range(limit)} if count > limit else set(range(count))
+    return [sample for k, sample in enumerate(samples) if k in wanted]
+
+
+def _answers(session: Session, samples: Sequence[Sample], source: Samples, workers: int) -> list[Answers]:
+    def answer(sample: Sample) -> Answers:
+        return [outputs for _, outputs in replay(session.run, sample, session.inputs, source.state)]
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(answer, samples))
+
+
+def _within(references: Sequence[Answers], judged: Sequence[str]) -> list[Answers]:
+    """The answers that fit into `_BYTES`; those of one sample at least."""
+    kept: list[Answers] = []
+    total = 0
+    for steps in references:
+        total += sum(step[name].nbytes for step in steps for name in judged)
+        if kept and total > _BYTES:
+            break
+        kept.append(steps)
+    return kept

@@ -1,0 +1,117 @@
+"""Build many versions of one model: what all recipes have in common runs once, what is observed is observed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import onnx_ir as ir
+
+from ...passes.base import Pass
+from ...passes.observe.statistics import Need, observation_of, set_observation
+from ...passes.quantize.decide import DecideQuantization
+from ...passes.recipe import Recipe
+from ..observers import SignatureGuard
+from ..pipeline import Measure, PassObserver, PassReport, run_passes
+
+__all__ = ["Candidate", "Candidates"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Candidate:
+    """One version of a model.
+
+    Attributes:
+        recipe: What made it.
+        model: What would ship.
+        reports: One report per pass.
+    """
+
+    recipe: Recipe
+    model: ir.Model
+    reports: Sequence[PassReport]
+
+
+@dataclass(kw_only=True, slots=True)
+class Candidates:
+    """Builds candidates from the model as it was loaded.
+
+    Recipes of one compile differ from `DecideQuantization` on. The passes before it run once and leave a model that
+    every later candidate starts from; what a candidate's passes observe is remembered there.
+
+    Attributes:
+        source: The loaded model; never changed.
+        measure: Observes values of a model.
+    """
+
+    source: ir.Model
+    measure: Measure
+    _head: tuple[Pass, ...] | None = field(default=None, init=False)
+    _prepared: ir.Model | None = field(default=None, init=False)
+    _reports: list[PassReport] = field(default_factory=list, init=False)
+
+    @property
+    def prepared(self) -> ir.Model:
+        """The model where recipes part: exact rewrites done, nothing decided."""
+        assert self._prepared is not None, "build a candidate first"
+        return self._prepared
+
+    def build(self, recipe: Recipe, observers: Sequence[PassObserver] = ()) -> Candidate:
+        """The candidate of a recipe.
+
+        Args:
+            recipe: The passes.
+            observers: Who watches them beside the signature guard; passes that ran for an earlier candidate
+                are not watched again.
+        """
+        head, tail = _parts(recipe)
+        watching = (SignatureGuard(), *observers)
+        if self._prepared is None or head != self._head:
+            model = self.source.clone()
+            self._reports = run_passes(model, head, measure=self.measure, observers=watching)
+            self._head, self._prepared = head, model
+        model = self._prepared.clone()
+        shared = _SharedObservations(self._prepared, self.measure)
+        after = run_passes(model, tail, measure=shared.observe, observers=(*watching, shared))
+        reports = [*self._reports, *(replace(each, index=each.index + len(head)) for each in after)]
+        return Candidate(recipe=recipe, model=model, reports=reports)
+
+
+def _parts(recipe: Recipe) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:
+    """The passes before and from `DecideQuantization` on; a recipe without it has nothing in common with others."""
+    at = next((k for k, each in enumerate(recipe.passes) if isinstance(each, DecideQuantization)), 0)
+    return recipe.passes[:at], recipe.passes[at:]
+
+
+class _SharedObservations:
+    """Observes for a candidate and leaves a copy on the model all candidates start from.
+
+    Once a pass of the candidate changed values, what it observes is its own.
+    """
+
+    def __init__(self, prepared: ir.Model, measure: Measure) -> None:
+        self._values = _values_by_name(prepared)
+        self._measure = measure
+        self._own = False
+
+    def observe(self, model: ir.Model, needs: Sequence[Need]) -> None:
+        self._measure(model, needs)
+        if self._own:
+            return
+        seen = _values_by_name(model)
+        for need in needs:
+            observed = observation_of(seen[need.value], need.statistic)
+            if observed is not None and need.value in self._values:
+                set_observation(self._values[need.value], need.statistic, observed)
+
+    def before(self, each: Pass, model: ir.Model) -> None:
+        del each, model
+
+    def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
+        del model
+        self._own |= report.modified and each.invalidates
+
+
+def _values_by_name(model: ir.Model) -> dict[str, ir.Value]:
+    values = (*model.graph.inputs, *(value for node in model.graph for value in node.outputs))
+    return {str(value.name): value for value in values}

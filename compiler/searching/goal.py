@@ -1,0 +1,62 @@
+"""How much noise is too much: the default guard, and limits the user set on SQNR."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from .outputs import Fidelity
+
+__all__ = ["Goal"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Goal:
+    """The most noise each kind of output may carry. All-int8 that keeps it is not searched at all.
+
+    The defaults are set on real models: those that keep their metric in int8 stay below 0.009 nats (textgenrnn,
+    squeezenet11), those that lose more than 1 % of it begin at 0.013 (stories260k: perplexity +1.05 %), lprnet has
+    0.115 and espnetv2 0.2. 36 dB against float cost 1 % of an image's PSNR where that is near 32 dB (imdn_rtc_x2).
+
+    Attributes:
+        divergence: KL from float's distribution over classes, nats.
+        regret: Probability given away by choosing another class.
+        image_db: SQNR of a picture.
+        values_db: SQNR of what is neither.
+        sqnr_db: SQNR of every output, whatever it is; the user's.
+    """
+
+    divergence: float = 0.01
+    regret: float = 0.01
+    image_db: float = 36.0
+    values_db: float = 20.0
+    sqnr_db: float | None = None
+
+    def tighter(self, factor: float) -> Goal:
+        """A goal that allows `factor` times less noise."""
+        more = 10 * math.log10(factor)
+        return replace(
+            self,
+            divergence=self.divergence / factor,
+            regret=self.regret / factor,
+            image_db=self.image_db + more,
+            values_db=self.values_db + more,
+            sqnr_db=None if self.sqnr_db is None else self.sqnr_db + more,
+        )
+
+    def loss(self, found: Mapping[str, Fidelity]) -> float:
+        """The worst output's noise over what is allowed; it adds up over independent sources of noise."""
+        return max((self._noise(each) for each in found.values()), default=0.0)
+
+    def excess(self, found: Mapping[str, Fidelity]) -> float:
+        """The loss, and the regret over what is allowed: at most 1 is good enough."""
+        return max([self.loss(found), *(each.regret / self.regret for each in found.values() if each.regret)])
+
+    def _noise(self, each: Fidelity) -> float:
+        if self.sqnr_db is not None:
+            return each.noise * 10 ** (self.sqnr_db / 10)
+        if each.divergence is not None:
+            return each.divergence / self.divergence
+        decibels = self.image_db if each.kind == "image" else self.values_db
+        return each.noise * 10 ** (decibels / 10)

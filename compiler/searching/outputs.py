@@ -1,0 +1,172 @@
+"""How far an output is from float's, in the terms its reader cares about, without labels.
+
+=========== ===================================================== ============================================
+kind        recognised by                                         measured
+=========== ===================================================== ============================================
+`scores`    one axis is a distribution over classes (or its       regret: how much less probable, by float's
+            logits): float is sure of itself, or it sums to 1     own account, the class chosen is; divergence:
+                                                                  KL(float ‖ candidate), in nats
+`image`     rank 4, 1, 3 or 4 channels, as large as an input      SQNR
+`values`    all others                                            SQNR
+=========== ===================================================== ============================================
+
+Where the float model's probabilities are calibrated, regret is the top-1 accuracy that will be lost, and the
+divergence what a language model's cross entropy will rise by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+__all__ = ["Fidelity", "Form", "fidelity", "form_of"]
+
+Kind: TypeAlias = Literal["scores", "image", "values"]
+
+# float chooses one class of many with at least this mean probability; noise over many classes does not.
+_SURE = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """What an output is.
+
+    Attributes:
+        kind: See above.
+        axis: The axis of classes, for `scores`.
+        normalized: Probabilities already, not logits.
+    """
+
+    kind: Kind
+    axis: int = -1
+    normalized: bool = False
+
+    @property
+    def identical(self) -> Fidelity:
+        """The fidelity of float itself."""
+        if self.kind != "scores":
+            return Fidelity(kind=self.kind, noise=0.0)
+        return Fidelity(kind=self.kind, noise=0.0, regret=0.0, divergence=0.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fidelity:
+    """How far an output is from float's over all samples.
+
+    Attributes:
+        kind: What the output is.
+        noise: Σ (x - y)² / Σ x²; infinite where the candidate is not finite.
+        regret: Probability given away by choosing another class, mean over positions; None unless `scores`.
+        divergence: KL(float ‖ candidate) in nats, mean over positions; None unless `scores`.
+    """
+
+    kind: Kind
+    noise: float
+    regret: float | None = None
+    divergence: float | None = None
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal to noise in dB; infinite when identical."""
+        if self.noise == 0:
+            return math.inf
+        return -10 * math.log10(self.noise) if math.isfinite(self.noise) else -math.inf
+
+
+def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, ...]]) -> Form:
+    """Tell what an output is from what float answers.
+
+    Args:
+        references: float's answers, one array per step.
+        input_shapes: Shapes of the feeds.
+    """
+    first = references[0]
+    if first.dtype.kind != "f" or not all(np.isfinite(x).all() for x in references):
+        return Form(kind="values")
+    if _is_image(first.shape, input_shapes):
+        return Form(kind="image")
+    for axis in _class_axes(first.shape):
+        rows = np.concatenate([_rows(x, axis) for x in references])
+        normalized = bool(rows.min() >= 0 and np.allclose(rows.sum(1), 1, atol=1e-3))
+        p = rows if normalized else _softmax(rows)
+        if normalized or p.max(1).mean() >= _SURE + 1 / rows.shape[1]:
+            return Form(kind="scores", axis=axis, normalized=normalized)
+    return Form(kind="values")
+
+
+def fidelity(form: Form, references: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> Fidelity:
+    """Compare a candidate's answers with float's, step by step.
+
+    Args:
+        form: What the output is.
+        references: float's answers, one array per step.
+        answers: The candidate's, of the same shapes.
+    """
+    signal = noise = regret = divergence = 0.0
+    positions = 0
+    for x, y in zip(references, answers, strict=True):
+        if x.dtype.kind != "f":
+            noise += float(np.count_nonzero(x != y))
+            signal += float(x.size)
+            continue
+        if not np.isfinite(y[np.isfinite(x)]).all():
+            return Fidelity(kind=form.kind, noise=math.inf, regret=None if form.kind != "scores" else 1.0)
+        wide, error = x.astype(np.float64), x.astype(np.float64) - y
+        known = np.isfinite(error)
+        signal += float(np.square(wide, where=known, out=np.zeros_like(wide)).sum())
+        noise += float(np.square(error, where=known, out=np.zeros_like(error)).sum())
+        if form.kind == "scores":
+            given_away, apart = _scores(form, x, y)
+            regret, divergence = regret + float(given_away.sum()), divergence + float(apart.sum())
+            positions += len(apart)
+    ratio = noise / signal if signal else (math.inf if noise else 0.0)
+    if form.kind != "scores":
+        return Fidelity(kind=form.kind, noise=ratio)
+    return Fidelity(kind=form.kind, noise=ratio, regret=regret / positions, divergence=divergence / positions)
+
+
+def _scores(form: Form, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Regret and divergence of each position."""
+    a, b = _rows(x, form.axis), _rows(y, form.axis)
+    p, q = (a, b) if form.normalized else (_softmax(a), _softmax(b))
+    chosen = np.take_along_axis(p, q.argmax(1)[:, None], 1)[:, 0]
+    tiny = 1e-9
+    apart = (p * (np.log(np.maximum(p, tiny)) - np.log(np.maximum(q, tiny)))).sum(1)
+    return p.max(1) - chosen, np.maximum(apart, 0.0)
+
+
+def _is_image(shape: tuple[int, ...], inputs: Sequence[tuple[int, ...]]) -> bool:
+    """Whether a value is a picture of at least the size of a picture that went in."""
+    if len(shape) != 4 or shape[1] not in (1, 3, 4):
+        return False
+    return any(
+        len(each) == 4 and each[1] == shape[1] and shape[2] >= each[2] and shape[3] >= each[3] for each in inputs
+    )
+
+
+def _class_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Axes that may be classes, the likeliest first."""
+    match len(shape):
+        case 2:
+            axes: tuple[int, ...] = (1,)
+        case 3:
+            axes = (2, 1) if shape[2] >= shape[1] else (1, 2)
+        case 4:
+            axes = (1, 3)
+        case _:
+            axes = ()
+    return tuple(axis for axis in axes if shape[axis] > 1)
+
+
+def _rows(x: np.ndarray, axis: int) -> np.ndarray:
+    """(positions, classes), float64."""
+    return np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis]).astype(np.float64)
+
+
+def _softmax(rows: np.ndarray) -> np.ndarray:
+    e = np.exp(rows - rows.max(1, keepdims=True))
+    return np.asarray(e / e.sum(1, keepdims=True))

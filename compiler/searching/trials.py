@@ -1,0 +1,63 @@
+"""Candidates by the nodes they keep in float, each built and scored once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ...passes.recipe import Recipe
+from .bench import Bench
+from .candidates import Candidates
+from .goal import Goal
+from .outputs import Fidelity
+from .units import Units
+
+__all__ = ["Trials"]
+
+Found = Mapping[str, Fidelity]
+
+
+@dataclass(kw_only=True, slots=True)
+class Trials:
+    """What was tried.
+
+    Attributes:
+        candidates: Builds them.
+        bench: Scores them.
+        recipe: The recipe that keeps these nodes in float.
+        units: What can go back to float.
+    """
+
+    candidates: Candidates
+    bench: Bench
+    recipe: Callable[[frozenset[str]], Recipe]
+    units: Units
+    _found: dict[frozenset[str], Found] = field(default_factory=dict, init=False)
+
+    @property
+    def runs(self) -> int:
+        """Candidates scored so far."""
+        return len(self._found)
+
+    def score(self, names: frozenset[str]) -> Found:
+        """How far the outputs are from float's with these nodes in float."""
+        if names not in self._found:
+            self._found[names] = self._score(names)
+        return self._found[names]
+
+    def know(self, names: frozenset[str], found: Found) -> None:
+        """Remember a score that was taken elsewhere."""
+        self._found[names] = found
+
+    def loss(self, names: frozenset[str], goal: Goal) -> float:
+        """The part of the excess that adds up over independent sources of noise."""
+        return goal.loss(self.score(names))
+
+    def excess(self, names: frozenset[str], goal: Goal) -> float:
+        """What is left over what the goal allows; at most 1 is good enough."""
+        return goal.excess(self.score(names))
+
+    def _score(self, names: frozenset[str]) -> Found:
+        if self.units.none_left(names):
+            return {name: form.identical for name, form in self.bench.forms.items()}
+        return self.bench.score(self.candidates.build(self.recipe(names)).model)
