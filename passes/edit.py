@@ -5,7 +5,7 @@ Every function works on edges (`value.uses()`), never on names; see STYLE.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import onnx_ir as ir
@@ -13,6 +13,7 @@ import onnx_ir as ir
 __all__ = [
     "SkipNotes",
     "add_initializer",
+    "add_lazy_initializer",
     "constant_array",
     "constant_scalar",
     "fresh_name",
@@ -104,6 +105,16 @@ def add_initializer(graph: ir.Graph, name: str, array: np.ndarray, dtype: ir.Dat
     """Register a constant and return its value. `name` must be free."""
     tensor = ir.Tensor(array, dtype=dtype, name=name)
     value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def add_lazy_initializer(
+    graph: ir.Graph, name: str, make: Callable[[], np.ndarray], dtype: ir.DataType, shape: ir.Shape
+) -> ir.Value:
+    """Register a constant whose array is made each time it is read, and never kept. `name` must be free."""
+    tensor = ir.LazyTensor(lambda: ir.Tensor(make(), dtype=dtype, name=name), dtype=dtype, shape=shape, name=name)
+    value = ir.Value(name=name, shape=shape, type=ir.TensorType(dtype), const_value=tensor)
     graph.register_initializer(value)
     return value
 

@@ -18,13 +18,16 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, insert_after, rewire, value_names
+from ..edit import add_initializer, add_lazy_initializer, constant_array, fresh_name, insert_after, rewire, value_names
 from ..spec import PerAxis, PerBlock, QuantParams, QuantSpec
 from .decision import Decision, decided_nodes, decided_values, params_of, rounded_of
 from .params import quantize
 from .weight_params import bias_params_of, weight_params
 
 __all__ = ["InsertQdq"]
+
+# The integers of larger weights are made when they are written, one weight in memory: a model may be larger than it.
+_LAZY_ABOVE = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +119,8 @@ class _Insertion:
         key = (value, params.spec, params.scale.tobytes(), None if codes is None else id(codes))
         if key in self.weights:
             return self.weights[key]
-        if codes is None:
-            x = constant_array(value)
-            assert x is not None
-            codes = quantize(x.reshape(-1) if params.spec.dtype == "int32" else x, params)
         name = str(value.name)
-        stored = add_initializer(self.graph, self._fresh(f"{name}_quantized"), codes, params.spec.onnx_dtype)
+        stored = self._stored(value, self._fresh(f"{name}_quantized"), params, codes)
         scale = add_initializer(self.graph, self._fresh(f"{name}_scale"), params.scale)
         zero = add_initializer(self.graph, self._fresh(f"{name}_zero_point"), params.zero_point, params.spec.onnx_dtype)
         dq = ir.node(
@@ -137,6 +136,19 @@ class _Insertion:
         self.graph.insert_before(first, dq)
         self.weights[key] = output
         return output
+
+    def _stored(self, value: ir.Value, name: str, params: QuantParams, codes: np.ndarray | None) -> ir.Value:
+        """The initializer of the integers: those chosen elsewhere, else the nearest."""
+        dtype, tensor = params.spec.onnx_dtype, value.const_value
+        if codes is None and tensor is not None and tensor.nbytes > _LAZY_ABOVE:
+            return add_lazy_initializer(
+                self.graph, name, lambda: quantize(tensor.numpy(), params), dtype, ir.Shape(tensor.shape.numpy())
+            )
+        if codes is None:
+            x = constant_array(value)
+            assert x is not None
+            codes = quantize(x.reshape(-1) if params.spec.dtype == "int32" else x, params)
+        return add_initializer(self.graph, name, codes, dtype)
 
     def _scale_of(self, name: str, params: QuantParams) -> tuple[ir.Value, ir.Value]:
         """Scale and zero point initializers; values that share params share them."""
