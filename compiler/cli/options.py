@@ -135,7 +135,8 @@ class EvaluationOptions:
         Option(
             "--metric",
             metavar="NAME",
-            help="Task metric over the labels: top1, top5, f1, spearman, mse, psnr, auc, perplexity, module:function.",
+            help="Task metric over the labels: top1, top5, f1, spearman, mse, psnr, auc, perplexity, miou, map, map50, "
+            "si-snr, ctc (options after commas: ctc,blank=0,axis=1), module:function.",
             rich_help_panel=DATA,
         ),
     ] = None

@@ -8,13 +8,13 @@ A metric of unit `pt` lies in 0..1 and is shown times 100.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-__all__ = ["Metric"]
+__all__ = ["Metric", "stack"]
 
 Outputs: TypeAlias = Mapping[str, np.ndarray]
 Record: TypeAlias = Callable[[Outputs, np.ndarray], np.ndarray]
@@ -39,8 +39,10 @@ class Metric:
         name: What the user calls it.
         direction: Which way is better.
         unit: `pt` (0..1, shown times 100), `dB`, or "" (its own).
-        record: (outputs of one sample by name, its label) to a float64 array of shape (k,), k the same for
-            all samples. A sample of several steps gives its outputs concatenated along axis 0.
+        record: (outputs of one sample by name, its label) to a float64 array of shape (k,). A sample of several
+            steps gives its outputs concatenated along axis 0.
+        ragged: k differs from sample to sample (detections, say), and `aggregate` and `weighted` see records filled
+            up with NaN; else k is the same for all samples.
         aggregate: Records of shape (n, k) to the metric's value; the mean of the first column unless given.
         weighted: Records (n, k) and sample weights (r, n), integer counts, to r values, each equal to
             `aggregate` of the records repeated by their weights; None resamples one at a time.
@@ -55,6 +57,7 @@ class Metric:
     aggregate: Aggregate = _mean
     weighted: Weighted | None = None
     bounded: bool = False
+    ragged: bool = False
 
     def __post_init__(self) -> None:
         if self.direction not in ("higher", "lower"):
@@ -68,3 +71,12 @@ class Metric:
     def drop(self, reference: float, value: float) -> float:
         """How much worse `value` is than `reference`; positive is worse."""
         return reference - value if self.direction == "higher" else value - reference
+
+
+def stack(records: Sequence[np.ndarray]) -> np.ndarray:
+    """Records as one array (n, k), shorter ones filled up with NaN."""
+    longest = max(len(record) for record in records)
+    stacked = np.full((len(records), longest), np.nan)
+    for row, record in zip(stacked, records, strict=True):
+        row[: len(record)] = record
+    return stacked

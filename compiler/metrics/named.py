@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,8 @@ def metric_named(name: str, output: str | None = None) -> Metric:
     """The metric of that name.
 
     Args:
-        name: One of the built-in metrics (`builtin.py`), or `module:function`. The function takes
+        name: One of the built-in metrics (`builtin.py`), options after commas (`ctc,blank=0`), or `module:function`.
+            The function takes
             (outputs by name, label) of one sample and returns a float; it may carry attributes `direction`
             ("higher" unless given) and `unit` ("" unless given). The name may also lead to a `Metric`.
         output: The model output to look at; None takes the first that is not fed back as state.
@@ -26,8 +28,9 @@ def metric_named(name: str, output: str | None = None) -> Metric:
     Raises:
         ContractError: There is no such metric, or it is not usable as one.
     """
-    if name in METRICS:
-        return METRICS[name](output)
+    known, *said = name.split(",")
+    if known in METRICS:
+        return METRICS[known](output, **_options(name, known, said))
     if ":" not in name:
         raise ContractError(
             f"metric {name!r}",
@@ -35,6 +38,24 @@ def metric_named(name: str, output: str | None = None) -> Metric:
             remedy=f"Choose one of {', '.join(METRICS)}, or give module:function",
         )
     return _imported(name)
+
+
+def _options(name: str, known: str, said: Sequence[str]) -> dict[str, int]:
+    """Integer options by name, as `METRICS[known]` takes them."""
+    allowed = [each for each in inspect.signature(METRICS[known]).parameters if each != "output"]
+    options = {}
+    for each in said:
+        option, _, value = each.partition("=")
+        if option not in allowed:
+            have = f"Its options are {', '.join(allowed)}" if allowed else "It has no options"
+            raise ContractError(f"metric {name!r}", f"has no option {option!r}", remedy=have)
+        try:
+            options[option] = int(value)
+        except ValueError:
+            raise ContractError(
+                f"metric {name!r}", f"{option} is {value!r}, no integer", remedy=f"Write it like {known},{option}=0"
+            ) from None
+    return options
 
 
 def _imported(name: str) -> Metric:

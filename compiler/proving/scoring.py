@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import ContractError, SamplesError
 from ..metrics import Metric, metric_named
 from ..metrics.intervals import metric_intervals
+from ..metrics.metric import stack
 from ..samples.base import Sample
 from .proof import MetricProof
 
@@ -50,7 +51,8 @@ class Task:
     def _record(self, outputs: Mapping[str, np.ndarray], label: np.ndarray) -> np.ndarray:
         assert self._metric is not None
         record = np.asarray(self._metric.record(outputs, label), dtype=np.float64)
-        if record.ndim != 1 or (self._records and record.shape != self._records[0].shape):
+        alike = self._metric.ragged or not self._records or record.shape == self._records[0].shape
+        if record.ndim != 1 or not alike:
             raise ContractError(
                 f"metric {self._metric.name!r}",
                 f"gave a record of shape {record.shape}",
@@ -66,8 +68,8 @@ class Task:
         if metric is None:
             tried = f" ({DEFAULT_METRIC} does not fit them: {self._failed})" if self._failed else ""
             return None, f"there are labels but no metric is named{tried}: name one with --metric", ()
-        records = np.stack(self._records)
-        reference = np.stack(self._float_records) if self._float_records else None
+        records = stack(self._records)
+        reference = stack(self._float_records) if self._float_records else None
         value = float(metric.aggregate(records))
         intervals = metric_intervals(metric, reference, records, seed=seed)
         if not np.isfinite(value):

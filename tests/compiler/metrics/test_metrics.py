@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cosine
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, roc_auc_score
 
 from edgec.compiler.metrics import Metric, metric_named
 from edgec.compiler.metrics.builtin import METRICS
+from edgec.compiler.metrics.metric import stack
 from edgec.errors import ContractError, SamplesError
 
 GENERATOR = np.random.default_rng(5)
@@ -66,6 +68,13 @@ def test_auc_is_sklearns_ties_included():
 def test_spearman_is_scipys_ties_included():
     pairs = [(GENERATOR.integers(0, 9, size=(1,)) + 0.0, round(GENERATOR.normal(), 1)) for _ in range(200)]
     expected = spearmanr([y.item() for y, _ in pairs], [label for _, label in pairs]).statistic
+    assert score("spearman", pairs) == pytest.approx(expected)
+
+
+def test_spearman_of_two_embeddings_is_of_their_cosine():
+    pairs = [(GENERATOR.normal(size=(2, 5)), GENERATOR.normal()) for _ in range(60)]
+    cosines = [1 - cosine(*y) for y, _ in pairs]
+    expected = spearmanr(cosines, [label for _, label in pairs]).statistic
     assert score("spearman", pairs) == pytest.approx(expected)
 
 
@@ -183,12 +192,23 @@ def test_weights_are_repetitions(name):
     for _ in range(40):
         if name in ("auc", "spearman"):
             y, label = GENERATOR.integers(0, 6, size=(1,)) + 0.0, np.array(GENERATOR.integers(0, 2))
-        elif name in ("mse", "psnr"):
+        elif name in ("mse", "psnr", "si-snr"):
             y, label = GENERATOR.normal(size=(1, 4)), GENERATOR.normal(size=(4,))
+        elif name == "miou":
+            y, label = GENERATOR.normal(size=(1, 3, 4, 5)), GENERATOR.integers(0, 3, size=(4, 5))
+        elif name == "ctc":
+            y, label = GENERATOR.normal(size=(1, 2, 3)), np.array(GENERATOR.integers(0, 2, size=(1,)))
+        elif name in ("map", "map50"):
+            corner = GENERATOR.uniform(0, 20, size=(2, 12, 2))
+            boxes = np.concatenate([corner, corner + 20], axis=2)
+            label = np.column_stack([GENERATOR.integers(0, 3, size=5), boxes[0, :5]])
+            outputs = {"boxes": boxes[1][None], "y": GENERATOR.uniform(0, 1, size=(1, 12, 3))}
+            records.append(metric.record(outputs, label))
+            continue
         else:
             y, label = GENERATOR.normal(size=(1, 6)), np.array(GENERATOR.integers(0, 6))
         records.append(metric.record({"y": y}, label))
-    stacked = np.stack(records)
+    stacked = stack(records)
     weights = GENERATOR.multinomial(40, np.full(40, 1 / 40), size=6)
     assert metric.weighted is not None
     expected = [metric.aggregate(np.repeat(stacked, row, axis=0)) for row in weights]
@@ -200,7 +220,7 @@ def test_direction_and_unit(name):
     metric = metric_named(name)
     lower = name in ("mse", "perplexity")
     assert metric.direction == ("lower" if lower else "higher")
-    assert metric.unit == {"mse": "", "perplexity": "", "psnr": "dB"}.get(name, "pt")
+    assert metric.unit == {"mse": "", "perplexity": "", "psnr": "dB", "si-snr": "dB"}.get(name, "pt")
     assert metric.drop(3.0, 2.0) == (-1.0 if lower else 1.0)
 
 
@@ -269,8 +289,24 @@ def test_an_unknown_name_lists_the_known():
         metric_named("top2")
     assert str(caught.value) == (
         "metric 'top2': is not a built-in metric. "
-        "Choose one of top1, top5, f1, spearman, mse, psnr, auc, perplexity, or give module:function."
+        "Choose one of top1, top5, f1, spearman, mse, psnr, auc, perplexity, miou, map, map50, si-snr, ctc, "
+        "or give module:function."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ctc,blnk=0", "metric 'ctc,blnk=0': has no option 'blnk'. Its options are blank, axis."),
+        ("top1,k=3", "metric 'top1,k=3': has no option 'k'. It has no options."),
+        ("miou,ignore=void", "metric 'miou,ignore=void': ignore is 'void', no integer. Write it like miou,ignore=0."),
+        ("miou,ignore", "metric 'miou,ignore': ignore is '', no integer. Write it like miou,ignore=0."),
+    ],
+)
+def test_options_that_cannot_be_read(name, message):
+    with pytest.raises(ContractError) as caught:
+        metric_named(name)
+    assert str(caught.value) == message
 
 
 def test_a_metric_says_which_way_is_better():
