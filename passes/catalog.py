@@ -25,8 +25,10 @@ from .quantize.decide import DecideQuantization
 from .quantize.dynamic import DynamicQuantization
 from .quantize.insert_qdq import InsertQdq
 from .round.round_weights import RoundWeights
+from .rewrite.equalize import EqualizeChannels
 from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
 from .weight_only.compact_weights import CompactWeights
+from .weight_only.narrow_integers import NarrowIntegers
 
 __all__ = ["KINDS", "PASSES"]
 
@@ -40,6 +42,7 @@ PASSES: tuple[type[Any], ...] = (
     FullPads,
     PointwiseConvToGemm,
     MatMulAddToGemm,
+    EqualizeChannels,
     AlignChannels,
     DecideQuantization,
     ComputeParams,
@@ -50,6 +53,7 @@ PASSES: tuple[type[Any], ...] = (
     SplitClamps,
     DynamicQuantization,
     CompactWeights,
+    NarrowIntegers,
     DropTraces,
     DropShapes,
     Stamp,

@@ -65,9 +65,8 @@ class CompactWeights(Pass):
                 continue
             for site in sites:
                 summed.setdefault(site.value, site.summed)
-        done = [
-            weight for weight, axes in summed.items() if weight not in excluded and self._try_compact(weight, axes, taken)
-        ]
+        wanted = ((weight, axes) for weight, axes in summed.items() if weight not in excluded)
+        done = [weight for weight, axes in wanted if self._try_compact(weight, axes, taken)]
         return ir.passes.PassResult(model, modified=bool(done))
 
     def _try_compact(self, weight: ir.Value, summed: tuple[int, ...], taken: set[str]) -> bool:
@@ -89,7 +88,9 @@ class CompactWeights(Pass):
         return True
 
 
-def _expand(graph: ir.Graph, weight: ir.Value, packed: Packed, shape: tuple[int, ...], taken: set[str]) -> None:
+def _expand(
+    graph: ir.Graph, weight: ir.Value, packed: Packed, shape: tuple[int, ...], taken: set[str]
+) -> None:
     """Let every reader of a weight read Mul(Cast(codes), scale), reshaped where the codes lie in blocks."""
     uses = tuple(weight.uses())
     new: list[ir.Node] = []
@@ -114,3 +115,4 @@ def _expand(graph: ir.Graph, weight: ir.Value, packed: Packed, shape: tuple[int,
         value = add("Reshape", [value, constant("shape", np.asarray(shape, np.int64))], "expanded", shape)
     insert_after(graph, codes, new)
     rewire(uses, value)
+    del graph.initializers[str(weight.name)]

@@ -100,10 +100,10 @@ def block_length(length: int, size: int) -> int | None:
 
 
 def _search_scale(blocks: np.ndarray, axis: int) -> np.ndarray:
-    """The scale of each block with the least squared error among those that store its extreme at -8 ± a third.
+    """The scale of each block with the least squared error, among s = w* / m for some m around -8 and 7.
 
-    s = -w* / m for m in {-9, …, 9} \\ (-6, 6), w* the element of largest magnitude: the sign of s puts it on the
-    side of int4 that has one code more, as llama.cpp's Q4_0 does (ggml-quants.c, quantize_row_q4_0_ref).
+    w* is the element of largest magnitude: a negative m stores it on the side of int4 that has one code more, as
+    llama.cpp's Q4_0 does (ggml-quants.c, quantize_row_q4_0_ref); beyond the range it is clipped.
     """
     extreme = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=axis, keepdims=True), axis=axis)
     best = np.where(extreme == 0, 1.0, extreme / -8).astype(np.float32)

@@ -9,9 +9,7 @@ import onnx_ir as ir
 
 from ..edit import is_op
 
-__all__ = ["RECURRENT", "Site", "weight_sites"]
-
-RECURRENT = ("LSTM", "GRU", "RNN")
+__all__ = ["Site", "weight_sites"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,26 +38,82 @@ def weight_sites(node: ir.Node) -> list[Site]:
     LSTM, GRU, RNN: W, R  (D, G, I)         I
     Gather along axis a   any               not a
     ===================== ================= ======
+
+    Behind nodes that only move elements (gates put into another order) lie the constants they are cut from: of
+    those, each row is taken for one output.
     """
-    if is_op(node, "Conv", "ConvTranspose"):
-        kept = 0 if node.op_type == "Conv" else 1
-        return _sites(node, (1,), lambda rank: [k for k in range(rank) if k != kept])
-    if is_op(node, "Gemm"):
-        return _sites(node, (1,), lambda rank: [1 if node.attributes.get_int("transB", 0) else 0])
-    if is_op(node, "MatMul"):
-        return _sites(node, (1,), lambda rank: [rank - 2])
-    if is_op(node, *RECURRENT):
-        return _sites(node, (1, 2), lambda rank: [rank - 1])
-    if is_op(node, "Gather"):
-        axis = node.attributes.get_int("axis", 0)
-        return _sites(node, (0,), lambda rank: [k for k in range(rank) if k != axis % rank])
-    return []
-
-
-def _sites(node: ir.Node, inputs: tuple[int, ...], summed: Callable[[int], list[int]]) -> list[Site]:
+    index, summed = _WEIGHTS.get(node.op_type, ((), _rows))
+    if not is_op(node, node.op_type):
+        return []
     found = []
-    for index in inputs:
-        value = node.inputs[index] if index < len(node.inputs) else None
-        if value is not None and value.shape is not None and len(value.shape) >= 2:
-            found.append(Site(value=value, summed=tuple(summed(len(value.shape)))))
+    for value in (node.inputs[k] for k in index if k < len(node.inputs)):
+        if value is None:
+            continue
+        if value.producer() is not None:
+            found += [Site(value=root, summed=_rows(node, len(root.shape or ()))) for root in _roots(value)]
+        elif value.shape is not None and len(value.shape) >= 2:
+            found.append(Site(value=value, summed=summed(node, len(value.shape))))
+    return found
+
+
+def _rows(node: ir.Node, rank: int) -> tuple[int, ...]:
+    del node
+    return tuple(range(1, rank))
+
+
+def _transposed(node: ir.Node, rank: int) -> tuple[int, ...]:
+    del node
+    return (0, *range(2, rank))
+
+
+def _gemm(node: ir.Node, rank: int) -> tuple[int, ...]:
+    del rank
+    return (1,) if node.attributes.get_int("transB", 0) else (0,)
+
+
+def _matmul(node: ir.Node, rank: int) -> tuple[int, ...]:
+    del node
+    return (rank - 2,)
+
+
+def _recurrent(node: ir.Node, rank: int) -> tuple[int, ...]:
+    del node
+    return (rank - 1,)
+
+
+def _gather(node: ir.Node, rank: int) -> tuple[int, ...]:
+    axis = node.attributes.get_int("axis", 0) % rank
+    return tuple(k for k in range(rank) if k != axis)
+
+
+# Operator → its weights' inputs, and the axes summed over.
+_WEIGHTS: dict[str, tuple[tuple[int, ...], Callable[[ir.Node, int], tuple[int, ...]]]] = {
+    "Conv": ((1,), _rows),
+    "ConvTranspose": ((1,), _transposed),
+    "Gemm": ((1,), _gemm),
+    "MatMul": ((1,), _matmul),
+    "LSTM": ((1, 2), _recurrent),
+    "GRU": ((1, 2), _recurrent),
+    "RNN": ((1, 2), _recurrent),
+    "Gather": ((0,), _gather),
+}
+# How many leading inputs of an operator are moved.
+_MOVERS = {"Slice": 1, "Unsqueeze": 1, "Squeeze": 1, "Transpose": 1, "Reshape": 1, "Split": 1, "Concat": None}
+
+
+def _roots(value: ir.Value) -> list[ir.Value]:
+    """Initializers of two axes or more that reach `value` through nodes that only move elements."""
+    found: list[ir.Value] = []
+    pending, seen = [value], {value}
+    while pending:
+        producer = pending.pop().producer()
+        if producer is None or not is_op(producer, *_MOVERS):
+            continue
+        for moved in producer.inputs[: _MOVERS[producer.op_type]]:
+            if moved is None or moved in seen:
+                continue
+            seen.add(moved)
+            if moved.is_initializer() and moved.shape is not None and len(moved.shape) >= 2:
+                found.append(moved)
+            pending.append(moved)
     return found

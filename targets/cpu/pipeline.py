@@ -26,9 +26,11 @@ from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.recipe import Recipe
+from ...passes.rewrite.equalize import EqualizeChannels
 from ...passes.round.round_weights import RoundWeights
-from ...passes.spec import OpRule, PerTensor
+from ...passes.spec import OpRule, PerAxis, PerTensor
 from ...passes.weight_only.compact_weights import CompactWeights
+from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ..policy import Policy
 from ..spec import TargetSpec
 
@@ -46,14 +48,14 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
             decide = DecideQuantization(
                 rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes
             )
-            passes += static(decide, rounding(policy))
+            passes += rewrites(policy) + static(decide, rounding(policy))
         case "d8w8":
             dynamic = DynamicQuantization(
                 per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only
             )
             passes += (dynamic,)
     if policy.scheme != "float":
-        passes += (compact,)
+        passes += (compact, NarrowIntegers())
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), DropTraces(), DropShapes(), stamp))
 
@@ -66,6 +68,11 @@ def normalize() -> tuple[Pass, ...]:
 def prepare() -> tuple[Pass, ...]:
     """Exact rewrites this runtime wants before anything is measured."""
     return (ReduceMeanToPool(), SumToAdd(), FullPads(), PointwiseConvToGemm(), MatMulAddToGemm(), RemoveUnused())
+
+
+def rewrites(policy: Policy) -> tuple[Pass, ...]:
+    """Exact rewrites into numbers that quantize better, as far as the policy asks for them."""
+    return (EqualizeChannels(),) if policy.equalize else ()
 
 
 def static(decide: DecideQuantization, rounding: tuple[Pass, ...]) -> tuple[Pass, ...]:
@@ -82,8 +89,8 @@ def rounding(policy: Policy) -> tuple[Pass, ...]:
 def _bend(rule: OpRule, policy: Policy) -> OpRule:
     """The rule under the user's wishes for weights."""
     weights = rule.weights
-    if weights is None or rule.role != "compute":
-        return rule
+    if weights is None or not isinstance(weights.granularity, PerAxis):
+        return rule  # the constant operand of an Add or Mul is quantized as an activation is
     if not policy.per_channel:
         weights = replace(weights, granularity=PerTensor())
     if policy.reduce_range is not None:
