@@ -20,6 +20,7 @@ from ..passes.recipe import Recipe
 from ..passes.weight_only.compact_weights import CompactWeights
 from ..targets import find_target
 from ..targets.pipeline import recipe_for
+from ..targets.policy import widths
 from ..targets.spec import TargetSpec
 from .clock import Clock
 from .contract import Verdict
@@ -29,13 +30,14 @@ from .load import Loaded, load_model
 from .lockfile import read_lock
 from .materialize import weight_bytes
 from .observe import observe
-from .observers import SignatureGuard
 from .pack import manifest_values, pack
-from .pipeline import PassReport, run_passes
+from .pipeline import PassReport
 from .prove import prove
 from .proving.judge import check_units
 from .request import CompileRequest
-from .scheme import choose_scheme
+from .scheme import choose_scheme, opset_of_scheme
+from .search import Found, search
+from .searching.candidates import Candidates
 from .segmented.observe import SEGMENT_ABOVE, observe_in_segments
 from .signature import inputs_of
 
@@ -99,9 +101,9 @@ def compile_request(request: CompileRequest) -> CompileResult:
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
     recipe = resolve_recipe(request, target, scheme)
 
-    model = loaded.model.clone()
-    reports, skipped = _run(model, recipe, data, request, clock)
-    weights_alone = _weights_alone(recipe, reports)
+    found = _build(loaded, recipe, data, target, request, clock)
+    model, recipe, reports = found.candidate.model, found.candidate.recipe, found.candidate.reports
+    skipped, weights_alone = SkipNotes.of(model), _weights_alone(recipe, reports)
     with writing(output) as folder:
         with clock.stage("pack"), request.progress.stage("pack"):
             bundle = pack(
@@ -116,12 +118,13 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     source={"origin": Path(loaded.origin).name, "digest": loaded.digest},
                     calibration=data.calibration_facts(),
                     options=_payload_options(request),
-                    notes=(*loaded.notes, *data.notes, *weights_alone),
+                    notes=(*loaded.notes, *data.notes, *weights_alone, *found.notes),
                     golden=data.golden_origin,
                 ),
             )
-        del model
-        verdict = _prove(bundle, loaded, data, request, clock) if request.prove else None
+        notes = found.notes
+        del model, found
+        verdict = _prove(bundle, loaded, data, notes, request, clock) if request.prove else None
     return CompileResult(
         bundle=Bundle.open(output),
         verdict=verdict,
@@ -138,7 +141,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
     return load_model(
         request.model,
         shapes=shapes,
-        opset_floor=target.opset,
+        opset_floor=max(target.opset, opset_of_scheme(request.policy.scheme)),
         max_opset=target.max_opset,
         max_ir_version=target.max_ir_version,
         already_quantized="accept" if request.policy.scheme == "float" else "refuse",
@@ -152,10 +155,10 @@ def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> 
     return recipe_for(target, replace(request.policy, scheme=scheme))
 
 
-def _run(
-    model: ir.Model, recipe: Recipe, data: CompileData, request: CompileRequest, clock: Clock
-) -> tuple[list[PassReport], SkipNotes]:
-    """Run the recipe over `model`; observation happens where a pass needs it."""
+def _build(
+    loaded: Loaded, recipe: Recipe, data: CompileData, target: TargetSpec, request: CompileRequest, clock: Clock
+) -> Found:
+    """Run the recipe, observing where a pass needs it; search for a better one unless it is the user's own."""
 
     def measure(model: ir.Model, needs: Sequence[Need]) -> None:
         if data.calibration is None:
@@ -169,8 +172,18 @@ def _run(
             look = observe_in_segments if large else observe
             look(model, needs, data.calibration, threads=request.threads, progress=request.progress)
 
+    candidates = Candidates(source=loaded.model, measure=measure)
     with clock.stage("passes"):
-        reports = run_passes(model, recipe.passes, measure=measure, observers=(SignatureGuard(), *request.observers))
+        first = candidates.build(recipe, request.observers)
+    _check_integers(first.model, recipe, first.reports)
+    if not request.search or request.recipe is not None:
+        return Found(candidate=first)
+    with clock.stage("search"):
+        return search(first, candidates, request=request, target=target, data=data)
+
+
+def _check_integers(model: ir.Model, recipe: Recipe, reports: Sequence[PassReport]) -> None:
+    """Refuse a bundle in which nothing became smaller, unless float was asked for."""
     if recipe.scheme != "float" and not _changed_by(reports, *_QUANTIZERS):
         if any(isinstance(each, DecideQuantization) for each in recipe.passes):
             raise nothing_to_do(model)
@@ -179,7 +192,6 @@ def _run(
             f"has nothing that scheme {recipe.scheme} stores in integers",
             remedy="Pack it as it is with --scheme float, or choose another scheme",
         )
-    return reports, SkipNotes.of(model)
 
 
 def _changed_by(reports: Sequence[PassReport], *names: str) -> bool:
@@ -190,10 +202,12 @@ def _weights_alone(recipe: Recipe, reports: Sequence[PassReport]) -> tuple[str, 
     """The note of a static compile that found weights to store and nothing to run in integers."""
     if _changed_by(reports, InsertQdq.__name__) or not any(isinstance(each, InsertQdq) for each in recipe.passes):
         return ()
-    return ("nothing runs in integers; weights stored in few bits",)
+    return (f"nothing runs in integers; weights stored in {widths(recipe.scheme)[1]} bits",)
 
 
-def _prove(bundle: Bundle, loaded: Loaded, data: CompileData, request: CompileRequest, clock: Clock) -> Verdict:
+def _prove(
+    bundle: Bundle, loaded: Loaded, data: CompileData, notes: Sequence[str], request: CompileRequest, clock: Clock
+) -> Verdict:
     with clock.stage("prove"):
         return prove(
             bundle,
@@ -204,7 +218,7 @@ def _prove(bundle: Bundle, loaded: Loaded, data: CompileData, request: CompileRe
             seed=request.seed,
             state=request.state,
             progress=request.progress,
-            notes=(*data.notes, *data.overlap_notes()),
+            notes=(*data.notes, *notes, *data.overlap_notes()),
         )
 
 

@@ -44,6 +44,7 @@ class CompileRequest:
         metric: Task metric over the evaluation labels.
         policy: Scheme and methods; a library user writes its fields beside these.
         recipe: A `recipe.lock` to replay.
+        search: False ships what the policy says, however far from float that is.
         prove: False packs without running the evaluation samples.
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
@@ -65,6 +66,7 @@ class CompileRequest:
     metric: Metric | None = None
     policy: Policy = field(default_factory=Policy)
     recipe: Path | None = None
+    search: bool = True
     prove: bool = True
     overwrite: bool = False
     threads: int = 0

@@ -6,12 +6,15 @@ What could not be measured is `unknown`, with the reason and the remedy; it is n
 
 from __future__ import annotations
 
-from ..contract import Contract, Verdict
+from collections.abc import Sequence
+
+from ..contract import Clause, ClauseResult, Contract, Verdict
 from ..metrics import Metric
 from .clause_judges import JUDGES, metric_factor, unknown
-from .proof import Proof
+from .machine import Machine
+from .proof import EvaluationProof, Proof
 
-__all__ = ["check_units", "judge"]
+__all__ = ["check_units", "judge", "judge_accuracy"]
 
 # What only the target's own kernels can answer; excused, not undecided, where they cannot be executed.
 _NEEDS_TARGET = frozenset({"load_time", "p95", "latency_ratio", "integer_macs", "off_provider"})
@@ -33,6 +36,20 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
         else:
             results.append(JUDGES[clause.id](clause, proof))
     return Verdict.of(results, executed=not proof.unexecuted, excused=excused, notes=proof.notes)
+
+
+def judge_accuracy(clauses: Sequence[Clause], evaluation: EvaluationProof) -> tuple[ClauseResult, ...]:
+    """What evaluation samples alone say of clauses that limit accuracy, before there is a bundle.
+
+    Raises:
+        ContractError: A limit's unit does not fit the metric.
+    """
+    proof = Proof(
+        bundle="", date="", machine=Machine.here(), versions={}, runtime="", providers=(), session_options={},
+        unexecuted="", golden=None, placement=None, evaluation=evaluation, size_bytes=0, float_bytes=None,
+        load_seconds=None, opened=0, latency=(),
+    )  # fmt: skip
+    return tuple(JUDGES[clause.id](clause, proof) for clause in clauses)
 
 
 def check_units(contract: Contract, metric: Metric) -> None:

@@ -45,12 +45,19 @@ class Census:
     def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
         match each:
             case DecideQuantization():
+                self.clear()  # a search runs it again; the last one ships
                 self.count_decided(model)
             case DynamicQuantization():
                 self.computing["MatMul"] += _products(model) - self._products
             case CompactWeights():
                 # Two nodes, Cast and Mul, expand each weight at load.
                 self.weights += (report.nodes_after - report.nodes_before) // 2
+
+    def clear(self) -> None:
+        """Forget what was counted."""
+        for counter in (self.computing, self.following, self.without_kernel):
+            counter.clear()
+        self.weights = 0
 
     def count_decided(self, model: ir.Model) -> None:
         """Count what `DecideQuantization` decided, and what it left out for want of a rule."""

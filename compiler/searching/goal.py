@@ -6,9 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..contract import Contract
 from .outputs import Fidelity
 
 __all__ = ["Goal"]
+
+
+_ROOM_DB = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +36,13 @@ class Goal:
     image_db: float = 36.0
     values_db: float = 20.0
     sqnr_db: float | None = None
+
+    @classmethod
+    def of(cls, contract: Contract) -> Goal:
+        """The guard, and a limit on SQNR, with some room: evaluation samples are others."""
+        clause = contract.clause("sqnr")
+        limit = None if clause is None or clause.limit is None else clause.limit.value
+        return cls(sqnr_db=None if limit is None else limit + _ROOM_DB)
 
     def tighter(self, factor: float) -> Goal:
         """A goal that allows `factor` times less noise."""

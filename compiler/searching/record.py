@@ -1,0 +1,78 @@
+"""What a search found, for `recipe.lock` and for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .goal import Goal
+from .outputs import Fidelity
+from .restore import Restored
+from .trials import Trials
+
+__all__ = ["accuracy_record", "notes_of"]
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def accuracy_record(trials: Trials, goal: Goal, restored: Restored, rejected: int) -> dict[str, Any]:
+    """What was measured, as JSON values."""
+    before, after = trials.score(_NOTHING), trials.score(restored.names)
+    return {
+        "samples": len(trials.bench.samples),
+        "runs": trials.runs,
+        "rejected": rejected,
+        "float_nodes": sorted(restored.names),
+        "float_mac_share": _rounded(trials.units.share(restored.names)),
+        "excess": [_rounded(trials.excess(_NOTHING, goal)), _rounded(restored.excess)],
+        "outputs": {
+            name: {"kind": found.kind, "before": _plain(found), "after": _plain(after[name])}
+            for name, found in before.items()
+        },
+    }
+
+
+def notes_of(trials: Trials, goal: Goal, restored: Restored, rejected: int) -> tuple[str, ...]:
+    """What the reader of manifest and verdict must know; nothing where all stayed in integers and is good."""
+    found = []
+    if restored.names:
+        count = len(restored.names)
+        nodes = "1 node" if count == 1 else f"{count} nodes"
+        share = f"{100 * trials.units.share(restored.names):.1f}% of the MACs"
+        found.append(f"accuracy: {nodes} kept in float ({share}), {_difference(trials, goal, restored)}")
+    if rejected:
+        times = "once" if rejected == 1 else f"{rejected} times"
+        found.append(f"evaluation samples rejected a choice {times}: the verdict is that much less independent")
+    if restored.excess > 1:
+        name = _worst(trials.score(restored.names), goal)
+        found.append(
+            f"accuracy: output {name!r} has {_described(trials.score(restored.names)[name])} on calibration samples, "
+            f"{restored.excess:.2g} times the noise that is taken for safe; see --max-drop and --min-sqnr"
+        )
+    return tuple(found)
+
+
+def _difference(trials: Trials, goal: Goal, restored: Restored) -> str:
+    before, after = trials.score(_NOTHING), trials.score(restored.names)
+    name = _worst(before, goal)
+    return f"output {name!r} from {_described(before[name])} to {_described(after[name])}, {trials.runs} runs"
+
+
+def _worst(found: Mapping[str, Fidelity], goal: Goal) -> str:
+    return max(found, key=lambda name: goal.excess({name: found[name]}))
+
+
+def _described(found: Fidelity) -> str:
+    text = f"{found.sqnr_db:.1f} dB"
+    return text if found.divergence is None else f"{text} and {found.divergence:.2g} nats"
+
+
+def _plain(found: Fidelity) -> dict[str, float | None]:
+    values = {"sqnr_db": found.sqnr_db, "divergence": found.divergence, "regret": found.regret}
+    return {name: _rounded(value) for name, value in values.items() if value is not None}
+
+
+def _rounded(value: float) -> float | None:
+    """Four digits: what lies behind them is the machine's, not the model's."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None

@@ -1,0 +1,76 @@
+"""What evaluation samples say of a candidate, on the clauses that limit its accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from ...runtimes.base import Runtime, SessionSettings
+from ..contract import Clause, ClauseResult, Contract
+from ..materialize import in_memory
+from ..metrics import Metric
+from ..progress import Progress
+from ..proving.evaluate import evaluate
+from ..proving.judge import judge_accuracy
+from ..samples.base import Samples
+
+__all__ = ["BUDGETS", "Verifier"]
+
+# Clauses that the search can answer by keeping more in float.
+BUDGETS = ("accuracy_drop", "accuracy", "sqnr", "cosine", "max_error")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verifier:
+    """Judges candidates on evaluation samples, as the proof will.
+
+    Attributes:
+        runtime: Where float and candidates run.
+        source: The float model.
+        samples: Evaluation samples.
+        contract: The limits; only those of accuracy are looked at.
+        metric: Task metric; None takes top1 where labels are class indices.
+        seed: Seeds the bootstrap.
+        progress: Who watches.
+    """
+
+    runtime: Runtime
+    source: ir.Model
+    samples: Samples
+    contract: Contract
+    metric: Metric | None
+    seed: int
+    progress: Progress
+
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """The limits it looks at."""
+        return tuple(clause for clause in self.contract.clauses if clause.id in BUDGETS)
+
+    def accepts(self, model: ir.Model, *, strictly: bool) -> bool:
+        """Whether no limit is broken; strictly, whether none is left open either."""
+        refused = ("broken", "inconclusive") if strictly else ("broken",)
+        return not any(result.status in refused for result in self.judge(model))
+
+    def judge(self, model: ir.Model) -> tuple[ClauseResult, ...]:
+        """One result per clause."""
+        one = SessionSettings(threads=1)
+        reference = self.runtime.open(in_memory(self.source.clone()), one)
+        try:
+            session = self.runtime.open(in_memory(model.clone()), one)
+            try:
+                found, _ = evaluate(
+                    self.samples,
+                    session,
+                    reference,
+                    state=self.samples.state,
+                    metric=self.metric,
+                    seed=self.seed,
+                    progress=self.progress,
+                )
+            finally:
+                session.close()
+        finally:
+            reference.close()
+        return judge_accuracy(self.clauses, found)
