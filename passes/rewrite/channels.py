@@ -1,0 +1,182 @@
+"""Which channels of a graph must be scaled together: labels on the elements of values, traced through the operators.
+
+Every value gets an integer array of labels, of its own rank, with size 1 along axes where the label does not vary:
+(1, C, 1, 1) behind a Conv. Elements of one label can be divided by one positive factor without changing the function,
+as long as the layers that write the label are divided and those that read it multiplied. Label 0 is pinned: its
+factor is 1. A Conv, Gemm or MatMul with a constant weight writes fresh labels and reads old ones, a depthwise Conv
+among them; a residual Add makes two labels one; Concat, Split, Reshape and Transpose move labels as they move
+elements; whatever is not understood pins what it touches.
+
+Scope: the main graph. What a graph output or the body of an If, Loop or Scan reads is pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..edit import is_constant, is_op, subgraph_nodes
+from .carriers import carry
+from .linear import Linear, linear_of
+
+__all__ = ["Channels", "Offset", "Scaled", "trace_channels"]
+
+PINNED = np.zeros((), np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scaled:
+    """A linear layer and the labels it writes and reads.
+
+    Attributes:
+        layer: The layer.
+        rows: Labels of its outputs, shape (groups, O / groups).
+        columns: Labels of its inputs, shape (groups, I / groups).
+    """
+
+    layer: Linear
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Offset:
+    """A constant that is added to labelled elements: it is divided with them.
+
+    Attributes:
+        node: The Add or Sub.
+        index: Which input the constant is.
+        labels: Labels of the sum.
+    """
+
+    node: ir.Node
+    index: int
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Channels:
+    """What was traced.
+
+    Attributes:
+        count: Labels are 0 (pinned) to count - 1.
+        values: Labels of every value of the main graph that is not pinned outright.
+        layers: Linear layers with a constant weight of their own, in graph order.
+        offsets: Constants added between them.
+        refused: Node name → why its channels are pinned.
+    """
+
+    count: int
+    values: dict[ir.Value, np.ndarray]
+    layers: tuple[Scaled, ...]
+    offsets: tuple[Offset, ...]
+    refused: dict[str, str]
+
+
+def trace_channels(model: ir.Model) -> Channels:
+    """Label the channels of the main graph."""
+    work = _Trace()
+    captured = {value for node in subgraph_nodes(model) for value in node.inputs if value is not None}
+    for node in model.graph:
+        work.visit(node)
+    for value, labels in work.values.items():
+        if value.is_graph_output() or value in captured:
+            work.pin(labels)
+    return work.resolved()
+
+
+@dataclass
+class _Trace:
+    """Labels given so far, and which of them were found to be the same."""
+
+    count: int = 1
+    same: list[np.ndarray] = field(default_factory=list)
+    values: dict[ir.Value, np.ndarray] = field(default_factory=dict)
+    layers: list[Scaled] = field(default_factory=list)
+    offsets: list[Offset] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def visit(self, node: ir.Node) -> None:
+        layer = linear_of(node)
+        if isinstance(layer, Linear):
+            self._layer(node, layer)
+            return
+        inputs = [None if value is None or is_constant(value) else self._labels(value) for value in node.inputs]
+        outputs = self._offset(node, inputs) or carry(node, inputs, self)
+        if outputs is None:
+            alive = [labels for labels in inputs if labels is not None and labels.any()]
+            if alive:
+                self.refused[str(node.name)] = layer or f"{node.op_type} does not scale channel by channel"
+            for labels in alive:
+                self.pin(labels)
+            return
+        for value, labels in zip(node.outputs, outputs, strict=True):
+            self.values[value] = labels
+
+    def _layer(self, node: ir.Node, layer: Linear) -> None:
+        x = node.inputs[0]
+        columns = layer.columns_of(PINNED if x is None else self._labels(x))
+        if columns is None:
+            assert x is not None
+            self.refused[str(node.name)] = "its channels are not along one axis of its input"
+            self.pin(self._labels(x))
+            columns = np.zeros((layer.groups, layer.inputs), np.int64)
+        rows = self.fresh((layer.groups, layer.outputs))
+        labels = layer.labels_behind(rows, None if x is None or x.shape is None else len(x.shape))
+        if labels is None:
+            rows = np.zeros_like(rows)
+        else:
+            self.values[node.outputs[0]] = labels
+        self.layers.append(Scaled(layer=layer, rows=rows, columns=columns))
+
+    def _offset(self, node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
+        """A sum x + c, c + x or x - c with a constant c that does not widen x."""
+        if not is_op(node, "Add", "Sub") or len(inputs) != 2 or node.inputs[1] is None:
+            return None
+        index = next((k for k in (1, 0) if inputs[k] is None), None)
+        if index is None or (index == 0 and node.op_type == "Sub"):
+            return None
+        constant, x = node.inputs[index], inputs[1 - index]
+        if x is None or constant is None or constant.shape is None or len(constant.shape) > x.ndim:
+            return None
+        if constant.dtype != ir.DataType.FLOAT:
+            return None
+        self.offsets.append(Offset(node=node, index=index, labels=x))
+        return [x]
+
+    def _labels(self, value: ir.Value) -> np.ndarray:
+        return self.values.get(value, PINNED)
+
+    def fresh(self, shape: tuple[int, ...]) -> np.ndarray:
+        """New labels."""
+        start, self.count = self.count, self.count + int(np.prod(shape))
+        return np.arange(start, self.count, dtype=np.int64).reshape(shape)
+
+    def join(self, a: np.ndarray, b: np.ndarray) -> None:
+        """The labels of a and b, broadcast, are the same."""
+        self.same.append(np.stack([each.reshape(-1) for each in np.broadcast_arrays(a, b)]))
+
+    def pin(self, labels: np.ndarray) -> None:
+        self.join(labels, PINNED)
+
+    def resolved(self) -> Channels:
+        """One label per set of joined labels, the pinned ones 0."""
+        a, b = np.concatenate([*self.same, np.zeros((2, 1), np.int64)], axis=1)
+        edges = coo_array((np.ones(a.size, np.int8), (a, b)), shape=(self.count, self.count))
+        # Components are numbered in the order they are met: that of label 0 is 0.
+        count, root = connected_components(edges, directed=False)
+        root = root.astype(np.int64)
+        return Channels(
+            count=int(count),
+            values={value: root[labels] for value, labels in self.values.items()},
+            layers=tuple(
+                Scaled(layer=each.layer, rows=root[each.rows], columns=root[each.columns]) for each in self.layers
+            ),
+            offsets=tuple(Offset(node=o.node, index=o.index, labels=root[o.labels]) for o in self.offsets),
+            refused=self.refused,
+        )
