@@ -18,17 +18,22 @@ from .prepare.full_pads import FullPads
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
+from .prepare.split_concats import SplitConcats
 from .prepare.sum_to_add import SumToAdd
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
 from .quantize.decide import DecideQuantization
 from .quantize.dynamic import DynamicQuantization
 from .quantize.insert_qdq import InsertQdq
+from .quantize.set_ranges import SetRanges
 from .round.round_weights import RoundWeights
 from .rewrite.equalize import EqualizeChannels
 from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
 from .weight_only.compact_weights import CompactWeights
+from .weight_only.expand_dequantized import ExpandDequantized
+from .weight_only.half_weights import HalfWeights
 from .weight_only.narrow_integers import NarrowIntegers
+from .weight_only.widen_codes import WidenCodes
 
 __all__ = ["KINDS", "PASSES"]
 
@@ -43,17 +48,22 @@ PASSES: tuple[type[Any], ...] = (
     PointwiseConvToGemm,
     MatMulAddToGemm,
     EqualizeChannels,
+    SplitConcats,
     AlignChannels,
     DecideQuantization,
     ComputeParams,
     RoundWeights,
+    SetRanges,
     InsertQdq,
     AbsorbClamps,
     PadIntegers,
     SplitClamps,
     DynamicQuantization,
     CompactWeights,
+    ExpandDequantized,
+    HalfWeights,
     NarrowIntegers,
+    WidenCodes,
     DropTraces,
     DropShapes,
     Stamp,

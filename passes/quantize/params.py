@@ -9,7 +9,7 @@ import numpy as np
 
 from ..spec import PerAxis, PerBlock, PerTensor, QuantParams, QuantSpec
 
-__all__ = ["bias_params", "dequantize", "from_range", "grid_step", "of_tensor", "quantize", "widen_for_bias"]
+__all__ = ["bias_params", "dequantize", "expand", "from_range", "grid_step", "of_tensor", "quantize", "widen_for_bias"]
 
 # Half of int32: the other half is for the products summed onto a bias.
 _BIAS_MAX = 2**30
@@ -109,7 +109,7 @@ def quantize(x: np.ndarray, params: QuantParams) -> np.ndarray:
     Returns:
         The stored integers, shape of `x` (or of the scales, for one bias shared by all channels), the spec's dtype.
     """
-    scale, zero = _expand(params, x)
+    scale, zero = expand(params, x)
     # float32 as the kernel; but it holds no int32: there 2**31 - 1 would round up and wrap around.
     wide = np.float64 if params.spec.dtype == "int32" else np.float32
     # One working array, changed in place: weights are the largest thing there is.
@@ -124,7 +124,7 @@ def quantize(x: np.ndarray, params: QuantParams) -> np.ndarray:
 
 def dequantize(codes: np.ndarray, params: QuantParams) -> np.ndarray:
     """(q - z) * s in float32."""
-    scale, zero = _expand(params, codes)
+    scale, zero = expand(params, codes)
     real: np.ndarray = ((codes.astype(np.float32) - zero) * scale).astype(np.float32)
     return real
 
@@ -166,7 +166,7 @@ def _blocks(x: np.ndarray, axis: int, size: int) -> np.ndarray:
     return x.reshape(*x.shape[:axis], -1, size, *x.shape[axis + 1 :])
 
 
-def _expand(params: QuantParams, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expand(params: QuantParams, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scale and zero point broadcast against `x`."""
     scale, zero = params.scale, params.zero_point.astype(np.float32)
     match params.spec.granularity:

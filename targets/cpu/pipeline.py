@@ -19,20 +19,26 @@ from ...passes.prepare.full_pads import FullPads
 from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
 from ...passes.prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
+from ...passes.prepare.split_concats import SplitConcats
 from ...passes.prepare.sum_to_add import SumToAdd
 from ...passes.quantize.absorb_clamps import AbsorbClamps
 from ...passes.quantize.compute_params import ComputeParams
 from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.quantize.insert_qdq import InsertQdq
+from ...passes.quantize.set_ranges import SetRanges
 from ...passes.recipe import Recipe
 from ...passes.rewrite.equalize import EqualizeChannels
 from ...passes.round.round_weights import RoundWeights
 from ...passes.spec import OpRule, PerAxis, PerTensor
 from ...passes.weight_only.compact_weights import CompactWeights
+from ...passes.weight_only.expand_dequantized import ExpandDequantized
+from ...passes.weight_only.half_weights import HalfWeights
 from ...passes.weight_only.narrow_integers import NarrowIntegers
-from ..policy import Policy
+from ...passes.weight_only.widen_codes import WidenCodes
+from ..policy import Policy, widths
 from ..spec import TargetSpec
+from .kinds import of_widths
 
 __all__ = ["recipe"]
 
@@ -40,22 +46,38 @@ __all__ = ["recipe"]
 def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     """The passes for a CPU target under a policy."""
     passes: tuple[Pass, ...] = normalize() + prepare()
-    rules = tuple(_bend(rule, policy) for rule in target.rules)
+    activations, weights = widths(policy.scheme)
+    rules = tuple(of_widths(_bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
-    compact = CompactWeights(per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only)
+    compact = CompactWeights(
+        dtype=f"int{weights}",
+        block_size=policy.block_size,
+        per_channel=policy.per_channel,
+        exclude_nodes=nodes,
+        exclude_ops=ops,
+        only_ops=only,
+    )
     match policy.scheme:
-        case "a8w8":
+        case "a8w8" | "a8w4" | "a16w8" | "a16w4":
             decide = DecideQuantization(
                 rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes
             )
-            passes += rewrites(policy) + static(decide, rounding(policy))
+            passes += rewrites(policy) + static(decide, ranges(policy) + rounding(policy), align=activations == 8)
         case "d8w8":
             dynamic = DynamicQuantization(
                 per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only
             )
             passes += (dynamic,)
-    if policy.scheme != "float":
-        passes += (compact, NarrowIntegers())
+    match policy.scheme:
+        case "fp16" | "bf16":
+            half = "float16" if policy.scheme == "fp16" else "bfloat16"
+            passes += (HalfWeights(dtype=half, exclude_nodes=nodes, exclude_ops=ops, only_ops=only), NarrowIntegers())
+        case "a8w4":
+            passes += (WidenCodes(), compact, NarrowIntegers())
+        case "a16w8" | "a16w4":
+            passes += (ExpandDequantized(), compact, NarrowIntegers())
+        case "a8w8" | "d8w8" | "w8" | "w4":
+            passes += (compact, NarrowIntegers())
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), DropTraces(), DropShapes(), stamp))
 
@@ -72,13 +94,19 @@ def prepare() -> tuple[Pass, ...]:
 
 def rewrites(policy: Policy) -> tuple[Pass, ...]:
     """Exact rewrites into numbers that quantize better, as far as the policy asks for them."""
-    return (EqualizeChannels(),) if policy.equalize else ()
+    split: tuple[Pass, ...] = (SplitConcats(concats=policy.split_concats),) if policy.split_concats else ()
+    return split + ((EqualizeChannels(),) if policy.equalize else ())
 
 
-def static(decide: DecideQuantization, rounding: tuple[Pass, ...]) -> tuple[Pass, ...]:
+def static(decide: DecideQuantization, rounding: tuple[Pass, ...], *, align: bool) -> tuple[Pass, ...]:
     """Fit the kernels, decide, measure (ComputeParams needs it), compute, apply."""
-    align = AlignChannels(inputs=4, depthwise=16)
-    return (align, decide, ComputeParams(), *rounding, InsertQdq(), AbsorbClamps(), PadIntegers(), SplitClamps())
+    fit = (AlignChannels(inputs=4, depthwise=16),) if align else ()
+    return (*fit, decide, ComputeParams(), *rounding, InsertQdq(), AbsorbClamps(), PadIntegers(), SplitClamps())
+
+
+def ranges(policy: Policy) -> tuple[Pass, ...]:
+    """Ranges that somebody knows better than the samples."""
+    return (SetRanges(ranges=policy.ranges),) if policy.ranges else ()
 
 
 def rounding(policy: Policy) -> tuple[Pass, ...]:
