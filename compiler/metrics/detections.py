@@ -20,7 +20,7 @@ from .records import pick
 
 __all__ = ["Detections", "read_detections", "read_objects"]
 
-SCORE_FLOOR = 0.01  # what scores less is no detection; it would sit at the end of the precision-recall curve
+SCORE_FLOOR = 0.05  # what scores less is no detection: `score_thr` of mmdetection
 CANDIDATES = 1000  # of a class, before suppression
 OVERLAP = 0.6  # IoU above which the better of two boxes of a class stays; a model that suppresses itself stays below
 KEPT = 100  # of a class in an image: `maxDets` of pycocotools

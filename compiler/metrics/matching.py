@@ -11,9 +11,10 @@ __all__ = ["iou", "match", "suppress"]
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of every pair: (n, 4), (m, 4) → (n, m); 0 for boxes without area."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=-1)
+    width, height = (
+        np.minimum.outer(a[:, side + 2], b[:, side + 2]) - np.maximum.outer(a[:, side], b[:, side]) for side in (0, 1)
+    )
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
     either = _area(a)[:, None] + _area(b)[None] - shared
     return np.asarray(np.divide(shared, either, out=np.zeros_like(shared), where=either > 0))
 
