@@ -5,9 +5,18 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ..errors import OptionError
+from ..targets.policy import STATIC_SCHEMES, widths
 from .planning.macs import macs_by_op
 
-__all__ = ["choose_scheme"]
+__all__ = ["choose_scheme", "opset_of_scheme"]
+
+# Cast, QuantizeLinear and DequantizeLinear take 4-bit and 16-bit integers from this operator set on (ONNX changelog).
+_WIDTHS_SINCE = 21
+
+
+def opset_of_scheme(scheme: str) -> int:
+    """The operator set whose types a scheme needs; 1 where any does."""
+    return _WIDTHS_SINCE if widths(scheme) != (8, 8) else 1
 
 
 def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool) -> tuple[str, str]:
@@ -22,11 +31,11 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool) -> tuple[str
         The scheme and the reason, a sentence for the user.
 
     Raises:
-        OptionError: `a8w8` was asked for without calibration samples.
+        OptionError: A static scheme was asked for without calibration samples.
     """
-    if asked == "a8w8" and not calibrated:
+    if asked in STATIC_SCHEMES and not calibrated:
         raise OptionError(
-            "--scheme a8w8",
+            f"--scheme {asked}",
             "needs calibration samples: static ranges are measured, never guessed",
             remedy="Give --calibration, or choose d8w8 (ranges taken at run time) or w8 (weights only)",
         )

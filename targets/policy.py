@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..errors import OptionError
+from ..passes.quantize.set_ranges import read_range
 
-__all__ = ["BIAS_CORRECTIONS", "CALIBRATION_METHODS", "ROUNDINGS", "SCHEMES", "Policy"]
+__all__ = ["BIAS_CORRECTIONS", "CALIBRATION_METHODS", "ROUNDINGS", "SCHEMES", "STATIC_SCHEMES", "Policy", "widths"]
 
-SCHEMES = ("auto", "a8w8", "d8w8", "w8", "float")
+STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4")
+SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", "w8", "w4", "fp16", "bf16", "float")
 CALIBRATION_METHODS = ("auto", "minmax", "moving-average", "percentile", "entropy", "mse", "sqnr")
 ROUNDINGS = ("nearest", "gptq", "adaround")
 BIAS_CORRECTIONS = ("off", "fast", "sequential")
@@ -19,15 +22,19 @@ class Policy:
     """What the user may bend; a search bends it further, node by node.
 
     Attributes:
-        scheme: `a8w8` static int8, `d8w8` dynamic int8, `w8` weight-only int8, `float` none;
+        scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `d8w8` dynamic int8, `w8`,
+            `w4`, `fp16`, `bf16` stored weights only, `float` none;
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
         float_nodes: Names of nodes that stay float, as the target's exact rewrites leave them: what a search chose.
         per_channel: Weights have a scale per output channel.
+        block_size: Elements that share a scale of 4-bit weights stored for float kernels.
         reduce_range: 7-bit weights; None follows the target.
         calibration_method: How observed values become ranges; `auto` takes per value the one with the least error.
         percentile: Share of values inside the range, in percent, for `percentile`.
+        ranges: `VALUE=LOW:HIGH`: ranges of activations that replace what was measured.
+        split_concats: Regular expressions over names of Concat nodes whose readers read each operand at a scale of its own.
         equalize: Cross-layer equalization and high-bias absorption before anything is measured.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
@@ -41,9 +48,12 @@ class Policy:
     only_ops: tuple[str, ...] = ()
     float_nodes: tuple[str, ...] = ()
     per_channel: bool = True
+    block_size: int = 32
     reduce_range: bool | None = None
     calibration_method: str = "auto"
     percentile: float = 99.99
+    ranges: tuple[str, ...] = ()
+    split_concats: tuple[str, ...] = ()
     equalize: bool = False
     smooth: str = "off"
     clip_weights: bool = False
@@ -55,10 +65,25 @@ class Policy:
         _one_of("--calibration-method", self.calibration_method, CALIBRATION_METHODS)
         _one_of("--rounding", self.rounding, ROUNDINGS)
         _one_of("--bias-correction", self.bias_correction, BIAS_CORRECTIONS)
+        if not 16 <= self.block_size <= 1024:
+            raise OptionError(
+                "--block-size", f"{self.block_size} is not from 16 to 1024", remedy="Give a power of two like 32"
+            )
+        for text in self.ranges:
+            try:
+                read_range(text)
+            except ValueError as error:
+                raise OptionError("--range", str(error), remedy="Write it like --range gate=-8:8") from error
         if not 50.0 < self.percentile <= 100.0:
             raise OptionError(
                 "--percentile", f"{self.percentile:g} is not above 50 and at most 100", remedy="Give one like 99.99"
             )
+
+
+def widths(scheme: str) -> tuple[int, int]:
+    """Bits of activations and weights of a scheme: 8 where it does not say, as in `w4` and `fp16`."""
+    found = re.fullmatch(r"(?:[ad](\d+))?w(\d+)", scheme)
+    return (8, 8) if found is None else (int(found[1] or 8), int(found[2]))
 
 
 def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -38,6 +38,8 @@ class PadIntegers(Pass):
         stored, zero = dq.inputs[0], dq.inputs[2]
         assert stored is not None
         assert zero is not None
+        if stored.dtype not in (ir.DataType.UINT8, ir.DataType.INT8):
+            return False
         axes = node.inputs[3:4]
         pad = ir.node("Pad", [stored, node.inputs[1], zero, *axes], node.attributes.copy(), name=node.name)
         result, old = pad.outputs[0], q.outputs[0]

@@ -1,0 +1,42 @@
+"""From the rules of 8 bits to those of other widths: `a8w4`, `a16w8`, `a16w4`.
+
+The rules stay the same: which operators are quantized and what they share does not depend on the width. What runs in
+integers does: with 16-bit activations nothing (ONNX Runtime 1.31.1: MobileNetV2 18 ms, 7.9 in float, 3.7 with 8 bits).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...passes.spec import Fixed, Given, OpRule, PerAxis, QuantSpec
+
+__all__ = ["of_widths"]
+
+
+def of_widths(rule: OpRule, *, activations: int, weights: int) -> OpRule:
+    """A rule of 8-bit activations and weights with other widths, in bits.
+
+    Depthwise weights keep 8 bits: they are few, and one channel's kernel is all there is to average errors over.
+    """
+    if activations == 16:
+        outputs = rule.outputs
+        if isinstance(outputs, Given):
+            outputs = Given(_wide(outputs.spec))
+        elif isinstance(outputs, Fixed):
+            outputs = replace(outputs, spec=_wide(outputs.spec), scale=outputs.scale / 256)
+        rule = replace(
+            rule,
+            inputs=None if rule.inputs is None else _wide(rule.inputs),
+            weights=None if rule.weights is None else _wide(rule.weights),
+            outputs=outputs,
+            aligned_inputs=1,
+        )
+    spec = rule.weights
+    if weights == 4 and rule.role == "compute" and spec is not None and isinstance(spec.granularity, PerAxis):
+        # 7-bit weights are the cure of a saturation that 4-bit ones cannot cause.
+        rule = replace(rule, weights=replace(spec, dtype="int4", reduce_range=False))
+    return rule
+
+
+def _wide(spec: QuantSpec) -> QuantSpec:
+    return replace(spec, dtype="uint16") if spec.dtype == "uint8" else spec
