@@ -18,6 +18,7 @@ from ..passes.quantize.dynamic import DynamicQuantization
 from ..passes.quantize.insert_qdq import InsertQdq
 from ..passes.recipe import Recipe
 from ..passes.weight_only.compact_weights import CompactWeights
+from ..passes.weight_only.half_weights import HalfWeights
 from ..targets import find_target
 from ..targets.pipeline import recipe_for
 from ..targets.policy import widths
@@ -54,7 +55,8 @@ class CompileResult:
         scheme, reason: The scheme and why it was chosen.
         passes: One report per pass.
         skipped: Node name → why it stayed float.
-        seconds: Seconds by stage: load, observe, passes, pack, prove.
+        seconds: Seconds by stage: load, observe, passes, search, pack, prove.
+        measured: What a search measured, as `recipe.lock` keeps it; empty when nothing had to be changed.
     """
 
     bundle: Bundle
@@ -64,9 +66,10 @@ class CompileResult:
     passes: Sequence[PassReport]
     skipped: SkipNotes
     seconds: dict[str, float]
+    measured: Mapping[str, Any]
 
 
-_QUANTIZERS = {each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights)}
+_QUANTIZERS = {each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights)}
 
 
 def compile(model: Any, **options: Any) -> Bundle:
@@ -133,6 +136,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
         passes=reports,
         skipped=skipped,
         seconds=clock.seconds,
+        measured=recipe.measured,
     )
 
 
