@@ -19,14 +19,14 @@ from ..edit import constant_array, is_op
 from ..quantize.clamps import bounds_of
 from .movers import Trace, concat, pad, reshape, slice_, split
 
-__all__ = ["carry"]
+__all__ = ["JOINERS", "carry"]
 
 
 _ELEMENTWISE = ("Relu", "LeakyRelu", "PRelu", "Identity", "Neg", "Abs")
 _WINDOWS = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "Upsample")
 _SHAPERS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 _REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin")
-_JOINERS = ("Add", "Sub", "Sum", "Max", "Min")
+JOINERS = ("Add", "Sub", "Sum", "Max", "Min")
 
 
 def carry(node: ir.Node, inputs: Sequence[np.ndarray | None], trace: Trace) -> list[np.ndarray] | None:
@@ -38,7 +38,7 @@ def carry(node: ir.Node, inputs: Sequence[np.ndarray | None], trace: Trace) -> l
         trace: Told of labels that are the same, asked for new ones.
     """
     x = inputs[0] if inputs else None
-    if is_op(node, *_JOINERS):
+    if is_op(node, *JOINERS):
         return _joined(inputs, trace)
     if is_op(node, "Mul", "Div"):
         return _product(node, inputs, trace)

@@ -21,10 +21,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..edit import is_constant, is_op, subgraph_nodes
-from .carriers import carry
+from .carriers import JOINERS, carry
 from .linear import Linear, linear_of
 
-__all__ = ["Channels", "Offset", "Scaled", "trace_channels"]
+__all__ = ["Channels", "Factor", "Scaled", "trace_channels"]
 
 PINNED = np.zeros((), np.int64)
 
@@ -45,18 +45,20 @@ class Scaled:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Offset:
-    """A constant that is added to labelled elements: it is divided with them.
+class Factor:
+    """A constant that stands between labelled elements: added to them, or what a normalization multiplies by.
 
     Attributes:
-        node: The Add or Sub.
-        index: Which input the constant is.
-        labels: Labels of the sum.
+        node: The node that reads it.
+        index: As which input.
+        rows: Labels it is divided by, of a shape that broadcasts with the constant.
+        columns: Labels it is multiplied by, likewise; pinned for what is added.
     """
 
     node: ir.Node
     index: int
-    labels: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,20 +69,28 @@ class Channels:
         count: Labels are 0 (pinned) to count - 1.
         values: Labels of every value of the main graph that is not pinned outright.
         layers: Linear layers with a constant weight of their own, in graph order.
-        offsets: Constants added between them.
-        refused: Node name → why its channels are pinned.
+        factors: Constants between them.
+        foreign: Values that somebody reads who does not scale, and these readers; only under `norms`.
+        refused: Node name → why its channels are pinned, or read by `foreign`.
     """
 
     count: int
     values: dict[ir.Value, np.ndarray]
     layers: tuple[Scaled, ...]
-    offsets: tuple[Offset, ...]
+    factors: tuple[Factor, ...]
+    foreign: dict[ir.Value, tuple[tuple[ir.Node, int], ...]]
     refused: dict[str, str]
 
 
-def trace_channels(model: ir.Model) -> Channels:
-    """Label the channels of the main graph."""
-    work = _Trace()
+def trace_channels(model: ir.Model, *, norms: bool = False) -> Channels:
+    """Label the channels of the main graph.
+
+    Args:
+        model: The model.
+        norms: Normalizations and products with a constant per channel write labels of their own, values that meet
+            in an Add keep theirs, and a reader that does not scale pins nothing: it is listed as foreign.
+    """
+    work = _Trace(norms=norms)
     captured = {value for node in subgraph_nodes(model) for value in node.inputs if value is not None}
     for node in model.graph:
         work.visit(node)
@@ -94,11 +104,13 @@ def trace_channels(model: ir.Model) -> Channels:
 class _Trace:
     """Labels given so far, and which of them were found to be the same."""
 
+    norms: bool
     count: int = 1
     same: list[np.ndarray] = field(default_factory=list)
     values: dict[ir.Value, np.ndarray] = field(default_factory=dict)
     layers: list[Scaled] = field(default_factory=list)
-    offsets: list[Offset] = field(default_factory=list)
+    factors: list[Factor] = field(default_factory=list)
+    foreign: dict[ir.Value, tuple[tuple[ir.Node, int], ...]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     def visit(self, node: ir.Node) -> None:
@@ -107,24 +119,34 @@ class _Trace:
             self._layer(node, layer)
             return
         inputs = [None if value is None or is_constant(value) else self._labels(value) for value in node.inputs]
-        outputs = self._offset(node, inputs) or carry(node, inputs, self)
+        outputs = self._offset(node, inputs)
+        if outputs is None and self.norms:
+            outputs = self._gain(node, inputs)
+        if outputs is None and not (self.norms and is_op(node, *JOINERS)):
+            outputs = carry(node, inputs, self)
         if outputs is None:
-            alive = [labels for labels in inputs if labels is not None and labels.any()]
-            if alive:
-                self.refused[str(node.name)] = layer or f"{node.op_type} does not scale channel by channel"
-            for labels in alive:
-                self.pin(labels)
+            self._refuse(node, inputs, layer or f"{node.op_type} does not scale channel by channel")
             return
         for value, labels in zip(node.outputs, outputs, strict=True):
             self.values[value] = labels
+
+    def _refuse(self, node: ir.Node, inputs: Sequence[np.ndarray | None], reason: str) -> None:
+        """The node does not scale: what it reads is pinned, or has a foreign reader."""
+        for index, (value, labels) in enumerate(zip(node.inputs, inputs, strict=False)):
+            if value is None or labels is None or not labels.any():
+                continue
+            self.refused[str(node.name)] = reason
+            if self.norms:
+                self.foreign[value] = (*self.foreign.get(value, ()), (node, index))
+            else:
+                self.pin(labels)
 
     def _layer(self, node: ir.Node, layer: Linear) -> None:
         x = node.inputs[0]
         columns = layer.columns_of(PINNED if x is None else self._labels(x))
         if columns is None:
             assert x is not None
-            self.refused[str(node.name)] = "its channels are not along one axis of its input"
-            self.pin(self._labels(x))
+            self._refuse(node, [self._labels(x)], "its channels are not along one axis of its input")
             columns = np.zeros((layer.groups, layer.inputs), np.int64)
         rows = self.fresh((layer.groups, layer.outputs))
         labels = layer.labels_behind(rows, None if x is None or x.shape is None else len(x.shape))
@@ -146,8 +168,34 @@ class _Trace:
             return None
         if constant.dtype != ir.DataType.FLOAT:
             return None
-        self.offsets.append(Offset(node=node, index=index, labels=x))
+        self.factors.append(Factor(node=node, index=index, rows=x, columns=PINNED))
         return [x]
+
+    def _gain(self, node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
+        """LayerNormalization, RMSNormalization, and x * c with a constant c that varies."""
+        out = node.outputs[0].shape
+        if is_op(node, "Mul"):
+            index = next((k for k in (1, 0) if inputs[k] is None), None)
+            x = None if index is None else inputs[1 - index]
+            indices: tuple[int, ...] = () if index is None else (index,)
+        elif is_op(node, "LayerNormalization", "RMSNormalization"):
+            x, indices = PINNED, tuple(k for k in (1, 2) if len(node.inputs) > k and node.inputs[k] is not None)
+        else:
+            return None
+        constants = [node.inputs[k] for k in indices]
+        if x is None or out is None or not constants or any(tuple(other.uses()) for other in node.outputs[1:]):
+            return None
+        if any(c is None or not is_constant(c) or c.dtype != ir.DataType.FLOAT or c.shape is None for c in constants):
+            return None
+        dims = [c.shape.numpy() for c in constants if c is not None and c.shape is not None]
+        rank = len(out)
+        if len(set(dims)) > 1 or len(dims[0]) > rank or np.prod(dims[0]) == 1 or x.ndim not in (0, rank):
+            return None
+        rows = self.fresh(dims[0])
+        for k in indices:
+            columns = x if is_op(node, "Mul") and x.ndim else PINNED
+            self.factors.append(Factor(node=node, index=k, rows=rows, columns=columns))
+        return [rows.reshape((1,) * (rank - rows.ndim) + rows.shape), *[PINNED] * (len(node.outputs) - 1)]
 
     def _labels(self, value: ir.Value) -> np.ndarray:
         return self.values.get(value, PINNED)
@@ -177,6 +225,10 @@ class _Trace:
             layers=tuple(
                 Scaled(layer=each.layer, rows=root[each.rows], columns=root[each.columns]) for each in self.layers
             ),
-            offsets=tuple(Offset(node=o.node, index=o.index, labels=root[o.labels]) for o in self.offsets),
+            factors=tuple(
+                Factor(node=each.node, index=each.index, rows=root[each.rows], columns=root[each.columns])
+                for each in self.factors
+            ),
+            foreign=self.foreign,
             refused=self.refused,
         )

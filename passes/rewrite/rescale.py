@@ -38,12 +38,12 @@ def rescale(graph: ir.Graph, channels: Channels, s: np.ndarray, suffix: str) -> 
         if b is not None and np.any(rows != 1.0):
             replace_constant(graph, layer.node, 2, b / rows.reshape(-1), suffix, taken)
         modified = True
-    for offset in channels.offsets:
-        factors = s[offset.labels]
-        c = constant_array(offset.node.inputs[offset.index])
-        if c is None or np.all(factors == 1.0):
+    for factor in channels.factors:
+        ratio = s[factor.columns] / s[factor.rows]
+        c = constant_array(factor.node.inputs[factor.index])
+        if c is None or np.all(ratio == 1.0):
             continue
-        replace_constant(graph, offset.node, offset.index, c / factors, suffix, taken)
+        replace_constant(graph, factor.node, factor.index, c * ratio, suffix, taken)
         modified = True
     return modified
 
