@@ -26,8 +26,10 @@ from .quantize.decide import DecideQuantization
 from .quantize.dynamic import DynamicQuantization
 from .quantize.insert_qdq import InsertQdq
 from .quantize.set_ranges import SetRanges
-from .round.round_weights import RoundWeights
 from .rewrite.equalize import EqualizeChannels
+from .rewrite.smooth import SmoothQuant
+from .round.correct_bias import CorrectBias
+from .round.round_weights import RoundWeights
 from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
 from .weight_only.compact_weights import CompactWeights
 from .weight_only.expand_dequantized import ExpandDequantized
@@ -48,11 +50,13 @@ PASSES: tuple[type[Any], ...] = (
     PointwiseConvToGemm,
     MatMulAddToGemm,
     EqualizeChannels,
+    SmoothQuant,
     SplitConcats,
     AlignChannels,
     DecideQuantization,
     ComputeParams,
     RoundWeights,
+    CorrectBias,
     SetRanges,
     InsertQdq,
     AbsorbClamps,

@@ -29,6 +29,8 @@ from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.quantize.set_ranges import SetRanges
 from ...passes.recipe import Recipe
 from ...passes.rewrite.equalize import EqualizeChannels
+from ...passes.rewrite.smooth import SmoothQuant
+from ...passes.round.correct_bias import CorrectBias
 from ...passes.round.round_weights import RoundWeights
 from ...passes.spec import OpRule, PerAxis, PerTensor
 from ...passes.weight_only.compact_weights import CompactWeights
@@ -95,7 +97,17 @@ def prepare() -> tuple[Pass, ...]:
 def rewrites(policy: Policy) -> tuple[Pass, ...]:
     """Exact rewrites into numbers that quantize better, as far as the policy asks for them."""
     split: tuple[Pass, ...] = (SplitConcats(concats=policy.split_concats),) if policy.split_concats else ()
-    return split + ((EqualizeChannels(),) if policy.equalize else ())
+    equalize: tuple[Pass, ...] = (EqualizeChannels(),) if policy.equalize else ()
+    return split + equalize + smooth(policy)
+
+
+def smooth(policy: Policy) -> tuple[Pass, ...]:
+    """SmoothQuant, its alpha searched or given."""
+    if policy.smooth == "off":
+        return ()
+    activations, weights = widths(policy.scheme)
+    alpha = None if policy.smooth == "auto" else float(policy.smooth)
+    return (SmoothQuant(alpha=alpha, activation_bits=activations, weight_bits=weights, per_channel=policy.per_channel),)
 
 
 def static(decide: DecideQuantization, rounding: tuple[Pass, ...], *, align: bool) -> tuple[Pass, ...]:
@@ -110,8 +122,9 @@ def ranges(policy: Policy) -> tuple[Pass, ...]:
 
 
 def rounding(policy: Policy) -> tuple[Pass, ...]:
-    """Choose the integers of weights by what their layer's output loses."""
-    return () if policy.rounding == "nearest" else (RoundWeights(method=policy.rounding),)
+    """Choose the integers of weights by what their layer's output loses; correct biases for what is left."""
+    chosen: tuple[Pass, ...] = () if policy.rounding == "nearest" else (RoundWeights(method=policy.rounding),)
+    return chosen if policy.bias_correction == "off" else (*chosen, CorrectBias())
 
 
 def _bend(rule: OpRule, policy: Policy) -> OpRule:
