@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from feeds import write_samples
 from models import MODELS
 from process import Record, job_main
 
 
 def write(name: str, samples: int, file: str) -> Record:
-    MODELS[name].write_calibration(samples, Path(file))
-    return {"bytes": Path(file).stat().st_size}
+    count = write_samples(MODELS[name].task, samples, Path(file))
+    return {"samples": count, "bytes": Path(file).stat().st_size}
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ NEEDED = (PACKAGE, "safetensors", "tokenizers")
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "sentence_embedding"
 LAYERS, HEADS, HIDDEN, EPSILON = 6, 12, 384, 1e-12  # config.json of the package
+FOLDER = Path(__file__).resolve().parents[2] / "bench-out" / "sentence_encoder"
 LENGTH = 256  # sentence_bert_config.json: longer sentences are cut
 
 
@@ -37,7 +38,7 @@ def missing() -> str:
     return f"{', '.join(absent)} not installed: see the extra `bench`" if absent else ""
 
 
-def encoder_path(folder: Path = Path("bench-out/sentence_encoder")) -> Path:
+def encoder_path(folder: Path = FOLDER) -> Path:
     """`model.onnx` in `folder`, built if it is not there; absolute.
 
     Raises:

@@ -16,8 +16,7 @@ def footprint(name: str, path: str) -> Record:
     That difference is what the model costs a program that is not written in Python: the runtime's library, the
     loaded model, its activations.
     """
-    model = MODELS[name]
-    feed = {model.input: next(iter(model.calibration(1)))}
+    feed = dict(next(iter(MODELS[name].task.calibration(1)))[0])
     gc.collect()
     before = peak_rss_bytes()
     import onnxruntime as ort

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from models import MODELS, Sample, ZooModel
-from paired import bootstrap_mean, decibel, energies, paired_difference, ratio
+from feeds import run_joined
+from models import MODELS
+from paired import decibel, energies, paired_difference, ratio
 from process import Record, job_main
+from sessions import last_feed, open_session
+from tasks.base import Example, Task
+from visits import latency
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-BATCH = 25
+    from edgec.compiler.metrics import Metric
+
 FLOAT = "float"
 SETTLE_SECONDS = 0.06  # ONNX Runtime's idle threads spin for 35-50 ms (1.31.1) and would take a core from the next form
-VISIT_SECONDS = 0.015
+RESAMPLES = 500
 
 
 def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) -> Record:
-    """Accuracy, SQNR and latency of every form.
+    """Metric, SQNR and latency of every form.
 
     Args:
         name: Zoo model.
@@ -31,25 +36,27 @@ def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) 
         samples: Evaluation samples; None for all.
 
     Returns:
-        By form: `metric` with its interval, `versus` (paired differences), `sqnr_db`, `latency` by thread count.
+        By form: `metric` (value, interval), `drop` against float (in the metric's unit, positive is worse; relative;
+        interval), `versus` (paired differences of a metric that is a mean), `sqnr_db`, `latency` by thread count.
     """
     model = MODELS[name]
-    two = {form: _open(path, 2) for form, path in forms.items()}
-    hits, sqnr, pooled = _accuracy(model, two, samples)
-    one = {form: _open(path, 1) for form, path in forms.items()}
-    feed = next(iter(model.calibration(1)))
-    seconds = {
-        "1": _latency(one, {model.input: feed}, rounds, settle=0.0),
-        "2": _latency(two, {model.input: feed}, rounds, settle=SETTLE_SECONDS),
-    }
-    return {
+    two, unloadable = _opened(forms)
+    forms = {form: path for form, path in forms.items() if form in two}
+    records, sqnr, pooled = _answers(model.task, two, samples)
+    one = {form: open_session(path, 1) for form, path in forms.items()}
+    feed = last_feed(model)
+    seconds = {"1": latency(one, feed, rounds, settle=0.0)}
+    if model.classic:
+        seconds["2"] = latency(two, feed, rounds, settle=SETTLE_SECONDS)
+    metric = model.task.metric
+    by_form: Record = {
         form: {
-            "metric": _as_dict(bootstrap_mean(hits[form])),
-            "versus": {other: _as_dict(paired_difference(hits[form], hits[other])) for other in forms if other != form},
+            **_judged_by(metric, records[FLOAT], records[form]),
+            "versus": _versus(records, form) if model.classic else {},
             "sqnr_db": float(sqnr[form].mean()),
             "sqnr_pooled_db": pooled[form],
             "sqnr_versus": {
-                other: _as_dict(paired_difference(sqnr[form], sqnr[other]))
+                other: dataclasses.asdict(paired_difference(sqnr[form], sqnr[other]))
                 for other in forms
                 if FLOAT not in (form, other) and other != form
             },
@@ -64,84 +71,83 @@ def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) 
         }
         for form in forms
     }
+    return by_form | {"unloadable": unloadable}
 
 
-def _accuracy(
-    model: ZooModel, sessions: dict[str, ort.InferenceSession], samples: int | None
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
-    """Hits and SQNR per sample, and SQNR over all samples at once, of every form; dB are means over the outputs.
+def _opened(forms: dict[str, str]) -> tuple[dict[str, ort.InferenceSession], dict[str, str]]:
+    """Sessions of two threads, and why others cannot be opened: a tool may write a model that does not load."""
+    sessions, reasons = {}, {}
+    for form, path in forms.items():
+        try:
+            sessions[form] = open_session(path, 2)
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+            reasons[form] = f"does not load: {error}"
+    return sessions, reasons
+
+
+def _judged_by(metric: Metric, reference: list[np.ndarray], records: list[np.ndarray]) -> Record:
+    from edgec.compiler.metrics.intervals import metric_intervals
+    from edgec.compiler.metrics.metric import stack
+
+    mine, theirs = stack(records), stack(reference)
+    value, against = float(metric.aggregate(mine)), float(metric.aggregate(theirs))
+    found = metric_intervals(metric, theirs, mine, resamples=RESAMPLES)
+    drop = metric.drop(against, value)
+    return {
+        "metric": {
+            "name": metric.name,
+            "unit": metric.unit,
+            "estimate": value,
+            "interval": found.value,
+            "n": len(records),
+        },
+        "drop": {"estimate": drop, "relative": drop / abs(against), "interval": found.drop},
+    }
+
+
+def _versus(records: dict[str, list[np.ndarray]], form: str) -> dict[str, Any]:
+    """Paired differences of hits: classifiers only, whose record is (hits, positions) of one position."""
+    hits = {name: np.array([record[0] for record in each]) for name, each in records.items()}
+    return {other: dataclasses.asdict(paired_difference(hits[form], hits[other])) for other in records if other != form}
+
+
+def _answers(
+    task: Task, sessions: dict[str, ort.InferenceSession], samples: int | None
+) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray], dict[str, float]]:
+    """Metric records and SQNR per sample, and SQNR over all samples at once, of every form; dB are means over outputs.
 
     The mean of per-sample dB is lifted by samples whose Softmax has saturated; the SQNR over all samples is not.
     """
-    hits: dict[str, list[np.ndarray]] = {form: [] for form in sessions}
+    metric = task.metric
+    records: dict[str, list[np.ndarray]] = {form: [] for form in sessions}
     energy: dict[str, list[np.ndarray]] = {form: [] for form in sessions}
-    for batch in _batches(model.evaluation(samples)):
-        feed = {model.input: np.concatenate([sample.feed for sample in batch])}
-        labels = np.array([sample.label for sample in batch])
-        outputs = {form: session.run(None, feed) for form, session in sessions.items()}
-        for form, values in outputs.items():
-            hits[form].append(model.correct(values[0], labels))
-            of_outputs = [energies(r, v) for r, v in zip(outputs[FLOAT], values, strict=True)]
-            energy[form].append(np.array(of_outputs))
-    all_hits = {form: np.concatenate(records) for form, records in hits.items()}
-    all_energy = {form: np.concatenate(records, axis=2) for form, records in energy.items()}  # (outputs, 2, samples)
+    for batch in _batches(task.evaluation(samples), task.batch):
+        answers = {form: _run(session, batch, task) for form, session in sessions.items()}
+        for form, of_form in answers.items():
+            for example, reference, outputs in zip(batch, answers[FLOAT], of_form, strict=True):
+                records[form].append(metric.record(outputs, example.label))
+                energy[form].append(np.array([energies(reference[o][None], outputs[o][None]) for o in outputs]))
+    all_energy = {form: np.concatenate(each, axis=2) for form, each in energy.items()}  # (outputs, 2, samples)
     return (
-        all_hits,
+        records,
         {form: decibel(e[:, 0], e[:, 1]).mean(axis=0) for form, e in all_energy.items()},
         {form: float(decibel(*e.sum(axis=2).T).mean()) for form, e in all_energy.items()},
     )
 
 
-def _latency(
-    sessions: dict[str, ort.InferenceSession], feed: dict[str, np.ndarray], rounds: int, *, settle: float
-) -> dict[str, np.ndarray]:
-    """Seconds of a run, (rounds,) by form.
-
-    In every round each form has one visit, the order moving on by one from round to round; a visit is `settle`
-    seconds of rest, one run that does not count, then the median of the runs that fit into `VISIT_SECONDS`
-    (3 at least).
-    """
-    names = list(sessions)
-    taken: dict[str, list[float]] = {form: [] for form in names}
-    runs = {form: max(3, round(VISIT_SECONDS / _time(sessions[form], feed, 5).min())) for form in names}
-    for turn in range(rounds):
-        start = turn % len(names)
-        for form in names[start:] + names[:start]:
-            time.sleep(settle)
-            sessions[form].run(None, feed)
-            taken[form].append(float(np.median(_time(sessions[form], feed, runs[form]))))
-    return {form: np.array(seconds) for form, seconds in taken.items()}
+def _run(session: ort.InferenceSession, batch: list[Example], task: Task) -> list[dict[str, np.ndarray]]:
+    """Outputs of each example; several are run as one batch."""
+    if len(batch) == 1:
+        return [run_joined(session, batch[0].steps, task)]
+    feed = {name: np.concatenate([example.steps[0][name] for example in batch]) for name in batch[0].steps[0]}
+    joined = run_joined(session, (feed,), task)
+    return [{name: array[i : i + 1] for name, array in joined.items()} for i in range(len(batch))]
 
 
-def _time(session: ort.InferenceSession, feed: dict[str, np.ndarray], runs: int) -> np.ndarray:
-    taken = np.empty(runs)
-    for i in range(runs):
-        started = time.perf_counter()
-        session.run(None, feed)
-        taken[i] = time.perf_counter() - started
-    return taken
-
-
-def _open(path: str, threads: int) -> ort.InferenceSession:
-    """A session with default options, apart from the thread count and the log level."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
-    iterator = iter(samples)
-    while batch := list(itertools.islice(iterator, BATCH)):
+def _batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
+    iterator = iter(examples)
+    while batch := list(itertools.islice(iterator, size)):
         yield batch
-
-
-def _as_dict(interval: object) -> dict[str, float]:
-    import dataclasses
-
-    return dataclasses.asdict(interval)  # type: ignore[call-overload,no-any-return]
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from models import MODELS
 from process import Record, job_main
+from sessions import last_feed
 
 
 def place(name: str, forms: dict[str, str]) -> Record:
     from edgec.runtimes.ort import OrtCpu
 
     model = MODELS[name]
-    feeds = {model.input: next(iter(model.calibration(1)))}
+    feeds = last_feed(model)
     found: Record = {}
     needed = 0
     for form, path in ({"float": str(model.path)} | forms).items():

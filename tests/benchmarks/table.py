@@ -4,52 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from forms import BUDGET, FLOAT, OURS, RIVALS, net_peak
+from line import Line, last_line
 from process import Record
-from verdict import OURS, RIVALS, Line, net_peak
 
 __all__ = ["accuracy_table", "cost_table", "lines_table"]
 
+FORMS = (OURS, BUDGET, *RIVALS)
+
 
 def accuracy_table(records: Sequence[Record]) -> str:
-    """One row per model and form: metric, SQNR, latency, size, integer MACs."""
-    head = "model|form|float top1|int8 top1 [95%]|change pt [95%]|SQNR dB (pooled)|x float 1t|x float 2t|ms 1t|size"
+    """One row per model and form: metric, drop, SQNR, latency, size, integer MACs."""
+    head = "model|metric|form|float|int8 [95%]|lost [95%]|lost %|SQNR dB (pooled)|x float 1t|x float 2t|ms 1t|size"
     rows = []
     for record in records:
-        measured = record["measure"]
-        for form in (OURS, *RIVALS):
-            if form not in record["compile"]:
-                continue
-            if form not in measured:
-                problem = record["compile"][form].get("error") or measured.get("error", "not measured")
-                rows.append([record["model"], form, "failed: " + problem.strip().splitlines()[-1]])
-                continue
-            metric, change = measured[form]["metric"], measured[form]["versus"]["float"]
-            latency = measured[form]["latency"]
-            share = record["placement"].get(form, {}).get("share")
-            rows.append(
-                [
-                    record["model"],
-                    form,
-                    f"{measured['float']['metric']['estimate']:.4f}",
-                    f"{metric['estimate']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]",
-                    f"{100 * change['estimate']:+.2f} [{100 * change['low']:+.2f}, {100 * change['high']:+.2f}]",
-                    f"{measured[form]['sqnr_db']:.2f} ({measured[form]['sqnr_pooled_db']:.2f})",
-                    f"{latency['1']['ratio']['float']['median']:.3f} ({latency['1']['ratio']['float']['minimum']:.3f})",
-                    f"{latency['2']['ratio']['float']['median']:.3f} ({latency['2']['ratio']['float']['minimum']:.3f})",
-                    f"{latency['1']['p50_ms']:.3f}",
-                    f"{record['compile'][form]['size_bytes'] / record['float_bytes']:.3f}",
-                    "unknown" if share is None else f"{share:.1%}",
-                ]
-            )
+        if "absent" in record:
+            rows.append([record["model"], "", "skipped: " + record["absent"]])
+            continue
+        for form in FORMS:
+            if form in record["compile"]:
+                rows.append(_row(record, form))
     return _markdown([*head.split("|"), "integer MACs"], rows)
+
+
+def _row(record: Record, form: str) -> list[str]:
+    measured = record["measure"]
+    if form not in measured:
+        problem = record["compile"][form].get("error") or measured.get("error", "not measured")
+        word = "refused" if form in RIVALS else "failed"
+        return [record["model"], "", form, f"{word}: {last_line(problem)[:100]}"]
+    metric, drop, latency = (measured[form][part] for part in ("metric", "drop", "latency"))
+    share = record["placement"].get(form, {}).get("share")
+    scale = 100 if metric["unit"] == "pt" else 1
+    return [
+        record["model"],
+        metric["name"],
+        form,
+        f"{measured[FLOAT]['metric']['estimate']:.4f}",
+        f"{metric['estimate']:.4f}{_interval(metric['interval'], 1, '.4f')}",
+        f"{scale * drop['estimate']:+.2f}{_interval(drop['interval'], scale, '+.2f')}",
+        f"{drop['relative']:+.2%}",
+        f"{measured[form]['sqnr_db']:.2f} ({measured[form]['sqnr_pooled_db']:.2f})",
+        *(_ratio(latency.get(threads)) for threads in ("1", "2")),
+        f"{latency['1']['p50_ms']:.3f}",
+        f"{record['compile'][form]['size_bytes'] / record['float_bytes']:.3f}",
+        "unknown" if share is None else f"{share:.1%}",
+    ]
+
+
+def _interval(interval: Sequence[float] | None, scale: float, form: str) -> str:
+    return "" if interval is None else f" [{scale * interval[0]:{form}}, {scale * interval[1]:{form}}]"
+
+
+def _ratio(latency: Record | None) -> str:
+    """Median and, in brackets, the fastest rounds."""
+    if latency is None:
+        return ""
+    ratio = latency["ratio"][FLOAT]
+    return f"{ratio['median']:.3f} ({ratio['minimum']:.3f})"
 
 
 def cost_table(records: Sequence[Record]) -> str:
     """One row per model and form: compile seconds and memory."""
-    head = "model|form|compile s|all runs s|process s|peak MB|peak less samples MB|after imports MB"
+    head = "model|form|compile s|all runs s|process s|peak MB|peak less samples MB|after imports MB|samples"
     rows = []
     for record in records:
-        for form, compiled in record["compile"].items():
+        for form, compiled in record.get("compile", {}).items():
             if "error" in compiled:
                 continue
             rows.append(
@@ -62,6 +82,7 @@ def cost_table(records: Sequence[Record]) -> str:
                     f"{compiled['peak_bytes'] / 1e6:.0f}",
                     f"{net_peak(compiled) / 1e6:.0f}",
                     f"{(compiled['baseline_bytes'] - compiled.get('samples_bytes', 0)) / 1e6:.0f}",
+                    f"{compiled['samples_used']} of {compiled['samples']}" if "samples_used" in compiled else "all",
                 ]
             )
     return _markdown(head.split("|"), rows)

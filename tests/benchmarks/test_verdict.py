@@ -8,7 +8,7 @@ from typing import Any
 import memory
 import pytest
 from table import accuracy_table, cost_table, lines_table
-from verdict import judge
+from verdict import judge, judge_all
 
 Record = dict[str, Any]
 SLOW = {"median": 1.06, "minimum": 1.06}
@@ -18,10 +18,15 @@ def _interval(estimate: float, half: float) -> Record:
     return {"estimate": estimate, "low": estimate - half, "high": estimate + half, "n": 500}
 
 
+def _metric(value: float) -> Record:
+    return {"name": "top1", "unit": "pt", "estimate": value, "interval": [value - 0.02, value + 0.02], "n": 500}
+
+
 def _form(gap: float, sqnr: float, against: dict[str, float]) -> Record:
     ratios = {other: {"median": ratio, "minimum": ratio} for other, ratio in against.items()}
     return {
-        "metric": _interval(0.9 + gap, 0.02),
+        "metric": _metric(0.9 + gap),
+        "drop": {"estimate": 0.0 - gap, "relative": (0.0 - gap) / 0.9, "interval": None},
         "versus": {other: _interval(gap, 0.004) for other in against},
         "sqnr_db": sqnr,
         "sqnr_pooled_db": sqnr - 1,
@@ -50,16 +55,18 @@ def record() -> Record:
         "float_bytes": 14e6,
         "compile": {
             "edgec": _compiled(0.5, 300e6),
+            "edgec-1%": _compiled(0.9, 300e6),
             "u8s8": _compiled(2.6, 372e6, 60e6),
             "s8s8": _compiled(2.7, 371e6, 60e6),
         },
         "measure": {
-            "float": {"metric": _interval(0.9, 0.02)},
+            "float": {"metric": _metric(0.9)},
             "edgec": _form(0.0, 23.0, {"float": 0.5, "u8s8": 1.0, "s8s8": 0.7}),
+            "edgec-1%": _form(0.0, 23.0, {"float": 0.5, "u8s8": 1.0, "s8s8": 0.7}),
             "u8s8": _form(0.0, 22.2, {"float": 0.5, "s8s8": 0.7}),
             "s8s8": _form(-0.001, 22.3, {"float": 0.8, "u8s8": 1.4}),
         },
-        "placement": {"edgec": {"share": 0.99}},
+        "placement": {"edgec": {"share": 0.99}, "edgec-1%": {"share": 0.95}},
     }
 
 
@@ -70,8 +77,11 @@ def _statuses(record: Record) -> dict[str, str]:
 def test_a_good_run_is_green_in_every_line(record: Record) -> None:
     assert _statuses(record) == dict.fromkeys(
         (
-            "metric",
+            "default-metric",
+            "budget-metric",
             "integer-macs",
+            "budget-integer-macs",
+            "metric",
             "faster",
             "not-worse",
             "sqnr",
@@ -87,6 +97,10 @@ def test_a_good_run_is_green_in_every_line(record: Record) -> None:
 @pytest.mark.parametrize(
     ("line", "path", "value", "status"),
     [
+        ("default-metric", ("measure", "edgec", "drop", "relative"), 0.0101, "red"),
+        ("default-metric", ("measure", "edgec", "drop", "relative"), float("nan"), "red"),
+        ("budget-metric", ("measure", "edgec-1%", "drop", "relative"), 0.0101, "red"),
+        ("budget-integer-macs", ("placement", "edgec-1%", "share"), 0.89, "red"),
         ("metric", ("measure", "edgec", "versus", "float", "estimate"), -0.0101, "red"),
         ("integer-macs", ("placement", "edgec", "share"), 0.89, "red"),
         ("integer-macs", ("placement", "edgec", "share"), None, "red"),
@@ -125,33 +139,81 @@ def test_the_cost_of_compiling_the_other_models_is_amber_at_worst(record: Record
 
 
 def test_our_failure_is_red_and_the_rivals_is_unknown(record: Record) -> None:
-    ours = record | {"compile": record["compile"] | {"edgec": {"error": "Traceback\nModelError: no"}}}
-    assert [(line.name, line.status, line.text) for line in judge(ours)] == [("compiled", "red", "ModelError: no")]
+    ours = copy.deepcopy(record)
+    ours["compile"]["edgec"] = {"error": "Traceback\nModelError: no"}
+    del ours["measure"]["edgec"]
+    assert [(line.name, line.status, line.text) for line in judge(ours)] == [
+        ("compiled edgec", "red", "ModelError: no"),
+        ("budget-metric", "green", "top1 0.9000, float 0.9000: +0.00% lost, limit 1%"),
+        ("budget-integer-macs", "green", "95.0% of the MACs, floor 90%"),
+    ]
     alone = copy.deepcopy(record)
     for form in ("u8s8", "s8s8"):
         alone["compile"][form] = {"error": "ValueError: no"}
         del alone["measure"][form]
     assert _statuses(alone) == {
-        "metric": "green",
+        "default-metric": "green",
+        "budget-metric": "green",
         "integer-macs": "green",
+        "budget-integer-macs": "green",
+        "metric": "green",
         "faster": "green",
         "rival": "unknown",
     }
 
 
+def test_a_recurrent_model_is_held_to_its_size(record: Record) -> None:
+    record["model"] = "g2pm_bilstm"
+    assert _statuses(record) == {
+        "default-metric": "green",
+        "budget-metric": "green",
+        "size": "green",
+        "budget-size": "green",
+    }
+    record["compile"]["edgec"]["size_bytes"] = 0.36 * 14e6
+    assert _statuses(record)["size"] == "red"
+
+
+def test_a_model_that_is_not_here_is_unknown() -> None:
+    skipped = {"model": "sentence_encoder", "absent": "tokenizers not installed"}
+    assert [(line.name, line.status) for line in judge(skipped)] == [("present", "unknown")]
+    assert not list(judge_all([skipped]))
+    assert "skipped: tokenizers not installed" in accuracy_table([skipped])
+
+
+def _of(model: str, ours: float, **rivals: float) -> Record:
+    forms = {"edgec": ours} | rivals
+    return {"model": model, "compile": forms, "measure": {f: {"drop": {"relative": d}} for f, d in forms.items()}}
+
+
+@pytest.mark.parametrize(
+    ("ours", "worst", "mean"),
+    [((0.01, 0.0), "green", "green"), ((0.03, -0.02), "red", "green"), ((0.015, 0.015), "green", "red")],
+)
+def test_all_models_together_beat_the_best_form_of_each(ours: tuple[float, float], worst: str, mean: str) -> None:
+    records = [
+        _of("a", ours[0], u8s8=0.5, percentile=0.02),
+        _of("b", ours[1], u8s8=0.005, entropy=float("nan")),
+        _of("c", 0.9),  # every form of the rival refused it: no comparison
+    ]
+    lines = {line.name: line for line in judge_all(records)}
+    assert (lines["beats-rivals-worst"].status, lines["beats-rivals-mean"].status) == (worst, mean)
+    assert lines["beats-rivals-mean"].text.endswith("over 2 models; every rival form refused c")
+
+
 def test_a_measurement_that_died_is_red(record: Record) -> None:
     record["measure"] = {"error": "killed"}
-    assert _statuses(record)["measured"] == "red"
+    assert _statuses(record) == {"measured": "red"}
 
 
 def test_tables_have_a_row_for_every_form_and_name_failures(record: Record) -> None:
     record["compile"]["s8s8"] = {"error": "Traceback\nValueError: no"}
     del record["measure"]["s8s8"]
     rows = accuracy_table([record]).splitlines()
-    assert len(rows) == 5
-    assert "failed: ValueError: no" in rows[4]
-    assert len(cost_table([record]).splitlines()) == 4
-    assert len(lines_table(list(judge(record))).splitlines()) == 11
+    assert len(rows) == 6
+    assert "refused: ValueError: no" in rows[5]
+    assert len(cost_table([record]).splitlines()) == 5
+    assert len(lines_table(list(judge(record))).splitlines()) == 14
 
 
 @pytest.mark.parametrize(

@@ -1,160 +1,111 @@
-"""What the table has to show: each line of acceptance as a pure function of one model's record.
-
-`green` holds, `red` does not, `unknown` could not be decided (the rival's form failed, or `--only` left it out).
-`amber` is not settled: a goal missed but its floor held, a figure that acceptance asks of another model only, or a
-latency whose median and minimum fall on different sides of the limit, which is a busy machine: run it again.
-"""
+"""What the table has to show of one model, and of all: each line of acceptance as a pure function of the records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
+from classic import judge_classic
+from forms import BUDGET, OURS, RIVALS
+from line import Line, last_line, status
 from models import MODELS
 from process import Record
 
-__all__ = ["OURS", "RIVALS", "Line", "judge"]
+__all__ = ["judge", "judge_all", "rival_drops"]
 
-OURS = "edgec"
-RIVALS = ("u8s8", "s8s8")
-DROP_LIMIT_PT = 1.0
-FASTER_LIMIT, SLOWER_LIMIT = 1.0, 1.05
-SPEED_GOAL, SPEED_FLOOR = 5.0, 3.0
-SPEED_MODEL = "mobilenetv2_100"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """One line of acceptance for one model."""
-
-    model: str
-    name: str
-    status: str
-    text: str
+DROP_LIMIT = 0.01
+SIZE_LIMIT = 0.35
+NOTHING_LEFT = 1.0  # the relative drop that a form without a number is taken for
 
 
 def judge(record: Record) -> Iterator[Line]:
-    """Every line of one model; nothing about ours when it was left out."""
-    ours = record["compile"].get(OURS)
-    if ours is None:
-        return
+    """Every line of one model; nothing about a form that was left out."""
     model = record["model"]
-    if "error" in ours:
-        yield Line(model=model, name="compiled", status="red", text=_last_line(ours["error"]))
+    if "absent" in record:
+        yield Line(model=model, name="present", status="unknown", text=record["absent"])
         return
-    yield from _against_float(record)
-    yield from _against_rival(record)
-    yield from _compile_cost(record)
-
-
-def _against_float(record: Record) -> Iterator[Line]:
-    model = record["model"]
-    measured = record["measure"].get(OURS)
-    if measured is None:
-        text = _last_line(record["measure"].get("error", "no measurement"))
-        yield Line(model=model, name="measured", status="red", text=text)
+    failed = {form: entry["error"] for form, entry in record["compile"].items() if "error" in entry}
+    for form in (OURS, BUDGET):
+        if form in failed:
+            yield Line(model=model, name=f"compiled {form}", status="red", text=last_line(failed[form]))
+    if "error" in record["measure"]:
+        yield Line(model=model, name="measured", status="red", text=last_line(record["measure"]["error"]))
         return
-    change = 100 * measured["versus"]["float"]["estimate"]
-    yield Line(
-        model=model,
-        name="metric",
-        status=_status(change >= -DROP_LIMIT_PT),
-        text=f"top1 {change:+.2f} pt against float, limit -{DROP_LIMIT_PT:g} pt",
-    )
-    share = record["placement"].get(OURS, {}).get("share")
-    floor = MODELS[model].integer_floor
-    yield Line(
-        model=model,
-        name="integer-macs",
-        status=_status(share is not None and share >= floor),
-        text=f"{'unknown' if share is None else f'{share:.1%}'} of the MACs, floor {floor:.0%}",
-    )
-    ratio = measured["latency"]["1"]["ratio"]["float"]
-    yield Line(
-        model=model,
-        name="faster",
-        status=_latency_status(ratio, FASTER_LIMIT),
-        text=f"{ratio['median']:.3f}x float with 1 thread (minima {ratio['minimum']:.3f}x), limit 1x",
-    )
+    for form, name in ((OURS, "default"), (BUDGET, "budget")):
+        if form in record["measure"]:
+            yield _metric(record, form, f"{name}-metric")
+    for form, prefix in ((OURS, ""), (BUDGET, "budget-")):
+        if form in record["measure"]:
+            yield _integers(record, form, prefix)
+    if MODELS[model].classic and OURS in record["measure"]:
+        yield from judge_classic(record)
 
 
-def _against_rival(record: Record) -> Iterator[Line]:
-    model, measured = record["model"], record["measure"]
-    rivals = [form for form in RIVALS if form in measured]
-    if OURS not in measured or not rivals:
-        if OURS in measured:
-            yield Line(model=model, name="rival", status="unknown", text="no form of the rival was measured")
+def judge_all(records: Sequence[Record]) -> Iterator[Line]:
+    """Ours by default against the best of the rival's forms of each model, where one of them worked: worst and mean."""
+    ours, theirs = [], []
+    for record in records:
+        drops = rival_drops(record)
+        if drops and OURS in record["measure"]:
+            ours.append((_relative(record, OURS), record["model"]))
+            theirs.append((min(drops.values()), record["model"]))
+    if not ours:
         return
-    ours = measured[OURS]
-    best = max(rivals, key=lambda form: measured[form]["metric"]["estimate"])
-    gap = ours["versus"][best]
+    (mine, where), (other, there) = max(ours), max(theirs)
     yield Line(
-        model=model,
-        name="not-worse",
-        status=_status(gap["high"] >= 0),
-        text=f"top1 {100 * gap['estimate']:+.2f} pt [{100 * gap['low']:+.2f}, {100 * gap['high']:+.2f}] against {best}",
+        model="all",
+        name="beats-rivals-worst",
+        status=status(mine < other),
+        text=f"worst relative drop {mine:+.2%} ({where}), best rival form per model {other:+.2%} ({there})",
     )
-    cleanest = max(rivals, key=lambda form: measured[form]["sqnr_db"])
-    theirs = measured[cleanest]["sqnr_db"]
+    mine, other = (sum(drop for drop, _ in each) / len(each) for each in (ours, theirs))
+    refused = [record["model"] for record in records if record.get("compile") and not rival_drops(record)]
     yield Line(
-        model=model,
-        name="sqnr",
-        status=_status(round(ours["sqnr_db"], 2) >= round(theirs, 2)),
-        text=f"{ours['sqnr_db']:.2f} dB, {cleanest} {theirs:.2f} dB; over all samples at once "
-        f"{ours['sqnr_pooled_db']:.2f} dB, {measured[cleanest]['sqnr_pooled_db']:.2f} dB",
+        model="all",
+        name="beats-rivals-mean",
+        status=status(mine < other),
+        text=f"mean relative drop {mine:+.2%}, best rival form per model {other:+.2%}, over {len(ours)} models"
+        + (f"; every rival form refused {', '.join(refused)}" if refused else ""),
     )
-    for threads in ("1", "2"):
-        ratios = ours["latency"][threads]["ratio"]
-        fastest = max(rivals, key=lambda form: ratios[form]["median"])
-        yield Line(
-            model=model,
-            name=f"latency-{threads}t",
-            status=_latency_status(ratios[fastest], SLOWER_LIMIT),
-            text=f"{ratios[fastest]['median']:.3f}x {fastest} (minima {ratios[fastest]['minimum']:.3f}x), "
-            f"limit {SLOWER_LIMIT:g}x",
+
+
+def rival_drops(record: Record) -> dict[str, float]:
+    """Relative drop by the rival's form, of those that gave a model that runs."""
+    measured = record.get("measure", {})
+    return {form: _relative(record, form) for form in RIVALS if form in measured}
+
+
+def _relative(record: Record, form: str) -> float:
+    relative = record["measure"][form]["drop"]["relative"]
+    return NOTHING_LEFT if relative != relative else float(relative)  # NaN: the metric is gone
+
+
+def _metric(record: Record, form: str, name: str) -> Line:
+    drop = _relative(record, form)
+    measured, reference = (record["measure"][each]["metric"] for each in (form, "float"))
+    return Line(
+        model=record["model"],
+        name=name,
+        status=status(drop <= DROP_LIMIT),
+        text=f"{measured['name']} {measured['estimate']:.4f}, float {reference['estimate']:.4f}: "
+        f"{drop:+.2%} lost, limit {DROP_LIMIT:.0%}",
+    )
+
+
+def _integers(record: Record, form: str, prefix: str) -> Line:
+    """Share of the MACs on integers; of a recurrent model, whose weights are what costs, the size of the file."""
+    model = MODELS[record["model"]]
+    if model.integer_floor is None:
+        ratio = record["compile"][form]["size_bytes"] / record["float_bytes"]
+        return Line(
+            model=model.name,
+            name=f"{prefix}size",
+            status=status(ratio <= SIZE_LIMIT),
+            text=f"{ratio:.3f}x of float, limit {SIZE_LIMIT:g}x",
         )
-
-
-def _compile_cost(record: Record) -> Iterator[Line]:
-    """Speed and memory of the compile: acceptance asks them of one model; of the others a miss is amber."""
-    model, compiled = record["model"], record["compile"]
-    missed = "red" if model == SPEED_MODEL else "amber"
-    rivals = {form: compiled[form] for form in RIVALS if "seconds" in compiled.get(form, {})}
-    if not rivals:
-        return
-    ours = compiled[OURS]
-    form = min(rivals, key=lambda name: rivals[name]["seconds"])
-    times = rivals[form]["seconds"] / ours["seconds"]
-    yield Line(
-        model=model,
-        name="compile-speed",
-        status="green" if times >= SPEED_GOAL else "amber" if times >= SPEED_FLOOR else missed,
-        text=f"{times:.1f}x as fast as {form} ({ours['seconds']:.2f} s, {rivals[form]['seconds']:.2f} s), "
-        f"goal {SPEED_GOAL:g}x, floor {SPEED_FLOOR:g}x",
+    share = record["placement"].get(form, {}).get("share")
+    return Line(
+        model=model.name,
+        name=f"{prefix}integer-macs",
+        status=status(share is not None and share >= model.integer_floor),
+        text=f"{'unknown' if share is None else f'{share:.1%}'} of the MACs, floor {model.integer_floor:.0%}",
     )
-    lean = min(rivals, key=lambda name: net_peak(rivals[name]))
-    yield Line(
-        model=model,
-        name="compile-memory",
-        status="green" if ours["peak_bytes"] <= net_peak(rivals[lean]) else missed,
-        text=f"{ours['peak_bytes'] / 1e6:.0f} MB, {lean} {net_peak(rivals[lean]) / 1e6:.0f} MB without its samples",
-    )
-
-
-def net_peak(compiled: Record) -> float:
-    """Peak bytes of a compile, less the samples its caller held in memory."""
-    return float(compiled["peak_bytes"]) - float(compiled.get("samples_bytes", 0))
-
-
-def _status(holds: bool) -> str:
-    return "green" if holds else "red"
-
-
-def _latency_status(ratio: Record, limit: float) -> str:
-    """Green or red when the median of the rounds and the fastest rounds agree about the limit, else amber."""
-    within = {ratio["median"] < limit, ratio["minimum"] < limit}
-    return "amber" if len(within) == 2 else _status(within == {True})
-
-
-def _last_line(error: str) -> str:
-    return (error.strip().splitlines() or ["failed without a word"])[-1]
