@@ -169,7 +169,8 @@ class QuantizeOptions:
         Option(
             "--scheme", "--precision",
             metavar="NAME",
-            help="a8w8 (int8), d8w8 (dynamic int8), w8 (weights only), float (fp32), auto: follows the data.",
+            help="a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), fp16, bf16, "
+            "float (fp32), auto: follows the data.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None  # fmt: skip
@@ -179,6 +180,15 @@ class QuantizeOptions:
             "--per-channel/--no-per-channel",
             help="One weight scale per output channel, or one per weight; else per channel.",
             show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    block_size: Annotated[
+        int | None,
+        Option(
+            "--block-size",
+            metavar="N",
+            help="Elements that share a scale of 4-bit weights of float kernels; else 32.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None
@@ -203,6 +213,24 @@ class QuantizeOptions:
     percentile: Annotated[
         float | None,
         Option("--percentile", metavar="P", help="For percentile; else 99.99.", rich_help_panel=QUANTIZE),
+    ] = None
+    ranges: Annotated[
+        list[str] | None,
+        Option(
+            "--range",
+            metavar="VALUE=LOW:HIGH",
+            help="Use this range for a value instead of the measured one; may be repeated.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    split_concats: Annotated[
+        list[str] | None,
+        Option(
+            "--split-concat",
+            metavar="REGEX",
+            help="Let what reads a Concat of this name read each operand at its own scale; may be repeated.",
+            rich_help_panel=QUANTIZE,
+        ),
     ] = None
     equalize: Annotated[
         bool | None,
@@ -260,6 +288,14 @@ class QuantizeOptions:
             "--op-types-to-exclude", metavar="OP,OP,...", help="Operators that stay float.", rich_help_panel=QUANTIZE
         ),
     ] = None
+    search: Annotated[
+        bool,
+        Option(
+            "--search/--no-search",
+            help="Keep nodes in float where integers lose too much, or cost time; or ship what the options say.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = True
     recipe: Annotated[
         Path | None,
         Option(

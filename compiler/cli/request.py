@@ -83,6 +83,7 @@ def request_of(
         "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
         "seed": _first(evaluation.seed, chosen.seed, 0),
         "policy": _policy(chosen.policy, quantize),
+        "search": quantize.search,
         "recipe": quantize.recipe,
         "threads": not_negative("--threads", passes.threads),
         "output": output.output,
@@ -176,6 +177,8 @@ def _policy(said: Mapping[str, Any], quantize: QuantizeOptions) -> Policy:
         if (value := getattr(quantize, name, None)) is not None
     }
     bent = {**said, **flags}
+    for name in ("ranges", "split_concats"):
+        bent[name] = tuple(dict.fromkeys((*said.get(name, ()), *(getattr(quantize, name) or ()))))
     bent["scheme"] = scheme(bent.get("scheme", "auto"))
     for name, option, read, more in (
         ("exclude_nodes", "--exclude-nodes", regexes, quantize.exclude_nodes),
