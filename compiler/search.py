@@ -1,4 +1,4 @@
-"""Search on one screen: glance → restore what hurts → verify → tighten; choose what stays in integers.
+"""Search on one screen: hasten → score → restore what hurts → verify → tighten; choose what stays in integers.
 
 Selection sees calibration samples only. Where the user limits accuracy, evaluation samples accept or reject a choice,
 a bounded number of times, and the verdict says how often.
@@ -6,11 +6,15 @@ a bounded number of times, and the verdict says how often.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from ..errors import TargetError
 from ..passes.quantize.decide import DecideQuantization
 from ..runtimes import runtime
 from ..runtimes.base import Runtime
+from ..targets.cpu.host import host
 from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
 from .data import CompileData
@@ -20,8 +24,10 @@ from .request import CompileRequest
 from .searching.bench import open_bench
 from .searching.candidates import Candidate, Candidates
 from .searching.goal import Goal
+from .searching.hasten import Hastened, hasten
 from .searching.record import accuracy_record, notes_of
-from .searching.restore import Restored, restore
+from .searching.restore import restore
+from .searching.speed import Stopwatch
 from .searching.trials import Trials
 from .searching.units import units_of
 from .searching.verify import Verifier
@@ -88,40 +94,66 @@ def search(
             ),
             units=units_of(candidates.prepared, decide),
         )
-        trials.score_of(first.model)
-        return _settle(first, trials, _verifier(place, candidates, request, data), request, target)
+        hastened = _hastened(first, trials, place, request, target)
+        if hastened.weights_alone:
+            return _found(hastened.made, trials, hastened, {}, hastened.notes, request)
+        trials.start_from(hastened.names, hastened.made.model)
+        return _settle(hastened, trials, _verifier(place, candidates, request, data), request, target)
 
 
 def _settle(
-    first: Candidate, trials: Trials, verifier: Verifier | None, request: CompileRequest, target: TargetSpec
+    hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest, target: TargetSpec
 ) -> Found:
     """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree."""
     goal, rejected = Goal.of(request.contract), 0
     asked = verifier is not None or goal.sqnr_db is not None
     while True:
         restored = restore(trials, goal, cap=1.0 if asked else _cap(trials), whatever_it_takes=asked)
-        made = _candidate(first, trials, restored, request, target)
+        made = hastened.made
+        if restored.names:
+            names = restored.names | trials.base
+            none_left = trials.units.none_left(names)
+            made = _weights(trials, request, target) if none_left else trials.candidates.build(trials.recipe(names))
         if verifier is None or rejected == _ROUNDS or verifier.accepts(made.model, strictly=rejected == 0):
             break
         rejected += 1
         goal = goal.tighter(_TIGHTER)
-    notes = notes_of(trials, goal, restored, rejected)
-    if made is first:
-        return Found(candidate=first, notes=notes)
-    record = {"accuracy": accuracy_record(trials, goal, restored, rejected)}
-    recipe = replace(made.recipe, measured=record)
+    notes = (*hastened.notes, *notes_of(trials, goal, restored, rejected))
+    accuracy = {"accuracy": accuracy_record(trials, goal, restored, rejected)} if restored.names else {}
+    return _found(made, trials, hastened, accuracy, notes, request)
+
+
+def _found(
+    made: Candidate,
+    trials: Trials,
+    hastened: Hastened,
+    accuracy: Mapping[str, Any],
+    notes: tuple[str, ...],
+    request: CompileRequest,
+) -> Found:
+    """The candidate as it is, where nothing was changed; else built once more, watched, with what was measured."""
+    measured = {**({"latency": hastened.record} if hastened.record else {}), **accuracy}
+    if not measured:
+        return Found(candidate=made, notes=notes)
+    recipe = replace(made.recipe, measured=measured)
     return Found(candidate=trials.candidates.build(recipe, request.observers), notes=notes)
 
 
-def _candidate(
-    first: Candidate, trials: Trials, restored: Restored, request: CompileRequest, target: TargetSpec
-) -> Candidate:
-    """What the restored nodes leave: the first candidate, one with islands of float, or weights in 8 bits only."""
-    if not restored.names:
-        return first
-    if trials.units.none_left(restored.names):
-        return trials.candidates.build(recipe_for(target, replace(request.policy, scheme="w8")))
-    return trials.candidates.build(trials.recipe(restored.names))
+def _hastened(
+    first: Candidate, trials: Trials, place: Runtime, request: CompileRequest, target: TargetSpec
+) -> Hastened:
+    """A candidate that is not slower than float, where the scheme is ours to choose and time can be told here."""
+    if request.policy.scheme != "auto" or not _executable(target):
+        return Hastened(made=first)
+    watch = Stopwatch.of(place, trials.candidates.source, trials.bench.feeds)
+    try:
+        return hasten(first, trials, watch, lambda: _weights(trials, request, target), cap=_float_cap(request))
+    finally:
+        watch.reference.close()
+
+
+def _weights(trials: Trials, request: CompileRequest, target: TargetSpec) -> Candidate:
+    return trials.candidates.build(recipe_for(target, replace(request.policy, scheme="w8")))
 
 
 def _verifier(place: Runtime, candidates: Candidates, request: CompileRequest, data: CompileData) -> Verifier | None:
@@ -138,6 +170,20 @@ def _verifier(place: Runtime, candidates: Candidates, request: CompileRequest, d
         progress=request.progress,
     )
     return verifier if verifier.clauses else None
+
+
+def _executable(target: TargetSpec) -> bool:
+    """Whether this machine's kernels are the target's, so that a timing means something."""
+    try:
+        return host().isa == target.isa
+    except TargetError:
+        return False
+
+
+def _float_cap(request: CompileRequest) -> float:
+    """The share of the MACs that may be in float: what a limit on integer MACs leaves."""
+    clause = request.contract.clause("integer_macs")
+    return 1.0 if clause is None or clause.limit is None else 1.0 - clause.limit.base("integer_macs")
 
 
 def _cap(trials: Trials) -> float:

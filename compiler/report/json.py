@@ -51,6 +51,7 @@ def compiled_json(result: CompileResult, census: Census) -> dict[str, object]:
         "skipped": dict(result.skipped),
         "notes": list(result.bundle.manifest["notes"]),
         "seconds": dict(result.seconds),
+        "measured": dict(result.measured),
         "passes": [{field.name: getattr(each, field.name) for field in fields(each)} for each in result.passes],
         "proof": proof_json(result.bundle, "proof"),
         "verdict": None if result.verdict is None else result.verdict.to_json(),

@@ -25,6 +25,7 @@ class Goal:
 
     Attributes:
         divergence: KL from float's distribution over classes, nats.
+        dense: The same for a class per pixel, where most pixels are easy and the few at borders count.
         regret: Probability given away by choosing another class.
         image_db: SQNR of a picture.
         values_db: SQNR of what is neither.
@@ -32,6 +33,7 @@ class Goal:
     """
 
     divergence: float = 0.01
+    dense: float = 0.001
     regret: float = 0.01
     image_db: float = 36.0
     values_db: float = 20.0
@@ -50,6 +52,7 @@ class Goal:
         return replace(
             self,
             divergence=self.divergence / factor,
+            dense=self.dense / factor,
             regret=self.regret / factor,
             image_db=self.image_db + more,
             values_db=self.values_db + more,
@@ -68,6 +71,6 @@ class Goal:
         if self.sqnr_db is not None:
             return each.noise * 10 ** (self.sqnr_db / 10)
         if each.divergence is not None:
-            return each.divergence / self.divergence
+            return each.divergence / (self.dense if each.kind == "map" else self.divergence)
         decibels = self.image_db if each.kind == "image" else self.values_db
         return each.noise * 10 ** (decibels / 10)

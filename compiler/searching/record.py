@@ -11,7 +11,7 @@ from .outputs import Fidelity
 from .restore import Restored
 from .trials import Trials
 
-__all__ = ["accuracy_record", "notes_of"]
+__all__ = ["accuracy_record", "notes_of", "rounded"]
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -24,8 +24,8 @@ def accuracy_record(trials: Trials, goal: Goal, restored: Restored, rejected: in
         "runs": trials.runs,
         "rejected": rejected,
         "float_nodes": sorted(restored.names),
-        "float_mac_share": _rounded(trials.units.share(restored.names)),
-        "excess": [_rounded(trials.excess(_NOTHING, goal)), _rounded(restored.excess)],
+        "float_mac_share": rounded(trials.units.share(restored.names)),
+        "excess": [rounded(trials.excess(_NOTHING, goal)), rounded(restored.excess)],
         "outputs": {
             name: {"kind": found.kind, "before": _plain(found), "after": _plain(after[name])}
             for name, found in before.items()
@@ -70,9 +70,9 @@ def _described(found: Fidelity) -> str:
 
 def _plain(found: Fidelity) -> dict[str, float | None]:
     values = {"sqnr_db": found.sqnr_db, "divergence": found.divergence, "regret": found.regret}
-    return {name: _rounded(value) for name, value in values.items() if value is not None}
+    return {name: rounded(value) for name, value in values.items() if value is not None}
 
 
-def _rounded(value: float) -> float | None:
+def rounded(value: float) -> float | None:
     """Four digits: what lies behind them is the machine's, not the model's."""
     return float(f"{value:.4g}") if math.isfinite(value) else None

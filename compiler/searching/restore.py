@@ -50,9 +50,9 @@ def restore(trials: Trials, goal: Goal, *, cap: float, whatever_it_takes: bool =
     if whole <= 1:
         return Restored(names=nothing, excess=whole)
     intervals = scan(
-        lambda count: trials.loss(units.prefix(count), goal),
+        lambda count: trials.rough_loss(units.prefix(count), goal),
         len(units.units),
-        whole=trials.loss(nothing, goal),
+        whole=trials.rough_loss(nothing, goal),
         share=_SHARE,
         enough=min(0.95, _MARGIN * (1 - 1 / whole)),
         runs=_SCAN_RUNS,

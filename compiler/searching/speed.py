@@ -1,22 +1,32 @@
-"""Whether a candidate is slower than float here, beyond doubt: two answers, the quick one first."""
+"""Whether a candidate is slower than float here, beyond doubt: a glance first, then two long looks that must agree.
+
+One thread computes and never waits, so the processor time of that thread is its latency on an idle machine; other
+processes disturb it far less than the clock on the wall.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import onnx_ir as ir
 
-from ...runtimes.base import Feeds, Session
+from ...runtimes.base import Feeds, Runtime, Session, SessionSettings
 from ...runtimes.timing import run_seconds
+from ..materialize import in_memory
 from ..metrics.intervals import median_ratio_interval
 
-__all__ = ["Ratio", "is_clearly_faster", "ratios"]
+__all__ = ["Ratio", "Stopwatch"]
 
 _GLANCES = 3
 # A glance at three runs is trusted where it leaves this much room.
 _ROOM = 0.9
-_RUNS, _BUDGET = 30, 1.5
+_LONG_RUNS, _LONG_SECONDS = 40, 1.5
+_SHORT_RUNS, _SHORT_SECONDS = 10, 0.2
+# A loss below both is not worth a decision that another machine would take otherwise.
+_LEAST_SECONDS, _LEAST_RATIO = 50e-6, 1.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,38 +36,101 @@ class Ratio:
     Attributes:
         ratio: The medians' ratio.
         low, high: Its interval.
-        seconds: The candidate's median.
-        saved: Seconds it saves against float; negative where it costs.
+        lost: Seconds it costs against float; negative where it saves some.
     """
 
     ratio: float
     low: float
     high: float
-    seconds: float
-    saved: float
+    lost: float
 
     @property
     def slower(self) -> bool:
-        """Whether it is slower than float beyond noise."""
-        return self.low > 1.0
+        """Whether it is slower than float beyond noise, and by an amount worth a word."""
+        return self.low > 1.0 and self.ratio >= _LEAST_RATIO and self.lost >= _LEAST_SECONDS
 
 
-def is_clearly_faster(candidate: Session, reference: Session, feeds: Feeds) -> bool:
-    """Whether a glance shows that the candidate is faster: minimum of a few runs, a tenth of room."""
-    fastest = []
-    for session in (candidate, reference):
-        session.run_seconds(feeds)
-        fastest.append(min(session.run_seconds(feeds) for _ in range(_GLANCES)))
-    return fastest[0] <= _ROOM * fastest[1]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _OnProcessor:
+    """A session of one thread, timed by the processor time of that thread where the system counts it finely."""
+
+    session: Session
+    threads: int = 1
+
+    def run_seconds(self, feeds: Feeds) -> float:
+        if time.get_clock_info("thread_time").resolution > 1e-6:  # Windows counts in ticks of 15 ms
+            return self.session.run_seconds(feeds)
+        started = time.thread_time()
+        self.session.run_seconds(feeds)
+        return time.thread_time() - started
 
 
-def ratios(sessions: Sequence[Session], reference: Session, feeds: Feeds) -> list[Ratio]:
-    """Each session against float, all timed in one run, turn by turn."""
-    *rows, base = run_seconds([*sessions, reference], feeds, _RUNS, budget=_BUDGET)
-    middle = float(np.median(base))
-    found = []
-    for row in rows:
-        low, high = median_ratio_interval(row, base)
-        mine = float(np.median(row))
-        found.append(Ratio(ratio=mine / middle, low=low, high=high, seconds=mine, saved=middle - mine))
-    return found
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stopwatch:
+    """Times candidates against float, turn by turn, one thread.
+
+    Attributes:
+        open: Opens a model for one thread.
+        reference: float, open.
+        feeds: What both run on.
+    """
+
+    open: Callable[[ir.Model], Session]
+    reference: Session
+    feeds: Feeds
+
+    @classmethod
+    def of(cls, runtime: Runtime, model: ir.Model, feeds: Feeds) -> Stopwatch:
+        """A stopwatch for candidates of a float model."""
+
+        def opened(model: ir.Model) -> Session:
+            return runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
+
+        return cls(open=opened, reference=opened(model), feeds=feeds)
+
+    def is_slower(self, model: ir.Model) -> Ratio | None:
+        """How much slower than float a model is; None where it is not, or not beyond doubt."""
+        session = self.open(model)
+        try:
+            if self._glance(session) <= _ROOM * self._glance(self.reference):
+                return None
+            first = self._look(session)
+            return self._look(session) if first.slower else None
+        finally:
+            session.close()
+
+    def ratio(self, model: ir.Model) -> Ratio:
+        """A long look at a model."""
+        session = self.open(model)
+        try:
+            return self._look(session)
+        finally:
+            session.close()
+
+    def fastest_ratio(self, model: ir.Model) -> float:
+        """A short look: the fastest run over float's, which a busy machine disturbs least."""
+        session = self.open(model)
+        try:
+            mine, theirs = run_seconds(
+                [_OnProcessor(session=session), self._base], self.feeds, _SHORT_RUNS, budget=_SHORT_SECONDS
+            )
+        finally:
+            session.close()
+        return float(mine.min() / theirs.min())
+
+    @property
+    def _base(self) -> _OnProcessor:
+        return _OnProcessor(session=self.reference)
+
+    def _glance(self, session: Session) -> float:
+        timed = _OnProcessor(session=session)
+        timed.run_seconds(self.feeds)
+        return min(timed.run_seconds(self.feeds) for _ in range(_GLANCES))
+
+    def _look(self, session: Session) -> Ratio:
+        mine, theirs = run_seconds(
+            [_OnProcessor(session=session), self._base], self.feeds, _LONG_RUNS, budget=_LONG_SECONDS
+        )
+        low, high = median_ratio_interval(mine, theirs)
+        ours, others = float(np.median(mine)), float(np.median(theirs))
+        return Ratio(ratio=ours / others, low=low, high=high, lost=ours - others)

@@ -28,39 +28,45 @@ class Trials:
         bench: Scores them.
         recipe: The recipe that keeps these nodes in float.
         units: What can go back to float.
+        base: What is in float already; names given come on top.
     """
 
     candidates: Candidates
     bench: Bench
     recipe: Callable[[frozenset[str]], Recipe]
     units: Units
+    base: frozenset[str] = frozenset()
     _found: dict[frozenset[str], Found] = field(default_factory=dict, init=False)
+    _rough: dict[frozenset[str], Found] = field(default_factory=dict, init=False)
 
     @property
     def runs(self) -> int:
         """Candidates scored so far."""
-        return len(self._found)
+        return len(self._found) + len(self._rough)
 
     def score(self, names: frozenset[str]) -> Found:
         """How far the outputs are from float's with these nodes in float."""
         if names not in self._found:
-            self._found[names] = self._score(names)
+            self._found[names] = self._score(names, roughly=False)
         return self._found[names]
 
-    def score_of(self, model: ir.Model) -> Found:
-        """The score of the candidate with nothing in float, which is built already."""
-        self._found[frozenset()] = self.bench.score(model)
-        return self._found[frozenset()]
+    def start_from(self, names: frozenset[str], model: ir.Model) -> None:
+        """Keep these nodes in float from now on, as this model does."""
+        self.base = names
+        self._rough.clear()
+        self._found = {frozenset(): self.bench.score(model)}
 
-    def loss(self, names: frozenset[str], goal: Goal) -> float:
-        """The part of the excess that adds up over independent sources of noise."""
-        return goal.loss(self.score(names))
+    def rough_loss(self, names: frozenset[str], goal: Goal) -> float:
+        """The part of the excess that adds up over independent sources of noise, on a few samples."""
+        if names not in self._rough:
+            self._rough[names] = self._score(names, roughly=True)
+        return goal.loss(self._rough[names])
 
     def excess(self, names: frozenset[str], goal: Goal) -> float:
         """What is left over what the goal allows; at most 1 is good enough."""
         return goal.excess(self.score(names))
 
-    def _score(self, names: frozenset[str]) -> Found:
-        if self.units.none_left(names):
+    def _score(self, names: frozenset[str], *, roughly: bool) -> Found:
+        if self.units.none_left(names | self.base):
             return {name: form.identical for name, form in self.bench.forms.items()}
-        return self.bench.score(self.candidates.build(self.recipe(names)).model)
+        return self.bench.score(self.candidates.build(self.recipe(names | self.base)).model, roughly=roughly)

@@ -44,7 +44,7 @@ def test_compile_as_json_is_json_alone(folder: Path, edgec: Edgec) -> None:
     assert values["proof"]["bundle"] == values["digest"]
     assert values["nodes"]["computing"] == {"Conv": 1, "Gemm": 1}
     assert values["samples"]["calibration"]["count"] == 8
-    assert set(values["seconds"]) == {"load", "observe", "passes", "pack", "prove"}
+    assert set(values["seconds"]) == {"load", "observe", "passes", "search", "pack", "prove"}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_plan_writes_nothing(words: tuple[str, ...], folder: Path, edgec: Edge
     passes = [line.split()[1] for line in answer.out.splitlines() if line[:2].strip().isdigit()]
     assert passes[:3] == ["DropIdentity", "FoldConstants", "FuseConvBn"]
     schemes = [line.split()[0] for line in answer.out.partition("Will it fit")[2].splitlines()[2:]]
-    assert schemes == ["float", "w8", "d8w8", "a8w8"]
+    assert schemes == ["float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4"]
     assert tree(folder) == before
 
 
@@ -157,7 +157,7 @@ def test_a_plan_writes_nothing(words: tuple[str, ...], folder: Path, edgec: Edge
 def test_a_plan_as_json_holds_the_recipe(edgec: Edgec) -> None:
     values = json.loads(edgec("plan", "model.onnx", "--calibration", "calib.npz", "--format", "json").out)
     assert values["scheme"] == values["recipe"]["scheme"] == "a8w8"
-    assert [each["scheme"] for each in values["schemes"]] == ["float", "w8", "d8w8", "a8w8"]
+    assert [each["scheme"] for each in values["schemes"]] == ["float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4"]
     assert values["compile_peak_bytes"] > 0
 
 
