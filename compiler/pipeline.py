@@ -1,6 +1,7 @@
 """Run a list of passes over a model, watched by observers.
 
 The driver observes statistics a pass `needs` and nobody measured yet; a pass that `invalidates` makes them stale.
+A pass that works `in_turn` is measured for and called again until nothing is missing.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def _run(
         nodes, start = len(model.graph), time.perf_counter()
         try:
             result = each(model)
+            while each.in_turn and _observe_missing(model, each, measure):
+                result = ir.passes.PassResult(model, modified=each(model).modified or result.modified)
         except Exception as error:
             cause = _edgec_error(error)
             if cause is not None:
@@ -120,15 +123,17 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _observe_missing(model: ir.Model, each: Pass, measure: Measure) -> None:
+def _observe_missing(model: ir.Model, each: Pass, measure: Measure) -> bool:
+    """Measure what a pass needs and nobody measured yet; whether there was anything."""
     needs = each.needs(model)
     if not needs:
-        return
+        return False
     values = {value.name: value for value in model.graph.inputs}
     values |= {value.name: value for node in model.graph for value in node.outputs}
     missing = [need for need in needs if observation_of(values[need.value], need.statistic) is None]
     if missing:
         measure(model, missing)
+    return bool(missing)
 
 
 def _edgec_error(error: BaseException | None) -> EdgecError | None:

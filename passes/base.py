@@ -32,3 +32,8 @@ class Pass(ir.passes.InPlacePass):
     def invalidates(self) -> bool:
         """Whether values change, so that what was observed before is stale."""
         return False
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a call does one step of many: what it `needs` next is measured on the model as that step left it."""
+        return False

@@ -29,6 +29,8 @@ from .quantize.set_ranges import SetRanges
 from .rewrite.equalize import EqualizeChannels
 from .rewrite.smooth import SmoothQuant
 from .round.correct_bias import CorrectBias
+from .round.correct_bias_in_turn import CorrectBiasInTurn
+from .round.own_biases import OwnBiases
 from .round.round_weights import RoundWeights
 from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
 from .weight_only.compact_weights import CompactWeights
@@ -57,8 +59,10 @@ PASSES: tuple[type[Any], ...] = (
     ComputeParams,
     RoundWeights,
     CorrectBias,
+    OwnBiases,
     SetRanges,
     InsertQdq,
+    CorrectBiasInTurn,
     AbsorbClamps,
     PadIntegers,
     SplitClamps,

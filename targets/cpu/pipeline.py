@@ -31,6 +31,8 @@ from ...passes.recipe import Recipe
 from ...passes.rewrite.equalize import EqualizeChannels
 from ...passes.rewrite.smooth import SmoothQuant
 from ...passes.round.correct_bias import CorrectBias
+from ...passes.round.correct_bias_in_turn import CorrectBiasInTurn
+from ...passes.round.own_biases import OwnBiases
 from ...passes.round.round_weights import RoundWeights
 from ...passes.spec import OpRule, PerAxis, PerTensor
 from ...passes.weight_only.compact_weights import CompactWeights
@@ -64,7 +66,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
             decide = DecideQuantization(
                 rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes
             )
-            passes += rewrites(policy) + static(decide, ranges(policy) + rounding(policy), align=activations == 8)
+            passes += rewrites(policy) + static(policy, decide, align=activations == 8)
         case "d8w8":
             dynamic = DynamicQuantization(
                 per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only
@@ -110,10 +112,12 @@ def smooth(policy: Policy) -> tuple[Pass, ...]:
     return (SmoothQuant(alpha=alpha, activation_bits=activations, weight_bits=weights, per_channel=policy.per_channel),)
 
 
-def static(decide: DecideQuantization, rounding: tuple[Pass, ...], *, align: bool) -> tuple[Pass, ...]:
-    """Fit the kernels, decide, measure (ComputeParams needs it), compute, apply."""
+def static(policy: Policy, decide: DecideQuantization, *, align: bool) -> tuple[Pass, ...]:
+    """Fit the kernels, decide, measure (ComputeParams needs it), compute, round, apply, correct."""
     fit = (AlignChannels(inputs=4, depthwise=16),) if align else ()
-    return (*fit, decide, ComputeParams(), *rounding, InsertQdq(), AbsorbClamps(), PadIntegers(), SplitClamps())
+    compute = (ComputeParams(), *ranges(policy), *rounding(policy))
+    apply = (InsertQdq(), *in_turn(policy), AbsorbClamps(), PadIntegers(), SplitClamps())
+    return (*fit, decide, *compute, *apply)
 
 
 def ranges(policy: Policy) -> tuple[Pass, ...]:
@@ -124,7 +128,13 @@ def ranges(policy: Policy) -> tuple[Pass, ...]:
 def rounding(policy: Policy) -> tuple[Pass, ...]:
     """Choose the integers of weights by what their layer's output loses; correct biases for what is left."""
     chosen: tuple[Pass, ...] = () if policy.rounding == "nearest" else (RoundWeights(method=policy.rounding),)
-    return chosen if policy.bias_correction == "off" else (*chosen, CorrectBias())
+    corrections: dict[str, tuple[Pass, ...]] = {"off": (), "fast": (CorrectBias(),), "sequential": (OwnBiases(),)}
+    return chosen + corrections[policy.bias_correction]
+
+
+def in_turn(policy: Policy) -> tuple[Pass, ...]:
+    """What is corrected layer after layer, in the quantized model."""
+    return (CorrectBiasInTurn(),) if policy.bias_correction == "sequential" else ()
 
 
 def _bend(rule: OpRule, policy: Policy) -> OpRule:
