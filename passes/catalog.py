@@ -6,6 +6,7 @@ from typing import Any
 
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
+from .lower.keep_float import KeepFloat
 from .lower.pad_integers import PadIntegers
 from .lower.split_clamps import SplitClamps
 from .lower.stamp import Stamp
@@ -64,6 +65,7 @@ PASSES: tuple[type[Any], ...] = (
     InsertQdq,
     CorrectBiasInTurn,
     AbsorbClamps,
+    KeepFloat,
     PadIntegers,
     SplitClamps,
     DynamicQuantization,

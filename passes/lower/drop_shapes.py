@@ -31,7 +31,8 @@ class DropShapes(Pass):
         pairs = zip(_inner(model.graph), _inner(bare.graph), strict=True)
         # Judged before any is forgotten: what a value loses must not decide about the next.
         known = [value for value, again in pairs if value.type == again.type and _dims(value) == _dims(again)]
-        known += [value for value in model.graph.initializers.values() if not value.is_graph_input()]
+        stored = model.graph.initializers.values()
+        known += [value for value in stored if not value.is_graph_input() and not value.is_graph_output()]
         gone = [value for value in known if value.type is not None or value.shape is not None]
         for value in gone:
             _forget(value)

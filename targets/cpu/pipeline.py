@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...passes.base import Pass
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
+from ...passes.lower.keep_float import KeepFloat
 from ...passes.lower.pad_integers import PadIntegers
 from ...passes.lower.split_clamps import SplitClamps
 from ...passes.lower.stamp import Stamp
@@ -76,11 +77,13 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
         case "fp16" | "bf16":
             half = "float16" if policy.scheme == "fp16" else "bfloat16"
             passes += (HalfWeights(dtype=half, exclude_nodes=nodes, exclude_ops=ops, only_ops=only), NarrowIntegers())
+        case "a8w8":
+            passes += (KeepFloat(), compact, NarrowIntegers())
         case "a8w4":
-            passes += (WidenCodes(), compact, NarrowIntegers())
+            passes += (KeepFloat(), WidenCodes(), compact, NarrowIntegers())
         case "a16w8" | "a16w4":
-            passes += (ExpandDequantized(), compact, NarrowIntegers())
-        case "a8w8" | "d8w8" | "w8" | "w4":
+            passes += (ExpandDequantized(), KeepFloat(), compact, NarrowIntegers())
+        case "d8w8" | "w8" | "w4":
             passes += (compact, NarrowIntegers())
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), DropTraces(), DropShapes(), stamp))
