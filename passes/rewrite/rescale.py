@@ -11,7 +11,7 @@ import onnx_ir as ir
 from ..edit import add_initializer, constant_array, fresh_name, value_names
 from .channels import Channels
 
-__all__ = ["rescale"]
+__all__ = ["replace_constant", "rescale"]
 
 
 def rescale(graph: ir.Graph, channels: Channels, s: np.ndarray, suffix: str) -> bool:

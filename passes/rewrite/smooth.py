@@ -4,7 +4,8 @@ G. Xiao et al., "SmoothQuant" (2022, arXiv 2211.10438): X W = (X diag(s)^-1) (di
 s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), eq. 4; max|W_j| over all layers that read X (query, key and value share
 one s). diag(s)^-1 is folded into what wrote X: a normalization, a product with a constant, a linear layer, also
 behind activations and movers that scale (see `channels`). Whoever else reads X, as the residual stream of a post-norm
-encoder does, reads it multiplied by s again.
+encoder does, reads it multiplied by s again. Where nothing can be folded and the target computes in float anyway (a
+Gelu), one product with 1 / s is put in front of the layer.
 
 Exact in real numbers; in float32 within a few ulp.
 """
@@ -12,7 +13,7 @@ Exact in real numbers; in float32 within a few ulp.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,14 +24,13 @@ from ..edit import add_initializer, fresh_name, insert_after, rewire, value_name
 from ..observe.statistics import Extremes, Need, Range, observation_of
 from ..spec import PerAxis
 from .channels import Channels, Scaled, trace_channels
-from .rescale import rescale
+from .rescale import replace_constant, rescale
+from .sites import entry_of, foldable_sites, mark_done, unfoldable_sites
 from .smoothing import Site, search_alpha, smoothing_factors
 
 __all__ = ["SmoothQuant"]
 
 _log = logging.getLogger(__name__)
-
-_DONE = "edgec.smoothed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,13 @@ class SmoothQuant(Pass):
 
     Attributes:
         alpha: How far the difficulty moves to the weights, in [0, 1]; None searches it per site.
+        insert: Put a product in front of a matrix product where 1 / s cannot be folded.
         activation_bits, weight_bits: What is quantized to, for the search.
         per_channel: Whether weights have a scale per output channel, for the search.
     """
 
     alpha: float | None = None
+    insert: bool = True
     activation_bits: int = 8
     weight_bits: int = 8
     per_channel: bool = True
@@ -55,32 +57,40 @@ class SmoothQuant(Pass):
 
     def needs(self, model: ir.Model) -> Sequence[Need]:
         channels = trace_channels(model, norms=True)
-        readers = [each for site in _sites(channels) for each in site]
-        return tuple({need.value: need for need in map(_need, readers)}.values())
+        sites = [*foldable_sites(channels), *(unfoldable_sites(channels) if self.insert else ())]
+        return tuple({need.value: need for site in sites for need in map(_need, site)}.values())
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         channels = trace_channels(model, norms=True)
         s = np.ones(channels.count)
-        for readers in _sites(channels):
-            site = _site(readers)
-            if site is None:
-                continue
-            alpha = self.alpha
-            if alpha is None:
-                alpha = search_alpha(
-                    site,
-                    activation_bits=self.activation_bits,
-                    weight_bits=self.weight_bits,
-                    per_channel=self.per_channel,
-                )
-            _log.debug("%s: alpha %s", readers[0].layer.node.name, alpha)
-            for each in readers:
-                each.layer.node.meta[_DONE] = True
-            if alpha is not None:
-                s[site.labels] = smoothing_factors(site, alpha)
+        inserted = list(unfoldable_sites(channels)) if self.insert else []
+        for readers in foldable_sites(channels):
+            site = _site([(each, each.columns) for each in readers])
+            if site is not None:
+                s[site.labels] = self._factors(site, readers)
         modified = _restore(model.graph, channels, s)
         modified |= rescale(model.graph, channels, s, "smoothed")
+        for readers in inserted:
+            channel = np.arange(readers[0].layer.inputs)[None]
+            site = _site([(each, channel) for each in readers])
+            if site is not None:
+                modified |= _insert(model.graph, readers, self._factors(site, readers))
         return ir.passes.PassResult(model, modified=modified)
+
+    def _factors(self, site: Site, readers: Sequence[Scaled]) -> np.ndarray:
+        """Factors of a site; all 1 where smoothing does not pay."""
+        for each in readers:
+            mark_done(each)
+        alpha = self.alpha
+        if alpha is None:
+            alpha = search_alpha(
+                site,
+                activation_bits=self.activation_bits,
+                weight_bits=self.weight_bits,
+                per_channel=self.per_channel,
+            )
+        _log.debug("%s: alpha %s", readers[0].layer.node.name, alpha)
+        return np.ones(site.low.shape) if alpha is None else smoothing_factors(site, alpha)
 
 
 def _need(reader: Scaled) -> Need:
@@ -89,54 +99,18 @@ def _need(reader: Scaled) -> Need:
     return Need(value=str(x.name), statistic=Extremes(granularity=PerAxis(axis=reader.layer.channel_axis)))
 
 
-def _sites(channels: Channels) -> Iterator[list[Scaled]]:
-    """Layers that read the same channels, all free to be scaled and not smoothed before."""
-    free = _free(channels)
-    sites: list[tuple[set[int], list[Scaled]]] = []
-    for each in channels.layers:
-        x = each.layer.node.inputs[0]
-        if x is None or x.shape is None or x.is_graph_input() or not free[each.columns].all():
-            continue
-        labels, readers = set(each.columns.reshape(-1).tolist()), [each]
-        for site in [site for site in sites if site[0] & labels]:
-            sites.remove(site)
-            labels |= site[0]
-            readers = [*site[1], *readers]
-        sites.append((labels, readers))
-    for _, readers in sites:
-        if not any(_DONE in each.layer.node.meta for each in readers):
-            yield readers
-
-
-def _free(channels: Channels) -> np.ndarray:
-    """Which labels may be scaled; bool, shape (count,).
-
-    A value with foreign readers can be restored for them by one product. Behind a normalization, which computes in
-    float, that is cheap; between integer kernels it is not worth it.
-    """
-    free = np.ones(channels.count, bool)
-    free[0] = False
-    linear = np.zeros(channels.count, bool)
-    for each in channels.layers:
-        linear[each.rows] = True
-    for value in channels.foreign:
-        labels = channels.values[value]
-        free[labels[linear[labels]]] = False
-    return free
-
-
-def _site(readers: Sequence[Scaled]) -> Site | None:
+def _site(readers: Sequence[tuple[Scaled, np.ndarray]]) -> Site | None:
     """What was observed of the channels and the weights that read them, or None when it was not."""
-    labels = np.unique(np.concatenate([each.columns.reshape(-1) for each in readers]))
+    labels = np.unique(np.concatenate([columns.reshape(-1) for _, columns in readers]))
     low, high = np.zeros(labels.size), np.zeros(labels.size)
     weights = []
-    for each in readers:
+    for each, of_reader in readers:
         x = each.layer.node.inputs[0]
         assert x is not None
         observed = observation_of(x, _need(each).statistic)
         if not isinstance(observed, Range):
             return None
-        columns = np.searchsorted(labels, each.columns)
+        columns = np.searchsorted(labels, of_reader)
         if observed.low.size != columns.size or not np.isfinite(observed.low + observed.high).all():
             return None
         np.minimum.at(low, columns.reshape(-1), observed.low)
@@ -162,3 +136,23 @@ def _restore(graph: ir.Graph, channels: Channels, s: np.ndarray) -> bool:
         rewire(uses, restored)
         modified = True
     return modified
+
+
+def _insert(graph: ir.Graph, readers: Sequence[Scaled], s: np.ndarray) -> bool:
+    """Put Mul(1 / s) between x and its readers, whose weights are multiplied by s."""
+    if np.all(s == 1.0):
+        return False
+    taken = value_names(graph) | {node.name for node in graph if node.name}
+    x = entry_of(readers[0])[0]
+    uses = [entry_of(each)[1] for each in readers]
+    name = fresh_name(f"{x.name}_smoothed", taken)
+    by = add_initializer(graph, fresh_name(f"{name}_by", taken), (1.0 / s).astype(np.float32))
+    node = ir.node("Mul", [x, by], name=name)
+    smoothed = node.outputs[0]
+    smoothed.name, smoothed.type, smoothed.shape = name, x.type, x.shape
+    insert_after(graph, x, (node,))
+    rewire(uses, smoothed)
+    for each in readers:
+        weight = each.layer.weight * s[None, None, :, None]
+        replace_constant(graph, each.layer.node, 1, each.layer.stored(weight), "smoothed", taken)
+    return True
