@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "compare",
     "compile",
+    "diagnose",
     "errors",
     "plan",
     "prove",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .compiler.compare import compare
     from .compiler.compile import compile
     from .compiler.contract import Contract, Verdict
+    from .compiler.diagnose import diagnose
     from .compiler.metrics import Metric
     from .compiler.plan import plan
     from .compiler.prove import prove
@@ -46,6 +48,7 @@ _HOMES = {
     "Verdict": ".compiler.contract",
     "compare": ".compiler.compare",
     "compile": ".compiler.compile",
+    "diagnose": ".compiler.diagnose",
     "plan": ".compiler.plan",
     "prove": ".compiler.prove",
     "run_bundle": ".compiler.run",

@@ -27,10 +27,14 @@ from .clock import Clock
 from .contract import Verdict
 from .data import CompileData, open_data
 from .destination import check_destination, scratch, writing
+from .diagnose import diagnose_miss, missed
+from .diagnosing.finding import Diagnosis
+from .diagnosing.patient import Patient
 from .load import Loaded, load_model
 from .lockfile import read_lock
 from .materialize import weight_bytes
 from .observe import observe
+from .observing.cache import ObservationCache, cache_folder
 from .pack import manifest_values, pack
 from .pipeline import PassReport
 from .prove import prove
@@ -57,6 +61,7 @@ class CompileResult:
         skipped: Node name → why it stayed float.
         seconds: Seconds by stage: load, observe, passes, search, pack, prove.
         measured: What a search measured, as `recipe.lock` keeps it; empty when nothing had to be changed.
+        diagnosis: What broke a limit on accuracy; None where none is broken, or nothing could be examined.
     """
 
     bundle: Bundle
@@ -67,6 +72,7 @@ class CompileResult:
     skipped: SkipNotes
     seconds: dict[str, float]
     measured: Mapping[str, Any]
+    diagnosis: Diagnosis | None
 
 
 _QUANTIZERS = {each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights)}
@@ -102,9 +108,9 @@ def compile_request(request: CompileRequest) -> CompileResult:
         inputs = inputs_of(loaded.model)
         data = open_data(request, inputs)
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
-    recipe = resolve_recipe(request, target, scheme)
+    asked = resolve_recipe(request, target, scheme)
 
-    found = _build(loaded, recipe, data, target, request, clock)
+    found = _build(loaded, asked, data, target, request, clock)
     model, recipe, reports = found.candidate.model, found.candidate.recipe, found.candidate.reports
     skipped, weights_alone = SkipNotes.of(model), _weights_alone(recipe, reports)
     with writing(output) as folder:
@@ -128,6 +134,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
         notes = found.notes
         del model, found
         verdict = _prove(bundle, loaded, data, notes, request, clock) if request.prove else None
+        diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
     return CompileResult(
         bundle=Bundle.open(output),
         verdict=verdict,
@@ -137,6 +144,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
         skipped=skipped,
         seconds=clock.seconds,
         measured=recipe.measured,
+        diagnosis=diagnosis,
     )
 
 
@@ -172,9 +180,11 @@ def _build(
                 remedy="Give --calibration, or a recipe of scheme d8w8 or w8",
             )
         with clock.stage("observe"):
-            large = weight_bytes(model) > SEGMENT_ABOVE and not data.calibration.state.carried
-            look = observe_in_segments if large else observe
-            look(model, needs, data.calibration, threads=request.threads, progress=request.progress)
+            common: Any = {"threads": request.threads, "progress": request.progress, "max_memory": request.max_memory}
+            if weight_bytes(model) > SEGMENT_ABOVE and not data.calibration.state.carried:
+                observe_in_segments(model, needs, data.calibration, **common)
+            else:
+                observe(model, needs, data.calibration, **common, cache=_cache(request))
 
     candidates = Candidates(source=loaded.model, measure=measure)
     with clock.stage("passes"):
@@ -184,6 +194,10 @@ def _build(
         return Found(candidate=first)
     with clock.stage("search"):
         return search(first, candidates, request=request, target=target, data=data)
+
+
+def _cache(request: CompileRequest) -> ObservationCache | None:
+    return ObservationCache(folder=request.cache_dir or cache_folder()) if request.cache else None
 
 
 def _check_integers(model: ir.Model, recipe: Recipe, reports: Sequence[PassReport]) -> None:
@@ -224,6 +238,32 @@ def _prove(
             progress=request.progress,
             notes=(*data.notes, *notes, *data.overlap_notes()),
         )
+
+
+def _diagnose(
+    bundle: Bundle,
+    verdict: Verdict | None,
+    loaded: Loaded,
+    recipe: Recipe,
+    data: CompileData,
+    target: TargetSpec,
+    request: CompileRequest,
+    clock: Clock,
+) -> Diagnosis | None:
+    """Examine what a bundle that misses its budget was asked to be; write what was found beside it."""
+    static = any(isinstance(each, DecideQuantization) for each in recipe.passes)
+    if verdict is None or data.calibration is None or not static or not request.diagnose or not missed(verdict):
+        return None
+    patient = Patient(
+        model=loaded.model,
+        recipe=recipe,
+        policy=request.policy,
+        target=target,
+        calibration=data.calibration,
+        evaluation=data.evaluation,
+    )
+    with clock.stage("diagnose"):
+        return diagnose_miss(bundle, patient, threads=request.threads, progress=request.progress)
 
 
 def _payload_options(request: CompileRequest) -> dict[str, Any]:

@@ -2,55 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+import onnx
 import onnx_ir as ir
 
-from ..errors import InputError
+from ..bundle import Bundle
+from ..errors import EdgecError, InputError
 from ..passes.quantize.decide import DecideQuantization
-from ..passes.recipe import Recipe
-from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
 from .compare import compare_subjects
+from .contract import Verdict
 from .diagnosing.births import births
 from .diagnosing.case import Case
 from .diagnosing.examine import Benches, examined, named, opened
 from .diagnosing.finding import Birth, Curve, Diagnosis, Finding, Outcome, decibels_of
 from .diagnosing.laboratory import Laboratory
+from .diagnosing.patient import Patient, all_in_integers, patient_of
 from .diagnosing.portrait import Portrait, portraits
 from .diagnosing.repairs import candidates, chosen, measured
 from .diagnosing.subject import Subject
+from .diagnosing.write import write_diagnosis
 from .progress import Progress, Quiet
-from .samples import Samples, split
+from .samples import DataSource, ImagePreprocess, split
+from .samples.base import State
 
-__all__ = ["Patient", "diagnose_patient"]
+__all__ = ["diagnose", "diagnose_miss", "diagnose_patient", "missed"]
 
+_log = logging.getLogger(__name__)
+
+_ACCURACY = frozenset(("accuracy_drop", "accuracy", "sqnr", "cosine", "max_error"))
 _SUSPECTS = 3
 _FEW = 8
 _PLOTTED = 6
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Patient:
-    """A compile that is to be examined.
+def diagnose(
+    bundle: Bundle | str | Path,
+    *,
+    model: str | Path | ir.Model | onnx.ModelProto,
+    calibration: DataSource,
+    evaluation: DataSource | None = None,
+    target: str | Path | TargetSpec | None = None,
+    state: State | None = None,
+    preprocess: Mapping[str, ImagePreprocess] | None = None,
+    plots: str | Path | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Find out what a bundle's error comes from, and which repair gives it back; each one is measured.
 
-    Attributes:
-        model: The float model as it was loaded; never changed.
-        recipe: The passes that made the bundle.
-        policy, target: What they were asked for.
-        calibration: The samples they observed.
-        evaluation: Samples they did not observe; None leaves calibration mismatch unexamined.
-        notes: What the reader must know about these.
+    Args:
+        bundle: The bundle, or its folder.
+        model: The float model it was compiled from.
+        calibration: The samples it observed.
+        evaluation: Samples it did not observe: whether calibration represents them is examined on these.
+        target: The target, where the bundle's is a TOML of the user's.
+        state: Outputs fed back as inputs; None takes the manifest's.
+        preprocess: How image files become an input, by input name.
+        plots: Folder of `diagnosis.json` and the plots; None takes `proof/diagnosis` of the bundle.
+        threads: Cores to use; 0 is all.
+        progress: Who watches.
+
+    Returns:
+        The cause, its evidence, where error is born, and the repairs that were tried.
+
+    Raises:
+        InputError: Bundle, model and samples do not belong together, or the scheme has no static ranges.
+        OutputError: The plots cannot be written.
     """
+    bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    patient = patient_of(
+        bundle,
+        model,
+        calibration=calibration,
+        evaluation=evaluation,
+        target=target,
+        state=state,
+        preprocess=preprocess,
+    )
+    found = diagnose_patient(patient, threads=threads, progress=progress)
+    write_diagnosis(found, bundle.proof / "diagnosis" if plots is None else Path(plots), bundle=bundle.digest)
+    return found
 
-    model: ir.Model
-    recipe: Recipe
-    policy: Policy
-    target: TargetSpec
-    calibration: Samples
-    evaluation: Samples | None = None
-    notes: tuple[str, ...] = ()
+
+def missed(verdict: Verdict) -> bool:
+    """Whether a verdict breaks a limit on accuracy."""
+    return any(each.status == "broken" and each.id in _ACCURACY for each in verdict.results)
+
+
+def diagnose_miss(bundle: Bundle, patient: Patient, *, threads: int, progress: Progress) -> Diagnosis | None:
+    """Diagnose a compile that missed its budget, with all in integers, and write the diagnosis beside the bundle.
+
+    The verdict stands whatever comes of it: what cannot be examined is logged, and None comes back.
+
+    Args:
+        bundle: What was proved.
+        patient: How it was compiled.
+        threads: Cores to use; 0 is all.
+        progress: Who watches.
+    """
+    try:
+        found = diagnose_patient(all_in_integers(patient), threads=threads, progress=progress)
+        write_diagnosis(found, bundle.proof / "diagnosis", bundle=bundle.digest)
+    except EdgecError as error:
+        _log.warning("the miss was not diagnosed: %s", error)
+        return None
+    return found
 
 
 def diagnose_patient(patient: Patient, *, threads: int = 0, progress: Progress | None = None) -> Diagnosis:

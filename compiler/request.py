@@ -20,6 +20,7 @@ from .pipeline import PassObserver
 from .progress import Progress, Quiet
 from .samples.base import DataSource, State
 from .samples.images import ImagePreprocess
+from .sizes import size_of
 
 __all__ = ["CompileRequest", "DataSource", "ModelSource"]
 
@@ -45,9 +46,13 @@ class CompileRequest:
         policy: Scheme and methods; a library user writes its fields beside these.
         recipe: A `recipe.lock` to replay.
         search: False ships what the policy says, however far from float that is.
+        diagnose: Examine a bundle that breaks a limit on accuracy: the cause, and repairs, measured.
         prove: False packs without running the evaluation samples.
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
+        max_memory: Bytes the compiler may hold while it observes; None does not limit it. Changes no result.
+        cache: False neither reads nor keeps observations.
+        cache_dir: Where observations that took long are kept; None is this system's place for caches.
         progress: Who watches.
         observers: Who watches the passes, beside the signature guard.
     """
@@ -67,15 +72,21 @@ class CompileRequest:
     policy: Policy = field(default_factory=Policy)
     recipe: Path | None = None
     search: bool = True
+    diagnose: bool = True
     prove: bool = True
     overwrite: bool = False
     threads: int = 0
+    max_memory: int | None = None
+    cache: bool = True
+    cache_dir: Path | None = None
     progress: Progress = field(default_factory=Quiet)
     observers: tuple[PassObserver, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples is not None and self.samples < 1:
             raise OptionError("--samples", f"{self.samples} is not a positive number", remedy="Give at least 1")
+        if self.max_memory is not None and self.max_memory < 1:
+            raise OptionError("--max-memory", f"{self.max_memory} is not a size", remedy="Give bytes, say 2 * 10**9")
 
     @classmethod
     def of(cls, model: ModelSource, options: Mapping[str, Any]) -> CompileRequest:
@@ -104,6 +115,10 @@ class CompileRequest:
             given["state"] = State(carried=state)
         if isinstance(output := given.get("output"), str):
             given["output"] = Path(output)
+        if isinstance(folder := given.get("cache_dir"), str):
+            given["cache_dir"] = Path(folder)
+        if isinstance(size := given.get("max_memory"), str):
+            given["max_memory"] = size_of(size, where="max_memory")
         # None is how a caller passes on an option of its own that was not set.
         given = {name: value for name, value in given.items() if value is not None}
         bent = {name: given.pop(name) for name in bends if name in given}

@@ -14,6 +14,7 @@ import typer
 from ... import __version__
 from . import compare as compare_command
 from . import compile as compile_command
+from . import diagnose as diagnose_command
 from . import inspect as inspect_command
 from . import plan as plan_command
 from . import prove as prove_command
@@ -62,6 +63,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("plan", plan_command.plan, "The passes that would run, and whether it fits.", plan_command.EXAMPLES),
     ("prove", prove_command.prove, "Measure a bundle, judge it by a contract.", prove_command.EXAMPLES),
     ("compare", compare_command.compare, "Two models, layer by layer.", compare_command.EXAMPLES),
+    ("diagnose", diagnose_command.diagnose, "Why a bundle loses accuracy, and the repair.", diagnose_command.EXAMPLES),
     ("inspect", inspect_command.inspect, "What a model or a bundle is.", inspect_command.EXAMPLES),
     ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),
     ("targets", targets_command.targets, "The devices edgec knows.", targets_command.EXAMPLES),

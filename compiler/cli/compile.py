@@ -58,6 +58,7 @@ def compile(
 
     from ..compile import compile_request
     from ..report.compiled import compiled_facts, float_nodes
+    from ..report.diagnosed import diagnosed
     from ..report.json import compiled_json, proof_json
     from ..report.layout import heading
     from ..report.text import proof_facts, verdict_line, verdict_table
@@ -81,5 +82,7 @@ def compile(
         proof = proof_json(result.bundle, "proof")
         if proof is not None and verdict is not None:
             print_text(heading("Proof"), proof_facts(proof))
+            if result.diagnosis is not None:
+                print_text(heading("Diagnosis"), *diagnosed(result.diagnosis))
             print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
     return 0 if result.verdict is None else result.verdict.exit_code

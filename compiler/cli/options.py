@@ -321,6 +321,14 @@ class OutputOptions:
     prove: Annotated[
         bool, Option("--prove/--no-prove", help="Prove the bundle and print the verdict.", rich_help_panel=OUTPUT)
     ] = True
+    diagnose: Annotated[
+        bool,
+        Option(
+            "--diagnose/--no-diagnose",
+            help="Say what causes a broken limit on accuracy, and which repair meets it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = True
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print the plan and stop (`edgec plan`).", rich_help_panel=OUTPUT)
     ] = False

@@ -84,6 +84,7 @@ def request_of(
         "seed": _first(evaluation.seed, chosen.seed, 0),
         "policy": _policy(chosen.policy, quantize),
         "search": quantize.search,
+        "diagnose": output.diagnose,
         "recipe": quantize.recipe,
         "threads": not_negative("--threads", passes.threads),
         "output": output.output,

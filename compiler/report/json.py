@@ -55,6 +55,7 @@ def compiled_json(result: CompileResult, census: Census) -> dict[str, object]:
         "passes": [{field.name: getattr(each, field.name) for field in fields(each)} for each in result.passes],
         "proof": proof_json(result.bundle, "proof"),
         "verdict": None if result.verdict is None else result.verdict.to_json(),
+        "diagnosis": None if result.diagnosis is None else result.diagnosis.to_json(),
     }
 
 

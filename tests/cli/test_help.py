@@ -14,7 +14,7 @@ from edgec.compiler.cli.app import run
 from edgec.compiler.cli.argv import normalised, wants_json
 from edgec.compiler.cli.help import exit_code_rows
 
-COMMANDS = ("compile", "plan", "prove", "compare", "inspect", "run", "targets")
+COMMANDS = ("compile", "plan", "prove", "compare", "diagnose", "inspect", "run", "targets")
 Edgec = Callable[..., Any]
 
 

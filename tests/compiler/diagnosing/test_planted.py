@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from support.planted import FAULTS, Planted, healthy
 
-from edgec.compiler.diagnose import Patient, diagnose_patient
+from edgec.compiler.diagnose import diagnose_patient
 from edgec.compiler.diagnosing.finding import Diagnosis
+from edgec.compiler.diagnosing.patient import Patient
 from edgec.compiler.load import load_model
 from edgec.compiler.samples import open_samples
 from edgec.compiler.signature import inputs_of
