@@ -40,13 +40,13 @@ def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) 
         interval), `versus` (paired differences of a metric that is a mean), `sqnr_db`, `latency` by thread count.
     """
     model = MODELS[name]
-    two, unloadable = _opened(forms)
-    forms = {form: path for form, path in forms.items() if form in two}
-    records, sqnr, pooled = _answers(model.task, two, samples)
-    one = {form: open_session(path, 1) for form, path in forms.items()}
+    one, unloadable = _opened(forms)
+    forms = {form: path for form, path in forms.items() if form in one}
+    records, sqnr, pooled = _answers(model.task, one, samples)
     feed = last_feed(model)
     seconds = {"1": latency(one, feed, rounds, settle=0.0)}
     if model.classic:
+        two = {form: open_session(path, 2) for form, path in forms.items()}
         seconds["2"] = latency(two, feed, rounds, settle=SETTLE_SECONDS)
     metric = model.task.metric
     by_form: Record = {
@@ -75,11 +75,11 @@ def measure(name: str, forms: dict[str, str], rounds: int, samples: int | None) 
 
 
 def _opened(forms: dict[str, str]) -> tuple[dict[str, ort.InferenceSession], dict[str, str]]:
-    """Sessions of two threads, and why others cannot be opened: a tool may write a model that does not load."""
+    """Sessions of one thread, and why others cannot be opened: a tool may write a model that does not load."""
     sessions, reasons = {}, {}
     for form, path in forms.items():
         try:
-            sessions[form] = open_session(path, 2)
+            sessions[form] = open_session(path, 1)
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             reasons[form] = f"does not load: {error}"
     return sessions, reasons
