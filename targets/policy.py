@@ -74,6 +74,10 @@ class Policy:
                 read_range(text)
             except ValueError as error:
                 raise OptionError("--range", str(error), remedy="Write it like --range gate=-8:8") from error
+        if self.smooth not in ("off", "auto") and not _is_share(self.smooth):
+            raise OptionError(
+                "--smooth", f"{self.smooth!r} is not off, auto or a number from 0 to 1", remedy="Choose one of them"
+            )
         if not 50.0 < self.percentile <= 100.0:
             raise OptionError(
                 "--percentile", f"{self.percentile:g} is not above 50 and at most 100", remedy="Give one like 99.99"
@@ -84,6 +88,13 @@ def widths(scheme: str) -> tuple[int, int]:
     """Bits of activations and weights of a scheme: 8 where it does not say, as in `w4` and `fp16`."""
     found = re.fullmatch(r"(?:[ad](\d+))?w(\d+)", scheme)
     return (8, 8) if found is None else (int(found[1] or 8), int(found[2]))
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0.0 <= float(text) <= 1.0
+    except ValueError:
+        return False
 
 
 def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -18,22 +18,38 @@ from support.numerics import assert_same, assert_within, run
 from support.recipes import measure_on, recipe
 from support.state import signature, snapshot
 
-from edgec.errors import ModelError
+from edgec.compiler.load import load_model
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
 from edgec.passes.quantize.insert_qdq import InsertQdq
+from edgec.passes.round.correct_bias import CorrectBias
+from edgec.passes.round.correct_bias_in_turn import CorrectBiasInTurn
 from edgec.passes.weight_only.compact_weights import CompactWeights
+from edgec.passes.weight_only.half_weights import HalfWeights
 
-ROUNDS = (InsertQdq, DynamicQuantization, CompactWeights)
-SCHEMES = ("a8w8", "d8w8", "w8")
+ROUNDS = (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights, CorrectBias, CorrectBiasInTurn)
+SCHEMES = ("a8w8", "d8w8", "w8", "fp16", "bf16")
+# Their types need operator set 21.
+WIDTHS = ("a8w4", "a16w8", "w4")
+# Options of a8w8 that add passes.
+OPTIONS: dict[str, dict[str, object]] = {
+    "a8w8 equalize smooth": {"equalize": True, "smooth": "auto"},
+    "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
+    "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
+}
 Feeds = Mapping[str, np.ndarray]
+
+
+def recipe_named(name: str) -> tuple[Pass, ...]:
+    """The passes of a scheme, or of a8w8 with options."""
+    return recipe("a8w8", **OPTIONS[name]) if name in OPTIONS else recipe(name)
 
 
 def every_pass() -> dict[str, Pass]:
     """One of each pass, with the options of the recipes."""
-    found = {each.name: each for scheme in SCHEMES for each in recipe(scheme)}
+    found = {each.name: each for name in (*OPTIONS, *WIDTHS, *SCHEMES) for each in recipe_named(name)}
     assert {type(each) for each in found.values()} == set(PASSES)
     return found
 
@@ -60,31 +76,16 @@ def check(each: Pass, model: ir.Model, feeds: Feeds, before: Feeds) -> Feeds:
     return after
 
 
-def refusal(each: Pass, model: ir.Model) -> str | None:
-    """Why a pass refuses the whole model, if it does; tests/golden/awkward.txt says which ones."""
-    if not isinstance(each, DecideQuantization):
-        return None
-    state = snapshot(model)
-    try:
-        each(model.clone())
-    except ModelError as error:
-        return error.problem
-    finally:
-        assert snapshot(model) == state
-    return None
-
-
 @pytest.mark.parametrize("name", AWKWARD)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", [*SCHEMES, *WIDTHS, *OPTIONS])
 def test_in_its_recipe(name: str, scheme: str) -> None:
     model = build(name)
+    if scheme in WIDTHS:
+        model = load_model(model, opset_floor=21, already_quantized="accept").model
     feeds = feeds_of(model)
     answers = run(model, feeds)
     measure = measure_on([feeds])
-    for each in recipe(scheme):
-        if (reason := refusal(each, model)) is not None:
-            assert reason.startswith("has no operator that runs in integers on this target")
-            return
+    for each in recipe_named(scheme):
         if needs := each.needs(model):
             measure(model, needs)
         answers = check(each, model, feeds, answers)
@@ -95,9 +96,7 @@ def test_alone(name: str) -> None:
     feeds = feeds_of(build(name))
     answers = run(build(name), feeds)
     for each in every_pass().values():
-        model = build(name)
-        if refusal(each, model) is None:
-            check(each, model, feeds, answers)
+        check(each, build(name), feeds, answers)
 
 
 def replaceable(model: ir.Model) -> dict[str, np.ndarray]:

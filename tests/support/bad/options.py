@@ -53,6 +53,11 @@ CASES = (
         starts=True,
     ),
     Case(
+        name="an alpha beyond 1",
+        words=_with("--smooth", "1.5"),
+        message="--smooth: '1.5' is not off, auto or a number from 0 to 1. Choose one of them.",
+    ),
+    Case(
         name="a number is no number",
         words=_with("--seed", "lucky"),
         message="Invalid value for '--seed': ",
@@ -82,12 +87,12 @@ CASES = (
     Case(
         name="scheme is unknown",
         words=_with("--scheme", "int9"),
-        message="--scheme int9: is unknown, did you mean 'int8'? Choose one of auto, a8w8 (int8), d8w8 (dynamic int8), w8 (weights only), float (fp32).",
+        message="--scheme int9: is unknown, did you mean 'int8'? Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), fp16, bf16, float (fp32).",
     ),
     Case(
         name="scheme is not built",
-        words=_with("--precision", "w4a16"),
-        message="--scheme w4a16: is not built in this edgec. Choose one of auto, a8w8 (int8), d8w8 (dynamic int8), w8 (weights only), float (fp32).",
+        words=_with("--precision", "fp8"),
+        message="--scheme fp8: is not built in this edgec. Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), fp16, bf16, float (fp32).",
     ),
     Case(
         name="a8w8 without data",
