@@ -1,0 +1,42 @@
+"""What is too much noise: the guard, the user's SQNR, and tighter goals."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgec.compiler.contract import Contract
+from edgec.compiler.searching.goal import Goal
+from edgec.compiler.searching.outputs import Fidelity
+
+
+def test_the_worst_output_counts_each_by_its_kind() -> None:
+    goal = Goal()
+    found = {
+        "image": Fidelity(kind="image", noise=10**-3.6),
+        "values": Fidelity(kind="values", noise=10**-1.0),
+        "class": Fidelity(kind="scores", noise=0.5, divergence=0.02, regret=0.03),
+        "map": Fidelity(kind="map", noise=0.5, divergence=0.0005, regret=0.0),
+    }
+    alone = {name: goal.loss({name: each}) for name, each in found.items()}
+    assert alone == pytest.approx({"image": 1.0, "values": 10.0, "class": 2.0, "map": 0.5})
+    assert goal.loss(found) == pytest.approx(10.0)
+    assert goal.excess({"class": found["class"]}) == pytest.approx(3.0)  # the regret is worse than the divergence
+
+
+def test_a_limit_on_sqnr_counts_for_every_output_with_some_room() -> None:
+    goal = Goal.of(Contract.from_flags(min_sqnr="30dB"))
+    assert goal.sqnr_db == 30.5
+    assert goal.loss({"class": Fidelity(kind="scores", noise=1e-3, divergence=0.0)}) == pytest.approx(10**0.05)
+    assert Goal.of(Contract()) == Goal()
+
+
+def test_a_tighter_goal_scales_the_excess() -> None:
+    found = {
+        "class": Fidelity(kind="scores", noise=0.1, divergence=0.02, regret=0.001),
+        "map": Fidelity(kind="map", noise=0.1, divergence=0.002, regret=0.001),
+        "values": Fidelity(kind="values", noise=0.02),
+        "image": Fidelity(kind="image", noise=0.0005),
+    }
+    for name, each in found.items():
+        for goal in (Goal(), Goal(sqnr_db=20.0)):
+            assert goal.tighter(4.0).loss({name: each}) == pytest.approx(4 * goal.loss({name: each}))
