@@ -8,9 +8,7 @@ from support.graphs import feeds_of, model, weights
 from support.recipes import compiled, recipe
 from support.state import snapshot
 
-from edgec.errors import ModelError
 from edgec.passes.edit import SkipNotes
-from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.decision import decided_nodes
 from edgec.passes.scope import out_of_scope
 
@@ -114,13 +112,9 @@ def test_operators_of_other_domains_are_nobody_s() -> None:
         pads=weights(2),
     )
     for each in (each for scheme in ("a8w8", "d8w8", "w8") for each in recipe(scheme)):
-        if each.name in ("Stamp", "RemoveUnused"):
+        if each.name in ("Stamp", "RemoveUnused", "DropShapes"):
             continue
         state = snapshot(source)
-        if isinstance(each, DecideQuantization):
-            with pytest.raises(ModelError, match="has no operator that runs in integers on this target"):
-                each(source)
-        else:
-            assert not each(source).modified, each.name
+        assert not each(source).modified, each.name
         same = snapshot(source) == state
         assert same, each.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
 
 __all__ = ["table"]
 
@@ -14,6 +15,8 @@ def table(model: ir.Model, *, width: int | None = None) -> str:
     `int8/0` has a scale per index of axis 0; `int8/0 64` is a weight whose largest magnitude is 64.
     With a `width` names show their ends only, and what computes shapes is left out.
     """
+    model = model.clone()
+    ShapeInferencePass()(model)  # what ships does not write down what can be inferred
     head = f"ir {model.ir_version} opset {model.opset_imports['']}\n"
     nodes = [node for node in model.graph if node.op_type not in ("QuantizeLinear", "DequantizeLinear")]
     if width is not None:
