@@ -21,6 +21,7 @@ from ..passes.quantize.decision import decided_nodes, source_of
 from ..passes.recipe import Recipe
 from ..targets import find_target
 from ..targets.pipeline import recipe_for
+from ..targets.policy import STATIC_SCHEMES, widths
 from ..targets.spec import TargetSpec
 from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data
@@ -54,6 +55,10 @@ _OBSERVING_ARENA = 4
 # A compile on top of what is imported: its sessions, and the float weights as arrays and packed.
 _COMPILE_BYTES = 18 << 20
 _COMPILE_COPIES = 1.5
+# From the largest file to the smallest, weights alone before static.
+_ESTIMATED = ("float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4")
+# Fewest elements of a constant that is stored in fewer bits; elements of 4 bits that share a scale of 4 bytes.
+_COMPACT, _BLOCK = 256, 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,9 +134,10 @@ def plan(model: Any, **options: Any) -> Plan:
     data = open_data(request, inputs)
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
     recipe = resolve_recipe(request, target, scheme)
-    static = recipe_for(target, replace(request.policy, scheme="a8w8"))
+    static = recipe_for(target, replace(request.policy, scheme=scheme if scheme in STATIC_SCHEMES else "a8w8"))
     decided = _at_sample_shapes(request, target, loaded, data)
     _decide(decided, static)
+    decides = scheme in STATIC_SCHEMES
     state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)
     return Plan(
         target=target,
@@ -139,9 +145,9 @@ def plan(model: Any, **options: Any) -> Plan:
         reason=reason,
         recipe=recipe,
         macs=macs_by_op(loaded.model),
-        integer_nodes=tuple(str(node.name) for node, _ in decided_nodes(decided.graph)) if scheme == "a8w8" else (),
-        float_nodes=SkipNotes.of(decided) if scheme == "a8w8" else {},
-        schemes=tuple(_estimate(name, decided, target, state) for name in ("float", "w8", "d8w8", "a8w8")),
+        integer_nodes=tuple(str(node.name) for node, _ in decided_nodes(decided.graph)) if decides else (),
+        float_nodes=SkipNotes.of(decided) if decides else {},
+        schemes=tuple(_estimate(name, decided, target, state) for name in _ESTIMATED),
         compile_peak_bytes=_compile_peak(loaded.model, decided, request.threads),
         notes=loaded.notes,
     )
@@ -178,19 +184,18 @@ def _never(model: ir.Model, needs: Sequence[Need]) -> None:
 def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> SchemeEstimate:
     graph = model.graph
     decided = dict(decided_nodes(graph))
-    small = {node.inputs[d.weight[0]] for node, d in decided.items() if d.weight is not None}
+    static, eight = scheme in STATIC_SCHEMES, scheme in ("a8w8", "a8w4")
+    small = {node.inputs[d.weight[0]] for node, d in decided.items() if d.weight is not None} if static else set()
     matrices = {n.inputs[1] for n in graph if n.op_type in ("MatMul", "Gemm") and len(n.inputs) > 1}
+    integer = small if eight else matrices if scheme == "d8w8" else set()
     stored, loaded, values = 0, 0, 0
     graphs = (graph, *graph.subgraphs())
     for value in (value for each in graphs for value in each.initializers.values()):
         if value.const_value is None or not value.uses():
             continue  # replaced by a rewrite; gone when the model is packed
-        size, elements = value.const_value.nbytes, value_elements(value)
-        integer = (scheme == "a8w8" and value in small) or (scheme == "d8w8" and value in matrices)
-        compact = integer or (scheme in ("w8", "d8w8") and value.dtype == ir.DataType.FLOAT and elements >= 256)
-        stored += elements + _qdq_bytes(value) if compact else size
-        loaded += elements if integer else size
-    if scheme == "a8w8":
+        stored += _stored_bytes(value, scheme, decided=value in small or value in integer)
+        loaded += value_elements(value) if value in integer else value.const_value.nbytes
+    if static:
         quantized = [value for node in graph for value in node.outputs if source_of(value) is not None]
         stored += sum(_qdq_bytes(value) for value in quantized)
         values = len(quantized) + len(decided)
@@ -200,7 +205,7 @@ def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> S
         for n in each
     )
     activations = peak_activation_bytes(model, lambda value: _width(value, scheme))
-    copies = _INTEGER_COPIES if scheme == "a8w8" else _FLOAT_COPIES
+    copies = _INTEGER_COPIES if eight else _FLOAT_COPIES
     load = int(_RUNTIME_BYTES + stored + copies * loaded + _SESSION_NODE_BYTES * (len(graph) + 2 * values))
     peak = int(load + _ARENA * activations + cache)
     memory = target.limits.memory_bytes
@@ -216,6 +221,20 @@ def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> S
     )
 
 
+def _stored_bytes(value: ir.Value, scheme: str, *, decided: bool) -> int:
+    """Bytes of one constant in the file, with the nodes that expand it."""
+    assert value.const_value is not None
+    size, elements = value.const_value.nbytes, value_elements(value)
+    if value.dtype != ir.DataType.FLOAT or scheme == "float" or (elements < _COMPACT and not decided):
+        return size
+    if scheme in ("fp16", "bf16"):
+        return 2 * elements + _NODE_BYTES
+    if widths(scheme)[1] == 8:
+        return elements + _qdq_bytes(value)
+    scales = 0 if decided else 4 * elements // _BLOCK
+    return elements // 2 + scales + _qdq_bytes(value)
+
+
 def _qdq_bytes(value: ir.Value) -> int:
     """Bytes of the nodes, names and scales (float32, one per output channel at most) behind one quantized value."""
     return _QDQ_BYTES + _QDQ_NAMES * len(value.name or "") + (5 * _channels(value) if value.is_initializer() else 0)
@@ -228,7 +247,7 @@ def _channels(value: ir.Value) -> int:
 
 def _width(value: ir.Value, scheme: str) -> int:
     """Bytes of one element while the model runs under a scheme."""
-    if scheme == "a8w8" and source_of(value) is not None:
+    if scheme in ("a8w8", "a8w4") and source_of(value) is not None:
         return 1
     return 4 if value.dtype is None else max(1, int(np.ceil(value.dtype.itemsize)))
 

@@ -342,6 +342,23 @@ class PassOptions:
         int,
         Option("--threads", metavar="N", help="Threads of the compiler; 0: all cores.", rich_help_panel=PASSES),
     ] = 0
+    max_memory: Annotated[
+        str | None,
+        Option(
+            "--max-memory",
+            metavar="SIZE",
+            help="Hold no more while observing, say 2G: fewer workers, then several passes. Changes no result.",
+            rich_help_panel=PASSES,
+        ),
+    ] = None
+    cache: Annotated[
+        bool,
+        Option("--cache/--no-cache", help="Keep observations that took long; go on from them.", rich_help_panel=PASSES),
+    ] = True
+    cache_dir: Annotated[
+        Path | None,
+        Option("--cache-dir", metavar="FOLDER", help="Keep them here.", rich_help_panel=PASSES),
+    ] = None
     dump_passes: Annotated[
         Path | None,
         Option(

@@ -16,17 +16,32 @@ ALIASES = {
     "w8a8": "a8w8",
     "a8w8": "a8w8",
     "static": "a8w8",
+    "w4a8": "a8w4",
+    "a8w4": "a8w4",
+    "int16": "a16w8",
+    "a16w8": "a16w8",
+    "a16w4": "a16w4",
     "dynamic": "d8w8",
     "int8-dynamic": "d8w8",
     "d8w8": "d8w8",
     "w8": "w8",
+    "w8a16": "w8",
     "int8-weight-only": "w8",
+    "w4": "w4",
+    "w4a16": "w4",
+    "int4": "w4",
+    "int4-weight-only": "w4",
+    "fp16": "fp16",
+    "float16": "fp16",
+    "half": "fp16",
+    "bf16": "bf16",
+    "bfloat16": "bf16",
     "float": "float",
     "fp32": "float",
     "float32": "float",
     "auto": "auto",
 }
-_NOT_YET = ("fp16", "float16", "bf16", "int4", "uint4", "int16", "w4", "w4a16", "w8a16", "a16w8", "fp8")
+_NOT_YET = ("fp8", "float8", "uint4", "int2", "w2", "a4w4", "w4a4", "nf4", "mxfp4")
 
 
 def scheme(text: str) -> str:
@@ -43,7 +58,8 @@ def scheme(text: str) -> str:
     raise OptionError(
         f"--scheme {text}",
         problem + (f", did you mean {near[0]!r}?" if near and name not in _NOT_YET else ""),
-        remedy="Choose one of auto, a8w8 (int8), d8w8 (dynamic int8), w8 (weights only), float (fp32)",
+        remedy="Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), "
+        "fp16, bf16, float (fp32)",
     )
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from ...passes.base import Pass
-from ...passes.edit import why_skipped
+from ...passes.edit import is_constant, why_skipped
 from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.decision import decided_nodes
 from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.weight_only.compact_weights import CompactWeights
+from ...passes.weight_only.half_weights import HalfWeights
 from ..pipeline import PassReport
 from ..planning.macs import macs_of
 
@@ -37,21 +38,24 @@ class Census:
     without_kernel: Counter[str] = field(default_factory=Counter)
     weights: int = 0
     _products: int = 0
+    _expanded: int = 0
 
     def before(self, each: Pass, model: ir.Model) -> None:
         if isinstance(each, DynamicQuantization):
             self._products = _products(model)
+        if isinstance(each, CompactWeights | HalfWeights):
+            self._expanded = _expanded(model)
 
     def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
+        del report
         match each:
             case DecideQuantization():
                 self.clear()  # a search runs it again; the last one ships
                 self.count_decided(model)
             case DynamicQuantization():
                 self.computing["MatMul"] += _products(model) - self._products
-            case CompactWeights():
-                # Two nodes, Cast and Mul, expand each weight at load.
-                self.weights += (report.nodes_after - report.nodes_before) // 2
+            case CompactWeights() | HalfWeights():
+                self.weights += _expanded(model) - self._expanded
 
     def clear(self) -> None:
         """Forget what was counted."""
@@ -95,6 +99,13 @@ def _excused(node: ir.Node) -> bool:
         return True
     producer = node.inputs[0].producer() if node.op_type in ("Relu", "Clip") and node.inputs[0] is not None else None
     return any(each is not None and why_skipped(each) is not None for each in (node, producer))
+
+
+def _expanded(model: ir.Model) -> int:
+    """Nodes that make a weight of a constant in fewer bits when the model is loaded."""
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    makers = (node for node in nodes if node.op_type in ("Cast", "DequantizeLinear"))
+    return sum(all(value is None or is_constant(value) for value in node.inputs) for node in makers)
 
 
 def _products(model: ir.Model) -> int:

@@ -25,7 +25,7 @@ def test_nothing_is_written_and_the_recipe_is_the_one_that_runs(digits: Path, tm
     assert "is excluded by name" in planned.float_nodes.values()
 
 
-@pytest.mark.parametrize("scheme", ["float", "w8", "d8w8", "a8w8"])
+@pytest.mark.parametrize("scheme", ["float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4"])
 def test_the_file_is_as_large_as_planned(digits: Path, tmp_path: Path, scheme: str) -> None:
     data = digits / "calibration.npz"
     estimate = next(
