@@ -14,7 +14,7 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import skip, value_names
 from ..observe.statistics import Mean, Means, Need, forget_observations, observation_of
-from ..quantize.decision import decided_nodes
+from ..quantize.decision import Decision, decided_nodes
 from .own_bias import own_bias, why_no_bias
 
 __all__ = ["OUTPUT_MEANS", "OwnBiases", "float_mean"]
@@ -31,14 +31,14 @@ class OwnBiases(Pass):
         return tuple(
             Need(value=str(node.outputs[0].name), statistic=OUTPUT_MEANS)
             for node, decision in decided_nodes(model.graph)
-            if float_mean(node) is None and why_no_bias(node, decision) is None
+            if float_mean(node) is None and _why_not(node, decision) is None
         )
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph)
         modified = False
         for node, decision in tuple(decided_nodes(model.graph)):
-            reason = why_no_bias(node, decision)
+            reason = _why_not(node, decision)
             if reason:
                 skip(node, reason)
             elif reason is None and float_mean(node) is None:
@@ -50,6 +50,11 @@ class OwnBiases(Pass):
                 own_bias(model.graph, node, decision, np.zeros_like(mean.mean), taken)
                 modified = True
         return ir.passes.PassResult(model, modified=modified)
+
+
+def _why_not(node: ir.Node, decision: Decision) -> str | None:
+    reason = why_no_bias(node, decision)
+    return "writes an output of unknown rank" if reason is None and node.outputs[0].shape is None else reason
 
 
 def float_mean(node: ir.Node) -> np.ndarray | None:
