@@ -176,7 +176,7 @@ def _build(
         if data.calibration is None:
             raise OptionError(
                 "--recipe",
-                f"observes {len(needs)} values, and there are no calibration samples",
+                f"observes {len({need.value for need in needs})} values, and there are no calibration samples",
                 remedy="Give --calibration, or a recipe of scheme d8w8 or w8",
             )
         with clock.stage("observe"):

@@ -18,6 +18,7 @@ from ..proving.judge import check_units
 from ..report.census import Census
 from ..request import CompileRequest
 from ..samples import ImagePreprocess, State
+from ..sizes import size_of
 from .options import (
     CalibrationOptions,
     ContractOptions,
@@ -87,6 +88,9 @@ def request_of(
         "diagnose": output.diagnose,
         "recipe": quantize.recipe,
         "threads": not_negative("--threads", passes.threads),
+        "max_memory": None if passes.max_memory is None else size_of(passes.max_memory, where="--max-memory"),
+        "cache": passes.cache,
+        "cache_dir": passes.cache_dir,
         "output": output.output,
         "overwrite": output.overwrite,
         "prove": output.prove,

@@ -31,7 +31,13 @@ _SEGMENT_BYTES = 512 << 20
 
 
 def observe_in_segments(
-    model: ir.Model, needs: Sequence[Need], samples: Samples, *, threads: int, progress: Progress
+    model: ir.Model,
+    needs: Sequence[Need],
+    samples: Samples,
+    *,
+    threads: int,
+    progress: Progress,
+    max_memory: int | None = None,
 ) -> dict[Need, Observation]:
     """Measure what is needed over all samples and set it on the model's values, as `observe` does.
 
@@ -41,6 +47,7 @@ def observe_in_segments(
         samples: The calibration samples; no state is carried.
         threads: Cores to use; 0 is all of them.
         progress: Told of every batch of every segment.
+        max_memory: Bytes this process may hold while a segment is observed; None does not limit it.
 
     Returns:
         The observations.
@@ -55,7 +62,9 @@ def observe_in_segments(
             here = [need for need in waiting if need.value in held]
             waiting = [need for need in waiting if need.value not in held]
             if here:
-                found |= observe(segment.model, here, crossing, threads=threads, progress=progress)
+                found |= observe(
+                    segment.model, here, crossing, threads=threads, progress=progress, max_memory=max_memory
+                )
             after = Path(scratch) / str(number)
             after.mkdir()
             if segment.writes:

@@ -100,6 +100,17 @@ class CountsProbe:
         """What occurred in both."""
         return left.merge(right)
 
+    def alike(self, left: Tally, right: Tally) -> bool:
+        """Whether the same elements, up to rounding, were selected.
+
+        Rounding moves an element by a bin at most, so that no bin border has many more elements on one side.
+        """
+        one, other = left.histogram(), right.histogram()
+        if one.counts.sum() != other.counts.sum():
+            return False
+        low, high = (float(np.max(np.abs(each.edges))) for each in (one, other))
+        return abs(low - high) <= max(low, high) / 64
+
     def read(self, total: Tally) -> Histogram:
         """The counts over all runs."""
         return total.histogram()

@@ -47,6 +47,12 @@ class ExtremesProbe:
         """The range that holds both."""
         return left.merge(right)
 
+    def alike(self, left: Range, right: Range) -> bool:
+        """Whether both ends agree to a thousandth of the width."""
+        width = np.maximum(right.high - right.low, np.finfo(np.float32).tiny)
+        near = [np.abs(a - b) <= 1e-3 * width for a, b in ((left.low, right.low), (left.high, right.high))]
+        return bool(np.all(near))
+
     def read(self, total: Range) -> Range:
         """The range over all runs."""
         return total

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import onnx_ir as ir
 
+from .averages import AveragesProbe
 from .counts import CountsProbe
 from .extremes import ExtremesProbe
 from .means import MeansProbe
@@ -30,6 +31,7 @@ class Probe(Protocol):
     def need(self) -> Need: ...
     def seen(self, outputs: Mapping[str, np.ndarray]) -> Any: ...  # what one run showed
     def merge(self, left: Any, right: Any) -> Any: ...
+    def alike(self, left: Any, right: Any) -> bool: ...  # whether two differ by rounding at most
     def read(self, total: Any) -> Observation: ...
 
 
@@ -84,6 +86,8 @@ def read_probes(probes: Sequence[Probe], totals: Totals) -> dict[Need, Observati
 
 def _probe(model: ir.Model, value: ir.Value, need: Need, prefix: str) -> Probe:
     match need.statistic:
+        case Extremes(averaged=True) as statistic:
+            return AveragesProbe.add(model, value, need, statistic, prefix)
         case Extremes() as statistic:
             return ExtremesProbe.add(model, value, need, statistic, prefix)
         case Counts() as statistic:

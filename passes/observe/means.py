@@ -57,6 +57,11 @@ class MeansProbe:
         """The sums of both."""
         return WeightedSum(sum=left.sum + right.sum, rows=left.rows + right.rows)
 
+    def alike(self, left: WeightedSum, right: WeightedSum) -> bool:
+        """Whether as many rows have means that agree to a thousandth of the largest."""
+        limit = 1e-3 * np.abs(right.sum).max(initial=0.0) + np.finfo(np.float32).tiny
+        return left.rows == right.rows and bool(np.all(np.abs(left.sum - right.sum) <= limit))
+
     def read(self, total: WeightedSum) -> Mean:
         """The mean over all runs."""
         return Mean(mean=total.sum / max(total.rows, 1))

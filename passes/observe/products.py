@@ -59,6 +59,11 @@ class ProductsProbe:
         total += right.matrix
         return Gram(matrix=total, rows=left.rows + right.rows)
 
+    def alike(self, left: Gram, right: Gram) -> bool:
+        """Whether as many rows have products that agree to a thousandth of the largest."""
+        limit = 1e-3 * np.abs(right.matrix).max(initial=0.0) + np.finfo(np.float32).tiny
+        return left.rows == right.rows and bool(np.all(np.abs(left.matrix - right.matrix) <= limit))
+
     def read(self, total: Gram) -> Gram:
         """The products over all runs, float64."""
         return Gram(matrix=total.matrix.astype(np.float64, copy=False), rows=total.rows)

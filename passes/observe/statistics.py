@@ -5,7 +5,7 @@ A need names one statistic; each statistic has the observation it ends in:
 =========== =============== ==================================================================
 asked       measured        who wants it
 =========== =============== ==================================================================
-`Extremes`  `Range`         scales by min-max; channel maxima for SmoothQuant and equalization
+`Extremes`  `Range`         scales by min-max and moving average; channel maxima for SmoothQuant and equalization
 `Counts`    `Histogram`     scales by percentile, entropy, MSE, SQNR; coverage of ranges
 `Means`     `Mean`          bias correction, high-bias absorption
 `Products`  `Gram`          second-order rounding (GPTQ)
@@ -50,10 +50,12 @@ class Extremes:
     Attributes:
         granularity: `PerTensor` or `PerAxis`.
         floor: A lower bound known from the graph (0 behind Relu); the minimum is then not measured.
+        averaged: The mean over samples of each one's extremes, instead of the extremes of all.
     """
 
     granularity: Granularity = field(default_factory=PerTensor)
     floor: float | None = None
+    averaged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

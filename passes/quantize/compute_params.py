@@ -11,26 +11,49 @@ import onnx_ir as ir
 from ...errors import ModelError, SamplesError
 from ..base import Pass
 from ..edit import constant_scalar
-from ..observe.statistics import Extremes, Need, Range, observation_of
-from ..spec import Fixed, Given, QuantParams, Shared, Source
+from ..observe.statistics import Counts, Extremes, Histogram, Need, Range, observation_of
+from ..spec import Fixed, Given, PerTensor, QuantParams, Shared, Source
 from .decision import decided_values, params_of, set_params
 from .params import from_range
+from .ranges import METHODS, range_by
 
 __all__ = ["ComputeParams"]
 
 _NON_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "HardSigmoid", "Abs", "Exp", "Sqrt")
 
 
+# Elements of each sample that are counted. 100 samples show 200,000 of each value: enough for a percentile of 99.99
+# and for the noise of a range, which differ by less than 1 % between two halves of them.
+_ELEMENTS = 2048
+
+
 @dataclass(frozen=True, kw_only=True)
 class ComputeParams(Pass):
-    """Write the params of every value that carries Q/DQ; no edit."""
+    """Write the params of every value that carries Q/DQ; no edit.
+
+    Attributes:
+        method: How observed values become ranges: `minmax`, `moving-average`, `percentile`, `entropy`, `mse`, `sqnr`,
+            or `auto`. Values with a scale per index are covered by their extremes.
+        percentile: Share of values inside the range, in percent, for `percentile`.
+    """
+
+    method: str = "minmax"
+    percentile: float = 99.99
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
+        if not 50.0 < self.percentile <= 100.0:
+            raise ValueError(f"percentile: {self.percentile:g} is not above 50 and at most 100")
 
     def needs(self, model: ir.Model) -> Sequence[Need]:
-        return tuple(
-            Need(value=str(value.name), statistic=_extremes(value, source))
-            for value, source in decided_values(model.graph)
-            if isinstance(source, Given)
-        )
+        found = []
+        for value, source in decided_values(model.graph):
+            if isinstance(source, Given):
+                found.append(Need(value=str(value.name), statistic=self._extremes(value, source)))
+                if self._counts(source):
+                    found.append(Need(value=str(value.name), statistic=Counts(elements=_ELEMENTS)))
+        return tuple(found)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         sources = dict(decided_values(model.graph))
@@ -40,11 +63,48 @@ class ComputeParams(Pass):
             if params_of(value) is None:
                 root = _root(value, sources, by_name)
                 # One object for all values that share, so that they share initializers too.
-                params = params_of(root) or _params(root, sources[root])
+                params = params_of(root) or self._params(root, sources[root])
                 set_params(root, params)
                 set_params(value, params)
                 modified = True
         return ir.passes.PassResult(model, modified=modified)
+
+    def _params(self, root: ir.Value, source: Source) -> QuantParams:
+        match source:
+            case Fixed(spec=spec, scale=scale, zero_point=zero_point):
+                return QuantParams(
+                    spec=spec, scale=np.asarray(scale, np.float32), zero_point=np.asarray(zero_point, spec.numpy_dtype)
+                )
+            case Given(spec=spec) as given:
+                return from_range(spec, *self._range(root, given))
+        raise AssertionError(f"an activation's source is {source!r}")
+
+    def _range(self, root: ir.Value, source: Given) -> tuple[np.ndarray, np.ndarray]:
+        observed = observation_of(root, self._extremes(root, source))
+        assert isinstance(observed, Range), f"{root.name} was not observed"
+        if not (np.isfinite(observed.low).all() and np.isfinite(observed.high).all()):
+            raise SamplesError(
+                f"value {root.name!r}",
+                f"reaches {observed.low.min()} … {observed.high.max()} on the calibration samples",
+                affects="No scale covers an infinite range",
+                remedy="Check the calibration samples and the float model for NaN and overflow",
+            )
+        if not self._counts(source):
+            return observed.low, observed.high
+        counted = observation_of(root, Counts(elements=_ELEMENTS))
+        assert isinstance(counted, Histogram), f"{root.name} was not counted"
+        low, high = range_by(
+            self.method, counted, source.spec, float(observed.low), float(observed.high), percentile=self.percentile
+        )
+        return np.asarray(low), np.asarray(high)
+
+    def _counts(self, source: Given) -> bool:
+        """Whether a histogram decides."""
+        return self.method not in ("minmax", "moving-average") and isinstance(source.spec.granularity, PerTensor)
+
+    def _extremes(self, value: ir.Value, source: Given) -> Extremes:
+        granularity = source.spec.granularity
+        return Extremes(granularity=granularity, floor=_floor(value), averaged=self.method == "moving-average")
 
 
 def _root(value: ir.Value, sources: dict[ir.Value, Source], by_name: dict[str, ir.Value]) -> ir.Value:
@@ -60,30 +120,6 @@ def _root(value: ir.Value, sources: dict[ir.Value, Source], by_name: dict[str, i
             )
         seen.append(other)
     return seen[-1]
-
-
-def _params(root: ir.Value, source: Source) -> QuantParams:
-    match source:
-        case Fixed(spec=spec, scale=scale, zero_point=zero_point):
-            return QuantParams(
-                spec=spec, scale=np.asarray(scale, np.float32), zero_point=np.asarray(zero_point, spec.numpy_dtype)
-            )
-        case Given(spec=spec) as given:
-            observed = observation_of(root, _extremes(root, given))
-            assert isinstance(observed, Range), f"{root.name} was not observed"
-            if not (np.isfinite(observed.low).all() and np.isfinite(observed.high).all()):
-                raise SamplesError(
-                    f"value {root.name!r}",
-                    f"reaches {observed.low.min()} … {observed.high.max()} on the calibration samples",
-                    affects="No scale covers an infinite range",
-                    remedy="Check the calibration samples and the float model for NaN and overflow",
-                )
-            return from_range(spec, observed.low, observed.high)
-    raise AssertionError(f"an activation's source is {source!r}")
-
-
-def _extremes(value: ir.Value, source: Given) -> Extremes:
-    return Extremes(granularity=source.spec.granularity, floor=_floor(value))
 
 
 def _floor(value: ir.Value) -> float | None:

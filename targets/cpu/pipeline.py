@@ -29,6 +29,7 @@ from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.quantize.set_ranges import SetRanges
 from ...passes.recipe import Recipe
+from ...passes.rewrite.absorb_bias import AbsorbHighBias
 from ...passes.rewrite.equalize import EqualizeChannels
 from ...passes.rewrite.smooth import SmoothQuant
 from ...passes.round.correct_bias import CorrectBias
@@ -102,7 +103,7 @@ def prepare() -> tuple[Pass, ...]:
 def rewrites(policy: Policy) -> tuple[Pass, ...]:
     """Exact rewrites into numbers that quantize better, as far as the policy asks for them."""
     split: tuple[Pass, ...] = (SplitConcats(concats=policy.split_concats),) if policy.split_concats else ()
-    equalize: tuple[Pass, ...] = (EqualizeChannels(),) if policy.equalize else ()
+    equalize: tuple[Pass, ...] = (EqualizeChannels(), AbsorbHighBias()) if policy.equalize else ()
     return split + equalize + smooth(policy)
 
 
@@ -118,7 +119,8 @@ def smooth(policy: Policy) -> tuple[Pass, ...]:
 def static(policy: Policy, decide: DecideQuantization, *, align: bool) -> tuple[Pass, ...]:
     """Fit the kernels, decide, measure (ComputeParams needs it), compute, round, apply, correct."""
     fit = (AlignChannels(inputs=4, depthwise=16),) if align else ()
-    compute = (ComputeParams(), *ranges(policy), *rounding(policy))
+    params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
+    compute = (params, *ranges(policy), *rounding(policy))
     apply = (InsertQdq(), *in_turn(policy), AbsorbClamps(), PadIntegers(), SplitClamps())
     return (*fit, decide, *compute, *apply)
 
