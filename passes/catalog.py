@@ -27,6 +27,7 @@ from .quantize.decide import DecideQuantization
 from .quantize.dynamic import DynamicQuantization
 from .quantize.insert_qdq import InsertQdq
 from .quantize.set_ranges import SetRanges
+from .rewrite.absorb_bias import AbsorbHighBias
 from .rewrite.equalize import EqualizeChannels
 from .rewrite.smooth import SmoothQuant
 from .round.correct_bias import CorrectBias
@@ -53,6 +54,7 @@ PASSES: tuple[type[Any], ...] = (
     PointwiseConvToGemm,
     MatMulAddToGemm,
     EqualizeChannels,
+    AbsorbHighBias,
     SmoothQuant,
     SplitConcats,
     AlignChannels,

@@ -24,7 +24,7 @@ from ..edit import is_constant, is_op, subgraph_nodes
 from .carriers import JOINERS, carry
 from .linear import Linear, linear_of
 
-__all__ = ["Channels", "Factor", "Scaled", "trace_channels"]
+__all__ = ["Channels", "Factor", "Scaled", "Tracer", "trace_channels"]
 
 PINNED = np.zeros((), np.int64)
 
@@ -90,7 +90,7 @@ def trace_channels(model: ir.Model, *, norms: bool = False) -> Channels:
         norms: Normalizations and products with a constant per channel write labels of their own, values that meet
             in an Add keep theirs, and a reader that does not scale pins nothing: it is listed as foreign.
     """
-    work = _Trace(norms=norms)
+    work = Tracer(norms=norms)
     captured = {value for node in subgraph_nodes(model) for value in node.inputs if value is not None}
     for node in model.graph:
         work.visit(node)
@@ -101,7 +101,7 @@ def trace_channels(model: ir.Model, *, norms: bool = False) -> Channels:
 
 
 @dataclass
-class _Trace:
+class Tracer:
     """Labels given so far, and which of them were found to be the same."""
 
     norms: bool
