@@ -142,7 +142,7 @@ def diagnose_patient(patient: Patient, *, threads: int = 0, progress: Progress |
         births=places,
         curve=curve,
         repairs=tuple(outcomes),
-        best=chosen(outcomes),
+        best=chosen(outcomes, cause),
         guilty=_guilty(case, cause),
         notes=(*patient.notes, *_notes(benches)),
     )
@@ -177,7 +177,9 @@ def _repairs(
 ) -> list[Outcome]:
     """Measure repairs where the error is: a mismatch on samples that were not observed, all else on calibration's."""
     cause = named(findings)
-    explaining = [each for each in findings if each.explains]
+    explaining = [
+        each for each in findings if each.explains and (cause is None or each.measured_on == cause.measured_on)
+    ]
     suspects = [birth.node for birth in places[:_SUSPECTS] if birth.node is not None]
     tries = candidates(case, explaining, suspects)
     bench, before = benches.seen, benches.before

@@ -79,12 +79,14 @@ class Repair:
         settings: Policy fields and their new values.
         recalibrate: Observe samples like the evaluation samples.
         keeps_integers: No node becomes float.
+        against: The cause it is made against; empty for one that may help against any.
     """
 
     title: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     recalibrate: bool = False
     keeps_integers: bool = True
+    against: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -104,6 +106,7 @@ class Outcome:
         sqnr_db: SQNR of the outputs with it.
         gain_db: How much better than without.
         integer_share: Share of MACs that stay in integers.
+        predicted: It mends what this machine's kernels do not show: the gain here is not the target's.
         failed: Why it could not be tried; the numbers say nothing then.
     """
 
@@ -111,6 +114,7 @@ class Outcome:
     sqnr_db: float
     gain_db: float
     integer_share: float = 0.0
+    predicted: bool = False
     failed: str = ""
 
 
@@ -189,6 +193,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         "sqnr_db": _finite(outcome.sqnr_db),
         "gain_db": _finite(outcome.gain_db),
         "integer_share": outcome.integer_share,
+        "predicted": outcome.predicted,
         "failed": outcome.failed,
     }
 

@@ -80,7 +80,9 @@ def patient_of(
     manifest, options = bundle.manifest, bundle.manifest.get("options", {})
     spec = find_target(target or str(manifest["target"]["name"]))
     known = {each.name for each in fields(Policy)}
-    said = {name: tuple(v) if isinstance(v, list) else v for name, v in options.items() if name in known}
+    said: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in options.items() if name in known
+    }
     policy = Policy(**said)
     shapes = {name: tuple(shape) for name, shape in options.get("shapes", {}).items()}
     loaded = load_model(

@@ -74,8 +74,14 @@ def measured(case: Case, bench: Bench, before: float, repairs: Sequence[Repair])
     return _ranked(found)
 
 
-def chosen(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """The repair to keep: the largest gain, float nodes taxed; None when none gains a decibel."""
+def chosen(outcomes: Sequence[Outcome], cause: Finding | None) -> Outcome | None:
+    """The repair to keep: the largest gain, float nodes taxed; None when none gains a decibel.
+
+    What was predicted for the target cannot gain here: the repair made against it is kept as it is.
+    """
+    if cause is not None and cause.recovered is None:
+        made = (each for each in outcomes if each.repair.against == cause.cause and not each.failed)
+        return next((replace(each, predicted=True) for each in made), None)
     best = next(iter(_ranked(outcomes)), None)
     return best if best is not None and best.gain_db >= _WORTH_DB else None
 
@@ -117,7 +123,11 @@ def _aimed(case: Case, finding: Finding) -> Iterator[Repair]:
         case "calibration mismatch" if case.recalibration is not None:
             yield Repair(title="calibrate on samples like the evaluation samples", recalibrate=True)
         case "kernel saturation":
-            yield Repair(title="7-bit weights: no sum of two products exceeds 16 bits", settings={"reduce_range": True})
+            yield Repair(
+                title="7-bit weights: no sum of two products exceeds 16 bits",
+                settings={"reduce_range": True},
+                against=finding.cause,
+            )
         case "saturated input range":
             yield Repair(title="spend all codes where the function changes", settings={"ranges": _live(case, sites)})
         case "shared-scale clash":

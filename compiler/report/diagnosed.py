@@ -42,8 +42,8 @@ def diagnosed(found: Diagnosis) -> Iterator[RenderableType]:
         yield table(("share", "alone", "op", "node", "rounded value"), rows, right=("share", "alone"))
     if found.repairs:
         yield heading("Repairs, measured")
-        rows = [_tried(each) for each in found.repairs[:_REPAIRS]]
-        yield table(("gain", "outputs", "integer MACs", "repair"), rows, right=("gain", "outputs", "integer MACs"))
+        tried = map(_tried, found.repairs[:_REPAIRS])
+        yield table(("gain", "outputs", "integer MACs", "repair"), tried, right=("gain", "outputs", "integer MACs"))
 
 
 def _cause(found: Diagnosis) -> str:
@@ -62,7 +62,9 @@ def _repair(best: Outcome | None) -> str:
     if best is None:
         return "none gains a decibel"
     gain = "" if math.isinf(best.gain_db) else f", {best.gain_db:+.1f} dB"
-    return f"{best.repair.title}: {decibels(best.sqnr_db)}{gain}"
+    return (
+        f"{best.repair.title}: {decibels(best.sqnr_db)}{gain}{', measured on this machine' if best.predicted else ''}"
+    )
 
 
 def _evidence(found: Diagnosis) -> Iterator[tuple[str, ...]]:
@@ -80,7 +82,7 @@ def _experiment(finding: Finding) -> tuple[str, str, str, str]:
     return finding.cause, share(finding.recovered), decibels(finding.after_db), finding.measured_on
 
 
-def _tried(outcome: Outcome) -> tuple[str, str, str, str]:
+def _tried(outcome: Outcome) -> tuple[str, ...]:
     if outcome.failed:
         return "–", "–", "–", f"{outcome.repair.title}: could not be tried: {outcome.failed}"
     gain = "–" if math.isinf(outcome.gain_db) else f"{outcome.gain_db:+.1f} dB"

@@ -69,12 +69,12 @@ class SplitConcats(Pass):
                 name=fresh_name(f"{reader.name}_part{k}", taken),
             )
             made_from(node, reader)
-            _describe(node.outputs[0], f"{old.name}_part{k}", old, taken)
+            _describe(node.outputs[0], f"{old.name}_term{k}", old, taken)
             new.append(node)
             if total is None:
                 total = node.outputs[0]
                 continue
-            add = ir.node("Add", [total, node.outputs[0]], name=fresh_name(f"{reader.name}_sum{k}", taken))
+            add = ir.node("Add", [total, node.outputs[0]], name=fresh_name(f"{reader.name}_add{k}", taken))
             _describe(add.outputs[0], f"{old.name}_sum{k}", old, taken)
             new.append(add)
             total = add.outputs[0]
