@@ -59,9 +59,9 @@ def histogram_svg(
     width = (_WIDTH - _LEFT - _RIGHT) / _BARS
     drawn = []
     for k, bar in enumerate(bars):
-        if bar >= 1:
-            # One element is still seen: a bar starts a little above nothing.
-            y = _up((math.log10(bar) + 0.15) / (tallest + 0.15))
+        if bar > 0:
+            # One element, or its share of a wide bin, is still seen: a bar starts a little above nothing.
+            y = _up((math.log10(max(bar, 1.0)) + 0.15) / (tallest + 0.15))
             drawn.append(
                 f'<rect x="{_across(k / _BARS):.1f}" y="{y:.1f}" width="{width * 0.9:.1f}" '
                 f'height="{_up(0) - y:.1f}" fill="{_MAIN}"/>'
