@@ -40,7 +40,7 @@ from .pipeline import PassReport
 from .prove import prove
 from .proving.judge import check_units
 from .request import CompileRequest
-from .scheme import choose_scheme, opset_of_scheme
+from .scheme import check_measured, choose_scheme, opset_of_scheme
 from .search import Found, search
 from .searching.candidates import Candidates
 from .segmented.observe import SEGMENT_ABOVE, observe_in_segments
@@ -164,6 +164,7 @@ def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> 
     """The passes that will run: those of a lock, or the target's under the user's policy."""
     if request.recipe is not None:
         return read_lock(request.recipe)
+    check_measured(request.policy, scheme)
     return recipe_for(target, replace(request.policy, scheme=scheme))
 
 

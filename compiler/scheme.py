@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ..errors import OptionError
-from ..targets.policy import STATIC_SCHEMES, widths
+from ..targets.policy import STATIC_SCHEMES, Policy, widths
 from .planning.macs import macs_by_op
 
-__all__ = ["choose_scheme", "opset_of_scheme"]
+__all__ = ["check_measured", "choose_scheme", "opset_of_scheme"]
 
 # Cast, QuantizeLinear and DequantizeLinear take 4-bit and 16-bit integers from this operator set on (ONNX changelog).
 _WIDTHS_SINCE = 21
@@ -48,3 +48,19 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool) -> tuple[str
     if matrix > sum(macs.values()) / 2:
         return "d8w8", "no calibration samples, and most MACs are in MatMul and Gemm: ranges are taken at run time"
     return "w8", "no calibration samples, and most MACs are not in MatMul or Gemm: only weights are stored in 8 bits"
+
+
+def check_measured(policy: Policy, scheme: str) -> None:
+    """Refuse rounding and corrections that go by samples where the scheme measures nothing.
+
+    Raises:
+        OptionError: One of them was asked for.
+    """
+    asked = (("--rounding", policy.rounding, "nearest"), ("--bias-correction", policy.bias_correction, "off"))
+    for option, value, off in asked:
+        if value != off and scheme not in STATIC_SCHEMES:
+            raise OptionError(
+                f"{option} {value}",
+                f"goes by calibration samples, and scheme {scheme} measures nothing",
+                remedy=f"Leave it out, or choose one of {', '.join(STATIC_SCHEMES)} with --calibration",
+            )

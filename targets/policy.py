@@ -38,7 +38,7 @@ class Policy:
         equalize: Cross-layer equalization and high-bias absorption before anything is measured.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
-        rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned; needs the torch extra).
+        rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer).
         bias_correction: `off`, `fast` (from float statistics) or `sequential` (layer after layer, quantized inputs).
     """
 

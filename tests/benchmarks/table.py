@@ -8,7 +8,7 @@ from forms import BUDGET, FLOAT, OURS, RIVALS, net_peak
 from line import Line, last_line
 from process import Record
 
-__all__ = ["accuracy_table", "cost_table", "lines_table"]
+__all__ = ["accuracy_table", "cost_table", "lines_table", "markdown"]
 
 FORMS = (OURS, BUDGET, *RIVALS)
 
@@ -24,7 +24,7 @@ def accuracy_table(records: Sequence[Record]) -> str:
         for form in FORMS:
             if form in record["compile"]:
                 rows.append(_row(record, form))
-    return _markdown([*head.split("|"), "integer MACs"], rows)
+    return markdown([*head.split("|"), "integer MACs"], rows)
 
 
 def _row(record: Record, form: str) -> list[str]:
@@ -85,17 +85,17 @@ def cost_table(records: Sequence[Record]) -> str:
                     f"{compiled['samples_used']} of {compiled['samples']}" if "samples_used" in compiled else "all",
                 ]
             )
-    return _markdown(head.split("|"), rows)
+    return markdown(head.split("|"), rows)
 
 
 def lines_table(lines: Sequence[Line]) -> str:
     """One row per line of acceptance."""
-    return _markdown(
+    return markdown(
         ["model", "line", "status", "measured"], [[line.model, line.name, line.status, line.text] for line in lines]
     )
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     full = [list(row) + [""] * (len(head) - len(row)) for row in rows]
     widths = [max(len(cell) for cell in (name, *(row[i] for row in full))) for i, name in enumerate(head)]
 

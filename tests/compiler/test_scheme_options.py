@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.graphs import model, weights
+
+import edgec
+from edgec.compiler.scheme import check_measured
+from edgec.errors import OptionError
+from edgec.targets.policy import Policy
+
+
+def test_rounding_by_samples_is_refused_where_nothing_is_measured(tmp_path: Path) -> None:
+    source = model("g (float[N,8] x) => (float[N,8] y) { y = Gemm(x, w) }", w=weights(8, 8))
+    with pytest.raises(OptionError) as caught:
+        edgec.compile(source, target="x86-64-vnni", rounding="gptq", output=tmp_path / "out", prove=False)
+    assert str(caught.value) == (
+        "--rounding gptq: goes by calibration samples, and scheme d8w8 measures nothing. "
+        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4 with --calibration."
+    )
+
+
+def test_so_is_bias_correction() -> None:
+    with pytest.raises(OptionError) as caught:
+        check_measured(Policy(bias_correction="fast"), "w8")
+    assert str(caught.value) == (
+        "--bias-correction fast: goes by calibration samples, and scheme w8 measures nothing. "
+        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4 with --calibration."
+    )
+
+
+@pytest.mark.parametrize("scheme", ["a8w8", "a8w4"])
+def test_static_schemes_take_them(scheme: str) -> None:
+    check_measured(Policy(rounding="adaround", bias_correction="sequential"), scheme)
