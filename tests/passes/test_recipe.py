@@ -24,7 +24,7 @@ from edgec.targets import find_target, target_names
 from edgec.targets.pipeline import Policy, recipe_for
 
 POLICIES = {
-    **{scheme: Policy(scheme=scheme) for scheme in ("a8w8", "d8w8", "w8", "float")},
+    **{scheme: Policy(scheme=scheme) for scheme in ("a8w8", "a8w4", "a16w8", "d8w8", "w8", "fp16", "float")},
     "bent": Policy(
         scheme="a8w8",
         exclude_nodes=("^head", "mul.*"),
@@ -33,6 +33,9 @@ POLICIES = {
         per_channel=False,
         reduce_range=True,
     ),
+    "rewritten": Policy(scheme="a8w8", equalize=True, smooth="auto", split_concats=("cat.*",), ranges=("x=-1:1",)),
+    "rounded": Policy(scheme="a8w8", rounding="gptq", bias_correction="fast"),
+    "in turn": Policy(scheme="a8w8", rounding="adaround", bias_correction="sequential"),
 }
 
 
