@@ -20,6 +20,7 @@ from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
 from .prepare.split_concats import SplitConcats
+from .prepare.split_to_slices import SplitToSlices
 from .prepare.sum_to_add import SumToAdd
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
@@ -49,6 +50,7 @@ PASSES: tuple[type[Any], ...] = (
     FuseConvBn,
     RemoveUnused,
     ReduceMeanToPool,
+    SplitToSlices,
     SumToAdd,
     FullPads,
     PointwiseConvToGemm,

@@ -21,6 +21,7 @@ from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
 from ...passes.prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
 from ...passes.prepare.split_concats import SplitConcats
+from ...passes.prepare.split_to_slices import SplitToSlices
 from ...passes.prepare.sum_to_add import SumToAdd
 from ...passes.quantize.absorb_clamps import AbsorbClamps
 from ...passes.quantize.compute_params import ComputeParams
@@ -62,6 +63,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
         exclude_nodes=nodes,
         exclude_ops=ops,
         only_ops=only,
+        float_nodes=policy.float_weights,
     )
     match policy.scheme:
         case "a8w8" | "a8w4" | "a16w8" | "a16w4":
@@ -97,7 +99,15 @@ def normalize() -> tuple[Pass, ...]:
 
 def prepare() -> tuple[Pass, ...]:
     """Exact rewrites this runtime wants before anything is measured."""
-    return (ReduceMeanToPool(), SumToAdd(), FullPads(), PointwiseConvToGemm(), MatMulAddToGemm(), RemoveUnused())
+    return (
+        ReduceMeanToPool(),
+        SumToAdd(),
+        SplitToSlices(),
+        FullPads(),
+        PointwiseConvToGemm(),
+        MatMulAddToGemm(),
+        RemoveUnused(),
+    )
 
 
 def rewrites(policy: Policy) -> tuple[Pass, ...]:
