@@ -5,6 +5,7 @@ Its histogram methods keep every activation of every sample: they get as many sa
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ class InMemory(CalibrationDataReader):  # type: ignore[misc]  # the class comes 
 
 def quantize(model: Path, feeds: Sequence[Feed], form: Form, output: Path) -> tuple[float, float, int]:
     """Pre-process and quantize (per channel, QDQ) as its documentation says; seconds of each step, feeds used."""
-    prepared = output.with_suffix(".prepared.onnx")
+    prepared = output.absolute().with_suffix(".prepared.onnx")
     started = time.perf_counter()
     _prepare(model, prepared)
     between = time.perf_counter()
@@ -75,12 +76,13 @@ def quantize(model: Path, feeds: Sequence[Feed], form: Form, output: Path) -> tu
 
 def _prepare(model: Path, prepared: Path) -> None:
     """Its pre-processing; without symbolic shapes where that step gives up, as its message advises."""
-    try:
-        quant_pre_process(str(model), str(prepared))
-    except Exception as error:  # it raises this class itself
-        if "symbolic shape" not in str(error):
-            raise
-        quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
+    with contextlib.chdir(prepared.parent):  # it leaves files where it runs
+        try:
+            quant_pre_process(str(model), str(prepared))
+        except Exception as error:  # it raises this class itself
+            if "symbolic shape" not in str(error):
+                raise
+            quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
 
 
 def compile_once(model: str, calibration: str, output: str, form: str, name: str = "") -> Record:

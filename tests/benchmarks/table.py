@@ -14,25 +14,28 @@ FORMS = (OURS, BUDGET, *RIVALS)
 
 
 def accuracy_table(records: Sequence[Record]) -> str:
-    """One row per model and form: metric, drop, SQNR, latency, size, integer MACs."""
+    """One row per model and form: metric, drop, SQNR, latency, size, integer MACs; below, why forms have no figures."""
     head = "model|metric|form|float|int8 [95%]|lost [95%]|lost %|SQNR dB (pooled)|x float 1t|x float 2t|ms 1t|size"
-    rows = []
+    rows, reasons = [], []
     for record in records:
         if "absent" in record:
-            rows.append([record["model"], "", "skipped: " + record["absent"]])
+            rows.append([record["model"], "", "skipped"])
+            reasons.append(f"{record['model']} skipped: {record['absent']}")
             continue
         for form in FORMS:
-            if form in record["compile"]:
+            if form in record["measure"]:
                 rows.append(_row(record, form))
-    return markdown([*head.split("|"), "integer MACs"], rows)
+            elif form in record["compile"]:
+                word = "refused" if form in RIVALS else "failed"
+                rows.append([record["model"], "", form, word])
+                problem = record["compile"][form].get("error") or record["measure"].get("error", "not measured")
+                reasons.append(f"{record['model']} {form} {word}: {last_line(problem)}")
+    table = markdown([*head.split("|"), "integer MACs"], rows)
+    return "\n\n".join([table, "\n".join(reasons)]) if reasons else table
 
 
 def _row(record: Record, form: str) -> list[str]:
     measured = record["measure"]
-    if form not in measured:
-        problem = record["compile"][form].get("error") or measured.get("error", "not measured")
-        word = "refused" if form in RIVALS else "failed"
-        return [record["model"], "", form, f"{word}: {last_line(problem)[:100]}"]
     metric, drop, latency = (measured[form][part] for part in ("metric", "drop", "latency"))
     share = record["placement"].get(form, {}).get("share")
     scale = 100 if metric["unit"] == "pt" else 1
