@@ -60,7 +60,8 @@ class ObservationCache:
     def read(self, key: str) -> Entry | None:
         """The entry of that key; None where there is none that can be read."""
         try:
-            with np.load(self._path(key), allow_pickle=False) as file:
+            # Opened here: numpy leaves a file open whose archive it cannot read.
+            with self._path(key).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             head = json.loads(arrays.pop("head").tobytes())
             return Entry(

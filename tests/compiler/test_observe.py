@@ -12,7 +12,7 @@ from edgec.compiler.observe import lay_out, observe
 from edgec.compiler.progress import Quiet
 from edgec.compiler.samples import open_samples
 from edgec.compiler.signature import inputs_of
-from edgec.passes.observe.statistics import Extremes, Need, observation_of
+from edgec.passes.observe.statistics import Counts, Extremes, Means, Need, Products, Statistic, observation_of
 from edgec.passes.spec import PerAxis
 
 TEXT = """
@@ -107,3 +107,33 @@ def test_cores_share_samples_while_activations_are_small() -> None:
     need = [Need(value="t", statistic=Extremes())]
     assert (lay_out(small, need, 4).workers, lay_out(small, need, 4).threads) == (4, 1)
     assert (lay_out(large, need, 4).workers, lay_out(large, need, 4).threads) == (1, 4)
+
+
+def test_a_statistic_of_each_sample_apart_is_not_batched() -> None:
+    model = loaded(TEXT)
+    x = np.stack([np.full((3, 4, 4), each, np.float32) for each in (1.0, 2.0, 6.0)])
+    samples = open_samples([{"x": each[None]} for each in x], inputs_of(model), role="calibration")
+    need = Need(value="x", statistic=Extremes(averaged=True))
+    assert lay_out(model, [need], 1).batch == 1
+    assert observe(model, [need], samples, threads=1, progress=Quiet())[need].high == 3.0
+
+
+@pytest.mark.parametrize("statistic", [Means(axis=1), Products(), Counts(), Counts(elements=2)])
+def test_no_statistic_is_taken_of_batches_that_show_something_else(statistic: Statistic) -> None:
+    """The mean over the whole batch is another than that of each sample."""
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    g (float[N, 4] x) => (float[N, 4] y) {
+      m = ReduceMean<keepdims = 1>(x)
+      y = Mul(x, m)
+    }
+    """
+    model = loaded(text)
+    x = np.arange(32, dtype=np.float32).reshape(8, 1, 4)
+    samples = open_samples([{"x": each} for each in x], inputs_of(model), role="calibration")
+    need = Need(value="y", statistic=statistic)
+    found = observe(model, [need], samples, threads=1, progress=Quiet())[need]
+    fixed = loaded(text.replace("N, 4", "1, 4"))
+    apart = observe(fixed, [need], samples, threads=1, progress=Quiet())[need]
+    for name in found.__slots__:
+        np.testing.assert_array_equal(getattr(found, name), getattr(apart, name))

@@ -7,7 +7,7 @@ from support.graphs import feeds_of, model, weights
 from support.recipes import measure_on
 
 from edgec.errors import ModelError, SamplesError
-from edgec.passes.observe.statistics import Extremes, Need, Range, set_observation
+from edgec.passes.observe.statistics import Counts, Extremes, Need, Range, set_observation
 from edgec.passes.quantize.compute_params import ComputeParams
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.decision import params_of, set_source
@@ -45,6 +45,54 @@ def test_it_needs_the_range_of_what_is_given_and_of_nothing_else() -> None:
         Need(value="r", statistic=Extremes(floor=0.0)),
         Need(value="y", statistic=Extremes()),
     )
+
+
+@pytest.mark.parametrize("method", ["percentile", "entropy", "mse", "sqnr", "auto"])
+def test_methods_need_counts_beside_the_extremes(method: str) -> None:
+    needs = ComputeParams(method=method).needs(decided(TWO))
+    assert [need.value for need in needs] == ["x", "x", "r", "r", "y", "y"]
+    assert needs[2:4] == (
+        Need(value="r", statistic=Extremes(floor=0.0)),
+        Need(value="r", statistic=Counts(elements=2048)),
+    )
+
+
+def test_a_moving_average_needs_the_mean_of_each_sample_s_extremes() -> None:
+    source = decided(TWO)
+    compute = ComputeParams(method="moving-average")
+    assert compute.needs(source)[0] == Need(value="x", statistic=Extremes(averaged=True))
+    samples = [{"x": np.full((1, 4, 8, 8), each, np.float32)} for each in (1.0, 2.0, 6.0)]
+    measure_on(samples)(source, compute.needs(source))
+    compute(source)
+    assert params_of(values(source)["x"]).scale == from_range(A8, np.float32(0), np.float32(3)).scale
+
+
+def test_counts_decide_the_range() -> None:
+    """One element of 2,000 lies far off: min-max covers it, a percentile of 99 does not."""
+    x = np.random.default_rng(0).uniform(-1, 1, (8, 4, 8, 8)).astype(np.float32)
+    x[0, 0, 0, 0] = 9.0
+    for method, low, high in (("minmax", -1, 9), ("percentile", -1, 1)):
+        compute = ComputeParams(method=method, percentile=99.0)
+        clone = decided("g (float[N,4,8,8] x) => (float[N,4,6,6] y) { y = Conv(x, w) }")
+        measure_on([{"x": x}])(clone, compute.needs(clone))
+        compute(clone)
+        assert params_of(values(clone)["x"]).scale == pytest.approx((high - low) / 255, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"method": "best"},
+            "method: 'best' is not one of minmax, moving-average, percentile, entropy, mse, sqnr, auto",
+        ),
+        ({"percentile": 50.0}, "percentile: 50 is not above 50 and at most 100"),
+    ],
+)
+def test_options_that_mean_nothing(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole string follows
+        ComputeParams(**options)
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(
