@@ -20,12 +20,12 @@ calm = settings(derandomize=True, deadline=None, suppress_health_check=list(Heal
 SANE = 0.1
 
 
-def check(model: ir.Model, scheme: str) -> None:
+def check(model: ir.Model, scheme: str, **options: object) -> None:
     samples = [feeds_of(model, seed=seed) for seed in range(3)]
-    shipped = compiled(model, scheme, samples)
+    shipped = compiled(model, scheme, samples, **options)
     event(f"{scheme}: {'in integers' if any(decided_nodes(shipped.graph)) else 'nothing in integers'}")
     assert signature(shipped) == signature(model)
-    again = compiled(model, scheme, samples)
+    again = compiled(model, scheme, samples, **options)
     assert ir.serde.serialize_model(again).SerializeToString() == ir.serde.serialize_model(shipped).SerializeToString()
     feeds = samples[0]
     expected, answered = run(model, feeds), run(shipped, feeds, optimize=True)
@@ -47,6 +47,12 @@ def check(model: ir.Model, scheme: str) -> None:
 @given(small_graphs())
 def test_a8w8(model: ir.Model) -> None:
     check(model, "a8w8")
+
+
+@settings(calm, max_examples=25)
+@given(small_graphs())
+def test_a8w8_rounded_and_corrected(model: ir.Model) -> None:
+    check(model, "a8w8", rounding="gptq", bias_correction="sequential")
 
 
 @settings(calm, max_examples=40)
