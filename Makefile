@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-rounding clean
+.PHONY: help demo dev test test-all check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-rounding bench-rewrites clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,7 +35,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-rounding  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-rounding bench-rewrites  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -51,6 +51,9 @@ bench-alignment: $(VENV)/dev  ## what padding channels to the int8 kernels' widt
 
 bench-rounding: $(VENV)/dev  ## what better rounding and bias correction buy, on models that need them
 	$(BIN)/python tests/benchmarks/rounding.py
+
+bench-rewrites: $(VENV)/bench  ## what equalization and SmoothQuant buy, on models that need them
+	$(BIN)/python tests/benchmarks/rewrites.py
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .build build dist bench-out edgec.egg-info $(DIGITS)/out
