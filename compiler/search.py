@@ -1,4 +1,4 @@
-"""Search on one screen: hasten → score → restore what hurts → verify → tighten; choose what stays in integers.
+"""Search on one screen: hasten → restore what hurts → verify → tighten; choose what stays in integers.
 
 Selection sees calibration samples only. Where the user limits accuracy, evaluation samples accept or reject a choice,
 a bounded number of times, and the verdict says how often.
@@ -15,7 +15,6 @@ from ..passes.quantize.decide import DecideQuantization
 from ..runtimes import runtime
 from ..runtimes.base import Runtime
 from ..targets.cpu.host import host
-from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
 from .data import CompileData
 from .materialize import weight_bytes
@@ -26,11 +25,12 @@ from .searching.candidates import Candidate, Candidates
 from .searching.goal import Goal
 from .searching.hasten import Hastened, hasten
 from .searching.record import accuracy_record, notes_of
-from .searching.restore import restore
+from .searching.restore import Restored, restore
 from .searching.speed import Stopwatch
 from .searching.trials import Trials
 from .searching.units import units_of
 from .searching.verify import Verifier
+from .searching.workshop import Workshop
 
 __all__ = ["Found", "search"]
 
@@ -38,8 +38,10 @@ __all__ = ["Found", "search"]
 _LARGEST_WEIGHTS = 512 << 20
 # The guard gives at most this share of the MACs back to float; attention has fewer to lose.
 _CAP_CONVOLUTION, _CAP_ATTENTION = 0.20, 0.40
+# A model this many times noisier than the goal has collapsed: it does not ship, whatever it takes.
+_COLLAPSED = 5.0
 _ROUNDS = 4
-_TIGHTER = 4.0
+_AS_GOOD = 1.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +60,7 @@ class Found:
 def search(
     first: Candidate, candidates: Candidates, *, request: CompileRequest, target: TargetSpec, data: CompileData
 ) -> Found:
-    """Keep in integers what keeps the goal.
+    """Keep in integers what is not slower than float and keeps the goal.
 
     Args:
         first: The candidate with everything in integers that the target has kernels for.
@@ -81,54 +83,67 @@ def search(
         note = f"accuracy was not searched: the weights are larger than {_LARGEST_WEIGHTS >> 20} MiB"
         return Found(candidate=first, notes=(note,))
     with request.progress.stage("search"):
-        trials = Trials(
-            candidates=candidates,
-            bench=open_bench(place, candidates.source, data.calibration, threads=request.threads),
-            recipe=lambda names: recipe_for(
-                target,
-                replace(
-                    request.policy,
-                    scheme=first.recipe.scheme,
-                    float_nodes=tuple(sorted(names | {*request.policy.float_nodes})),
-                ),
-            ),
-            units=units_of(candidates.prepared, decide),
-        )
+        bench = open_bench(place, candidates.source, data.calibration, threads=request.threads)
+        policy = replace(request.policy, scheme=first.recipe.scheme)
+        shop = Workshop(candidates=candidates, target=target, policy=policy)
+        trials = Trials(shop=shop, bench=bench, units=units_of(candidates.prepared, decide))
         hastened = _hastened(first, trials, place, request, target)
         if hastened.weights_alone:
-            return _found(hastened.made, trials, hastened, {}, hastened.notes, request)
+            return _found(hastened.made, hastened, {}, hastened.notes, trials, request)
         trials.start_from(hastened.names, hastened.made.model)
-        return _settle(hastened, trials, _verifier(place, candidates, request, data), request, target)
+        return _settle(hastened, trials, _verifier(place, candidates, request, data), request)
 
 
-def _settle(
-    hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest, target: TargetSpec
-) -> Found:
+def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest) -> Found:
     """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree."""
     goal, rejected = Goal.of(request.contract), 0
     asked = verifier is not None or goal.sqnr_db is not None
     while True:
         restored = restore(trials, goal, cap=1.0 if asked else _cap(trials), whatever_it_takes=asked)
-        made = hastened.made
-        if restored.names:
-            names = restored.names | trials.base
-            none_left = trials.units.none_left(names)
-            made = _weights(trials, request, target) if none_left else trials.candidates.build(trials.recipe(names))
-        if verifier is None or rejected == _ROUNDS or verifier.accepts(made.model, strictly=rejected == 0):
+        if restored.excess > _COLLAPSED:
+            restored = restore(trials, goal, cap=1.0, whatever_it_takes=True)
+        if restored.names and trials.units.none_left(restored.names | trials.base):
+            return _without_integers(hastened, trials, goal, verifier, request)
+        made = _mixed(restored, trials, goal) if restored.names else hastened.made
+        factor = 1.0 if verifier is None else verifier.tighter(made.model, strictly=rejected == 0)
+        if factor <= 1 or rejected == _ROUNDS:
             break
         rejected += 1
-        goal = goal.tighter(_TIGHTER)
+        goal = goal.tighter(factor)
     notes = (*hastened.notes, *notes_of(trials, goal, restored, rejected))
     accuracy = {"accuracy": accuracy_record(trials, goal, restored, rejected)} if restored.names else {}
-    return _found(made, trials, hastened, accuracy, notes, request)
+    return _found(made, hastened, accuracy, notes, trials, request)
+
+
+def _mixed(restored: Restored, trials: Trials, goal: Goal) -> Candidate:
+    """The candidate with these nodes in float, their weights in 8 bits where that is as good."""
+    names = restored.names | trials.base
+    small = trials.shop.mixed(names, small=True)
+    if goal.excess(trials.bench.score(small.model)) <= max(1.0, _AS_GOOD * restored.excess):
+        return small
+    return trials.shop.mixed(names)
+
+
+def _without_integers(
+    hastened: Hastened, trials: Trials, goal: Goal, verifier: Verifier | None, request: CompileRequest
+) -> Found:
+    """Float kernels with small weights where these keep the limits, else the model as it is."""
+    made = trials.shop.weights_alone()
+    note = "accuracy: nothing in integers keeps the limits; weights are stored in 8 bits"
+    kept = goal.excess(trials.bench.score(made.model)) <= 1
+    if not kept or (verifier is not None and verifier.tighter(made.model, strictly=False) > 1):
+        made = trials.shop.in_float()
+        note = "accuracy: nothing in 8 bits keeps the limits; the model is packed in float"
+    record = {"accuracy": {"runs": trials.runs}}
+    return _found(made, hastened, record, (*hastened.notes, note), trials, request)
 
 
 def _found(
     made: Candidate,
-    trials: Trials,
     hastened: Hastened,
     accuracy: Mapping[str, Any],
     notes: tuple[str, ...],
+    trials: Trials,
     request: CompileRequest,
 ) -> Found:
     """The candidate as it is, where nothing was changed; else built once more, watched, with what was measured."""
@@ -136,7 +151,7 @@ def _found(
     if not measured:
         return Found(candidate=made, notes=notes)
     recipe = replace(made.recipe, measured=measured)
-    return Found(candidate=trials.candidates.build(recipe, request.observers), notes=notes)
+    return Found(candidate=trials.shop.candidates.build(recipe, request.observers), notes=notes)
 
 
 def _hastened(
@@ -145,15 +160,13 @@ def _hastened(
     """A candidate that is not slower than float, where the scheme is ours to choose and time can be told here."""
     if request.policy.scheme != "auto" or not _executable(target):
         return Hastened(made=first)
-    watch = Stopwatch.of(place, trials.candidates.source, trials.bench.feeds)
+    clause = request.contract.clause("integer_macs")
+    cap = 1.0 if clause is None or clause.limit is None else 1.0 - clause.limit.base("integer_macs")
+    watch = Stopwatch.of(place, trials.shop.candidates.source, trials.bench.feeds)
     try:
-        return hasten(first, trials, watch, lambda: _weights(trials, request, target), cap=_float_cap(request))
+        return hasten(first, trials, watch, cap=cap)
     finally:
         watch.reference.close()
-
-
-def _weights(trials: Trials, request: CompileRequest, target: TargetSpec) -> Candidate:
-    return trials.candidates.build(recipe_for(target, replace(request.policy, scheme="w8")))
 
 
 def _verifier(place: Runtime, candidates: Candidates, request: CompileRequest, data: CompileData) -> Verifier | None:
@@ -180,13 +193,7 @@ def _executable(target: TargetSpec) -> bool:
         return False
 
 
-def _float_cap(request: CompileRequest) -> float:
-    """The share of the MACs that may be in float: what a limit on integer MACs leaves."""
-    clause = request.contract.clause("integer_macs")
-    return 1.0 if clause is None or clause.limit is None else 1.0 - clause.limit.base("integer_macs")
-
-
 def _cap(trials: Trials) -> float:
-    macs = macs_by_op(trials.candidates.source)
+    macs = macs_by_op(trials.shop.candidates.source)
     attention = macs["MatMul"] + macs["Gemm"] > sum(macs.values()) / 2
     return _CAP_ATTENTION if attention else _CAP_CONVOLUTION

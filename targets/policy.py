@@ -28,6 +28,7 @@ class Policy:
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
         float_nodes: Names of nodes that stay float, as the target's exact rewrites leave them: what a search chose.
+        float_weights: Names of those among them whose weights are not stored in few bits either.
         per_channel: Weights have a scale per output channel.
         block_size: Elements that share a scale of 4-bit weights stored for float kernels.
         reduce_range: 7-bit weights; None follows the target.
@@ -47,6 +48,7 @@ class Policy:
     exclude_ops: tuple[str, ...] = ()
     only_ops: tuple[str, ...] = ()
     float_nodes: tuple[str, ...] = ()
+    float_weights: tuple[str, ...] = ()
     per_channel: bool = True
     block_size: int = 32
     reduce_range: bool | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,16 +39,13 @@ class Hastened:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-def hasten(
-    made: Candidate, trials: Trials, watch: Stopwatch, weights_alone: Callable[[], Candidate], *, cap: float
-) -> Hastened:
+def hasten(made: Candidate, trials: Trials, watch: Stopwatch, *, cap: float) -> Hastened:
     """Keep a candidate that is not slower than float; else find one that is not.
 
     Args:
         made: The candidate.
         trials: Builds others.
         watch: Times them.
-        weights_alone: Builds the candidate with float kernels and small weights: as fast as float by construction.
         cap: Most MACs, as a share of all, that may be in float.
     """
     slow = watch.is_slower(made.model)
@@ -59,13 +56,13 @@ def hasten(
     told = f"{100 * share:.1f}% of the MACs run in float instead"
     found: tuple[Candidate, Ratio] | None = None
     if names and share <= min(cap, 1 - _LEAST_INTEGER_SHARE) and not trials.units.none_left(names):
-        other = trials.candidates.build(trials.recipe(names))
+        other = trials.shop.mixed(names)
         found = other, watch.ratio(other.model)
         if not found[1].slower:
             return _told(other, names, slow, found[1], told)
     if cap >= 1.0:
         what = "float kernels are kept, and weights stored in 8 bits"
-        return replace(_told(weights_alone(), frozenset(), slow, None, what), weights_alone=True)
+        return replace(_told(trials.shop.weights_alone(), frozenset(), slow, None, what), weights_alone=True)
     if found is not None and found[1].ratio <= _BETTER * slow.ratio:
         return _told(found[0], names, slow, found[1], f"{told}, as much as the contract allows")
     note = f"latency: {slow.ratio:.2f}x float's on one thread here, and the contract allows no placement that is faster"
@@ -80,7 +77,7 @@ def _stretches(trials: Trials, watch: Stopwatch) -> frozenset[str]:
         names = units.prefix(count)
         if units.none_left(names):
             return 1.0
-        return watch.fastest_ratio(trials.candidates.build(trials.recipe(names)).model)
+        return watch.fastest_ratio(trials.shop.mixed(names).model)
 
     stretches = cheaper_in_float(latency, len(units.units))
     return frozenset(unit.name for start, end in stretches for unit in units.units[start:end])

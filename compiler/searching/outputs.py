@@ -6,7 +6,7 @@ kind        recognised by                                         measured
 `scores`    one axis is a distribution over classes (or its       regret: how much less probable, by float's
             logits): float is sure of itself, or it sums to 1     own account, the class chosen is; divergence:
                                                                   KL(float ‖ candidate), in nats
-`map`       the same for every pixel: rank 4                      as `scores`
+`map`       the same for many pixels: rank 4                      as `scores`
 `image`     rank 4, 1, 3 or 4 channels, as large as an input      SQNR
 `values`    all others                                            SQNR
 =========== ===================================================== ============================================
@@ -30,6 +30,8 @@ Kind: TypeAlias = Literal["scores", "map", "image", "values"]
 
 # float chooses one class of many with at least this mean probability; noise over many classes does not.
 _SURE = 0.3
+# Fewer positions in a sample are no map of pixels.
+_MAP = 16
 # Of one step: large outputs are neighbours that say much the same.
 _POSITIONS, _ELEMENTS = 1 << 12, 1 << 17
 
@@ -102,7 +104,7 @@ def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, 
         normalized = bool(rows.min() >= 0 and np.allclose(rows.sum(1), 1, atol=1e-3))
         p = rows if normalized else _softmax(rows)
         if normalized or p.max(1).mean() >= _SURE + 1 / rows.shape[1]:
-            return Form(kind="map" if first.ndim == 4 else "scores", axis=axis, normalized=normalized)
+            return Form(kind="map" if _is_map(first.shape) else "scores", axis=axis, normalized=normalized)
     return Form(kind="values")
 
 
@@ -154,6 +156,11 @@ def _is_image(shape: tuple[int, ...], inputs: Sequence[tuple[int, ...]]) -> bool
     return any(
         len(each) == 4 and each[1] == shape[1] and shape[2] >= each[2] and shape[3] >= each[3] for each in inputs
     )
+
+
+def _is_map(shape: tuple[int, ...]) -> bool:
+    """Whether there is a class for each of many pixels; [N, classes, 1, 1] is a class for each image."""
+    return len(shape) == 4 and shape[2] * shape[3] >= _MAP
 
 
 def _class_axes(shape: tuple[int, ...]) -> tuple[int, ...]:

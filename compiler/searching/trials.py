@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from ...passes.recipe import Recipe
 from .bench import Bench
-from .candidates import Candidates
 from .goal import Goal
 from .outputs import Fidelity
 from .units import Units
+from .workshop import Workshop
 
 __all__ = ["Trials"]
 
@@ -24,16 +23,14 @@ class Trials:
     """What was tried.
 
     Attributes:
-        candidates: Builds them.
+        shop: Builds them.
         bench: Scores them.
-        recipe: The recipe that keeps these nodes in float.
-        units: What can go back to float.
+        units: What can go back to float; what does keeps its weights in float too.
         base: What is in float already; names given come on top.
     """
 
-    candidates: Candidates
+    shop: Workshop
     bench: Bench
-    recipe: Callable[[frozenset[str]], Recipe]
     units: Units
     base: frozenset[str] = frozenset()
     _found: dict[frozenset[str], Found] = field(default_factory=dict, init=False)
@@ -69,4 +66,4 @@ class Trials:
     def _score(self, names: frozenset[str], *, roughly: bool) -> Found:
         if self.units.none_left(names | self.base):
             return {name: form.identical for name, form in self.bench.forms.items()}
-        return self.bench.score(self.candidates.build(self.recipe(names | self.base)).model, roughly=roughly)
+        return self.bench.score(self.shop.mixed(names | self.base).model, roughly=roughly)

@@ -18,6 +18,7 @@ from ..samples.base import Samples
 __all__ = ["BUDGETS", "Verifier"]
 
 # Clauses that the search can answer by keeping more in float.
+_ROOM_DB, _UNKNOWN_FACTOR = 0.5, 2.0
 BUDGETS = ("accuracy_drop", "accuracy", "sqnr", "cosine", "max_error")
 
 
@@ -48,10 +49,15 @@ class Verifier:
         """The limits it looks at."""
         return tuple(clause for clause in self.contract.clauses if clause.id in BUDGETS)
 
-    def accepts(self, model: ir.Model, *, strictly: bool) -> bool:
-        """Whether no limit is broken; strictly, whether none is left open either."""
+    def tighter(self, model: ir.Model, *, strictly: bool) -> float:
+        """How many times less noise a model needs for its limits; at most 1 where it keeps them.
+
+        Args:
+            model: The candidate; it is not changed.
+            strictly: What the samples leave open counts as broken.
+        """
         refused = ("broken", "inconclusive") if strictly else ("broken",)
-        return not any(result.status in refused for result in self.judge(model))
+        return max((_factor(each) for each in self.judge(model) if each.status in refused), default=1.0)
 
     def judge(self, model: ir.Model) -> tuple[ClauseResult, ...]:
         """One result per clause."""
@@ -74,3 +80,10 @@ class Verifier:
         finally:
             reference.close()
         return judge_accuracy(self.clauses, found)
+
+
+def _factor(result: ClauseResult) -> float:
+    """What is missing to a limit in decibels, and a little more; of others only that something is missing is known."""
+    if result.id == "sqnr" and result.limit is not None and result.measured is not None:
+        return float(10 ** ((max(0.0, result.limit.value - result.measured) + _ROOM_DB) / 10))
+    return _UNKNOWN_FACTOR

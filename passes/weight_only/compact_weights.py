@@ -50,10 +50,11 @@ class CompactWeights(Pass):
     dtype: str = "int8"
     block_size: int = 32
     per_channel: bool = True
-    minimum: int = 256
+    minimum: int = 64
     exclude_nodes: tuple[str, ...] = ()
     exclude_ops: tuple[str, ...] = ()
     only_ops: tuple[str, ...] = ()
+    float_nodes: tuple[str, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         nodes = tuple(ir.traversal.RecursiveGraphIterator(model.graph))
@@ -65,6 +66,8 @@ class CompactWeights(Pass):
             reason = out_of_scope(
                 node, exclude_nodes=self.exclude_nodes, exclude_ops=self.exclude_ops, only_ops=self.only_ops
             )
+            if node.name in self.float_nodes:
+                reason = "was measured to be better off in float, weights included"
             if sites and reason:
                 skip(node, reason)
                 excluded.update(site.value for site in sites)

@@ -9,6 +9,7 @@ from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
 from ...passes.lower.pad_integers import PadIntegers
+from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.split_clamps import SplitClamps
 from ...passes.lower.stamp import Stamp
 from ...passes.normalize.drop_identity import DropIdentity
@@ -31,6 +32,7 @@ from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.quantize.set_ranges import SetRanges
 from ...passes.recipe import Recipe
 from ...passes.rewrite.absorb_bias import AbsorbHighBias
+from ...passes.rewrite.clip_weights import ClipWeights
 from ...passes.rewrite.equalize import EqualizeChannels
 from ...passes.rewrite.smooth import SmoothQuant
 from ...passes.round.correct_bias import CorrectBias
@@ -89,7 +91,9 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
         case "d8w8" | "w8" | "w4":
             passes += (compact, NarrowIntegers())
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
-    return Recipe(scheme=policy.scheme, passes=(*passes, RemoveUnused(), DropTraces(), DropShapes(), stamp))
+    return Recipe(
+        scheme=policy.scheme, passes=(*passes, RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
+    )
 
 
 def normalize() -> tuple[Pass, ...]:
@@ -130,7 +134,7 @@ def static(policy: Policy, decide: DecideQuantization, *, align: bool) -> tuple[
     """Fit the kernels, decide, measure (ComputeParams needs it), compute, round, apply, correct."""
     fit = (AlignChannels(inputs=4, depthwise=16),) if align else ()
     params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
-    compute = (params, *ranges(policy), *rounding(policy))
+    compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
     apply = (InsertQdq(), *in_turn(policy), AbsorbClamps(), PadIntegers(), SplitClamps())
     return (*fit, decide, *compute, *apply)
 
@@ -138,6 +142,11 @@ def static(policy: Policy, decide: DecideQuantization, *, align: bool) -> tuple[
 def ranges(policy: Policy) -> tuple[Pass, ...]:
     """Ranges that somebody knows better than the samples."""
     return (SetRanges(ranges=policy.ranges),) if policy.ranges else ()
+
+
+def clip(policy: Policy) -> tuple[Pass, ...]:
+    """Smaller ranges of weights, where their layer's output loses less."""
+    return (ClipWeights(),) if policy.clip_weights else ()
 
 
 def rounding(policy: Policy) -> tuple[Pass, ...]:

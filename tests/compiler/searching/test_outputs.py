@@ -26,6 +26,7 @@ def confident(*shape: int, axis: int) -> np.ndarray:
         (confident(1, 10, axis=1), [(1, 3, 8, 8)], Form(kind="scores", axis=1)),
         (confident(1, 6, 40, axis=2), [(1, 6)], Form(kind="scores", axis=2)),
         (confident(1, 68, 18, axis=1), [(1, 3, 24, 94)], Form(kind="scores", axis=1)),
+        (confident(1, 10, 1, 1, axis=1), [(1, 3, 8, 8)], Form(kind="scores", axis=1)),
         (confident(1, 21, 8, 8, axis=1), [(1, 3, 8, 8)], Form(kind="map", axis=1)),
         (np.full((1, 4), 0.25, np.float32), [(1, 8)], Form(kind="scores", axis=1, normalized=True)),
         (RNG.random((1, 3, 16, 16), np.float32), [(1, 3, 8, 8)], Form(kind="image")),

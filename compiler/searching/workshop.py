@@ -1,0 +1,60 @@
+"""The candidates a search can ask for, by what they keep in float."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, replace
+
+from ...passes.recipe import Recipe
+from ...targets.pipeline import recipe_for
+from ...targets.policy import Policy
+from ...targets.spec import TargetSpec
+from .candidates import Candidate, Candidates
+
+__all__ = ["Workshop"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workshop:
+    """Builds candidates for one target under one policy.
+
+    Attributes:
+        candidates: Builds the candidate of a recipe.
+        target: The target.
+        policy: What the user asked for, the scheme resolved.
+    """
+
+    candidates: Candidates
+    target: TargetSpec
+    policy: Policy
+
+    def recipe(self, names: Set[str], *, small: bool = False) -> Recipe:
+        """The recipe with these nodes in float.
+
+        Args:
+            names: The nodes, beside those the user named.
+            small: Store their weights in few bits all the same, expanded when the model is loaded.
+        """
+        return recipe_for(
+            self.target,
+            replace(
+                self.policy,
+                float_nodes=tuple(sorted(names | {*self.policy.float_nodes})),
+                float_weights=tuple(sorted((set() if small else names) | {*self.policy.float_weights})),
+            ),
+        )
+
+    def mixed(self, names: Set[str], *, small: bool = False) -> Candidate:
+        """Islands of float in integers; arguments as those of `recipe`."""
+        return self.candidates.build(self.recipe(names, small=small))
+
+    def weights_alone(self) -> Candidate:
+        """Float kernels, weights stored in 8 bits: as fast as float by construction."""
+        return self._of_scheme("w8")
+
+    def in_float(self) -> Candidate:
+        """The model as it is, rewritten exactly."""
+        return self._of_scheme("float")
+
+    def _of_scheme(self, scheme: str) -> Candidate:
+        return self.candidates.build(recipe_for(self.target, replace(self.policy, scheme=scheme)))
