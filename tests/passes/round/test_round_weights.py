@@ -18,20 +18,18 @@ from edgec.passes.quantize.insert_qdq import InsertQdq
 from edgec.passes.quantize.params import dequantize
 from edgec.passes.round.gptq import gptq
 from edgec.passes.round.round_weights import RoundWeights
-from edgec.passes.spec import PerTensor
+from edgec.passes.spec import Granularity, PerBlock, PerTensor
 from edgec.targets.cpu.rules import cpu_rules
 
 
-def rules(*, per_channel: bool = True) -> tuple:
-    """The CPU's, with 4-bit weights, where rounding counts."""
+def rules(granularity: Granularity | None = None) -> tuple:
+    """The CPU's, with 4-bit weights, where rounding counts; per channel unless said otherwise."""
     return tuple(
         rule
         if rule.weights is None or rule.role != "compute"
         else replace(
             rule,
-            weights=replace(
-                rule.weights, dtype="int4", granularity=rule.weights.granularity if per_channel else PerTensor()
-            ),
+            weights=replace(rule.weights, dtype="int4", granularity=granularity or rule.weights.granularity),
         )
         for rule in cpu_rules(reduce_range=False)
     )
@@ -43,10 +41,12 @@ def samples_of(source: ir.Model, count: int = 4) -> list[dict[str, np.ndarray]]:
     return [{name: np.cumsum(x, axis=-1, dtype=np.float32) + 1 for name, x in each.items()} for each in feeds]
 
 
-def rounded(text: str, *, per_channel: bool = True, options: RoundWeights, **constants: np.ndarray) -> ir.Model:
+def rounded(
+    text: str, *, granularity: Granularity | None = None, options: RoundWeights, **constants: np.ndarray
+) -> ir.Model:
     source = model(text, **constants)
     measure = measure_on(samples_of(source))
-    DecideQuantization(rules=rules(per_channel=per_channel))(source)
+    DecideQuantization(rules=rules(granularity))(source)
     measure(source, ComputeParams().needs(source))
     ComputeParams()(source)
     if needs := options.needs(source):
@@ -133,6 +133,18 @@ def spread(found: object, weight: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(-1 if k == axis else 1 for k in range(len(weight)))
 
 
+def test_blocks_have_steps_of_their_own() -> None:
+    w = weights(24, 8) * np.repeat([1, 4, 2], 8).astype(np.float32)[:, None]
+    text = "g (float[N,24] x) => (float[N,8] y) { y = MatMul(x, w) }"
+    source = rounded(text, granularity=PerBlock(axis=0, size=8), options=RoundWeights(), w=w)
+    found = rounded_of(node(source, "y"))
+    assert found is not None
+    assert found.params.scale.shape == (3, 8)
+    x = np.concatenate([feeds["x"] for feeds in samples_of(source)]).astype(np.float64)
+    expected = gptq(w.T, x.T @ x, np.repeat(found.params.scale, 8, axis=0).T, 0, -7, 7).T
+    assert np.array_equal(found.codes.astype(int), expected)
+
+
 def test_what_it_chose_is_what_is_stored() -> None:
     source = rounded("g (float[N,24] x) => (float[N,8] y) { y = Gemm(x, w) }", options=RoundWeights(), w=weights(24, 8))
     found = rounded_of(node(source, "y"))
@@ -191,7 +203,7 @@ def test_readers_of_one_weight_share_its_integers_under_the_sum_of_their_gram_ma
 def test_it_leaves_alone_what_it_must_and_says_why(
     text: str, constants: dict[str, np.ndarray], reasons: dict[str, str]
 ) -> None:
-    source = rounded(text, per_channel=False, options=RoundWeights(max_columns=30), **constants)
+    source = rounded(text, granularity=PerTensor(), options=RoundWeights(max_columns=30), **constants)
     assert all(rounded_of(each) is None for each in source.graph)
     assert {name: why_skipped(node(source, name)) for name in reasons} == reasons
 
