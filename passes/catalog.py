@@ -8,6 +8,7 @@ from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
 from .lower.keep_float import KeepFloat
 from .lower.pad_integers import PadIntegers
+from .lower.share_constants import ShareConstants
 from .lower.split_clamps import SplitClamps
 from .lower.stamp import Stamp
 from .normalize.drop_identity import DropIdentity
@@ -29,6 +30,7 @@ from .quantize.dynamic import DynamicQuantization
 from .quantize.insert_qdq import InsertQdq
 from .quantize.set_ranges import SetRanges
 from .rewrite.absorb_bias import AbsorbHighBias
+from .rewrite.clip_weights import ClipWeights
 from .rewrite.equalize import EqualizeChannels
 from .rewrite.smooth import SmoothQuant
 from .round.correct_bias import CorrectBias
@@ -62,6 +64,7 @@ PASSES: tuple[type[Any], ...] = (
     AlignChannels,
     DecideQuantization,
     ComputeParams,
+    ClipWeights,
     RoundWeights,
     CorrectBias,
     OwnBiases,
@@ -78,6 +81,7 @@ PASSES: tuple[type[Any], ...] = (
     HalfWeights,
     NarrowIntegers,
     WidenCodes,
+    ShareConstants,
     DropTraces,
     DropShapes,
     Stamp,

@@ -36,7 +36,7 @@ class HalfWeights(Pass):
     """
 
     dtype: str
-    minimum: int = 256
+    minimum: int = 64
     exclude_nodes: tuple[str, ...] = ()
     exclude_ops: tuple[str, ...] = ()
     only_ops: tuple[str, ...] = ()

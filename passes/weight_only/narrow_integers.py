@@ -28,7 +28,7 @@ class NarrowIntegers(Pass):
         minimum: Fewest bytes a constant must save, what it costs in nodes and names counted.
     """
 
-    minimum: int = 256
+    minimum: int = 64
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = every_name(model)

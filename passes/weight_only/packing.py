@@ -38,7 +38,7 @@ class Packed:
         return -(-self.codes.size * bits // 8) + self.scale.nbytes
 
 
-def pack(w: np.ndarray, summed: Sequence[int], dtype: str, *, per_channel: bool) -> Packed:
+def pack(w: np.ndarray, summed: Sequence[int], dtype: str, *, per_channel: bool, reduce_range: bool = False) -> Packed:
     """int8 or int4 codes with one scale for all elements along the summed axes, or one for all.
 
     |w - c s| ≤ s / 2, s = max|w| / qmax.
@@ -48,18 +48,20 @@ def pack(w: np.ndarray, summed: Sequence[int], dtype: str, *, per_channel: bool)
         summed: Its axes that share a scale.
         dtype: `int8` or `int4`.
         per_channel: Whether the other axes have scales of their own.
+        reduce_range: One bit less, for kernels that saturate.
 
     Returns:
         Codes of the shape of `w`; scales with the summed axes at 1, or of shape ().
     """
     if not per_channel:
-        params = of_tensor(QuantSpec(dtype=dtype, symmetric=True), w)
+        params = of_tensor(QuantSpec(dtype=dtype, symmetric=True, reduce_range=reduce_range), w)
         return Packed(codes=quantize(w, params), scale=params.scale)
     kept = [k for k in range(w.ndim) if k not in summed]
     rows = w.transpose(*kept, *summed)
     channels = rows.shape[: len(kept)]
     matrix = rows.reshape(int(np.prod(channels)), -1)
-    params = of_tensor(QuantSpec(dtype=dtype, granularity=PerAxis(axis=0), symmetric=True), matrix)
+    spec = QuantSpec(dtype=dtype, granularity=PerAxis(axis=0), symmetric=True, reduce_range=reduce_range)
+    params = of_tensor(spec, matrix)
     back = np.argsort([*kept, *summed])
     return Packed(
         codes=np.ascontiguousarray(quantize(matrix, params).reshape(rows.shape).transpose(back)),
