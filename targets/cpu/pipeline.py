@@ -28,6 +28,7 @@ from ...passes.quantize.absorb_clamps import AbsorbClamps
 from ...passes.quantize.compute_params import ComputeParams
 from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.dynamic import DynamicQuantization
+from ...passes.quantize.dynamic_lstm import DynamicLstm
 from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.quantize.set_ranges import SetRanges
 from ...passes.recipe import Recipe
@@ -45,7 +46,7 @@ from ...passes.weight_only.expand_dequantized import ExpandDequantized
 from ...passes.weight_only.half_weights import HalfWeights
 from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.widen_codes import WidenCodes
-from ..policy import Policy, widths
+from ..policy import STATIC_SCHEMES, Policy, widths
 from ..spec import TargetSpec
 from .kinds import of_widths
 
@@ -78,6 +79,15 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
                 per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only
             )
             passes += (dynamic,)
+    if policy.recurrent == "dynamic" and policy.scheme in (*STATIC_SCHEMES, "d8w8"):
+        passes += (
+            DynamicLstm(
+                reduce_range=any(rule.weights is not None and rule.weights.reduce_range for rule in rules),
+                exclude_nodes=nodes,
+                exclude_ops=ops,
+                only_ops=only,
+            ),
+        )
     match policy.scheme:
         case "fp16" | "bf16":
             half = "float16" if policy.scheme == "fp16" else "bfloat16"
