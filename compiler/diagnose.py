@@ -187,7 +187,7 @@ def _repairs(
         assert benches.unseen is not None
         assert benches.unseen_before is not None
         bench, before = benches.unseen, benches.unseen_before
-    with progress.stage("repair", len(tries)):
+    with progress.stage("repair"):
         return measured(case, bench, before, tries)
 
 

@@ -3,7 +3,7 @@
 Noise of single places adds up to that of all of them as long as it is small and they are independent; the share of a
 place is its part of that sum. Which places are worth a run is estimated first, from histograms alone:
 
-    noise/signal ≈ (s² / 12) / E[x²]  for a value at scale s      (uniform rounding noise)
+    noise/signal ≈ (s² / 12) / E[x²]  for a value at scale s      (`portrait.rounding_noise`)
                  + Σ (w - q)² x² / Σ w² x²  for the weights       (`tied_weights.loss_db`)
 """
 
@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...passes.quantize.decision import decided_values
 from ..searching.bench import Bench
 from .case import Case
@@ -21,7 +19,7 @@ from .causes.tied_weights import loss_db
 from .changes import only_born
 from .finding import Birth, decibels_of
 from .laboratory import noise_of
-from .portrait import Portrait
+from .portrait import rounding_noise
 
 __all__ = ["births"]
 
@@ -69,13 +67,15 @@ def _places(case: Case) -> Iterator[_Place]:
     for node, decision in case.nodes():
         value = None if decision.output is None else str(decision.output.name)
         written.add(value)
+        if decision.rule.role == "carry":
+            continue  # it moves what was rounded before it
         loss = losses.get(str(node.name))
         of_weights = 0.0 if loss is None else 10 ** (-loss / 10)
         yield _Place(
             node=str(node.name),
             value=value,
             op=node.op_type,
-            estimate=of_weights + _rounding(case.portraits.get(value or "")),
+            estimate=of_weights + rounding_noise(case.portraits.get(value or "")),
         )
     for each, _ in decided_values(case.decided.graph):
         if each.name not in written:
@@ -84,14 +84,5 @@ def _places(case: Case) -> Iterator[_Place]:
                 node=None,
                 value=str(each.name),
                 op="input" if producer is None else producer.op_type,
-                estimate=_rounding(case.portraits.get(str(each.name))),
+                estimate=rounding_noise(case.portraits.get(str(each.name))),
             )
-
-
-def _rounding(portrait: Portrait | None) -> float:
-    if portrait is None:
-        return 0.0
-    edges, counts = portrait.histogram.edges, portrait.histogram.counts
-    middle = (edges[:-1] + edges[1:]) / 2
-    power = float((np.square(middle) * counts).sum() / max(1, int(counts.sum())))
-    return float(np.square(portrait.params.scale).mean() / 12 / power) if power else 0.0

@@ -18,7 +18,9 @@ from ..samples import Samples
 from .laboratory import Laboratory
 from .portrait import Portrait
 
-__all__ = ["Case", "Site", "Weight", "robust_ratio"]
+__all__ = ["Case", "Site", "Weight", "alive_of", "robust_ratio"]
+
+_DEAD = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,10 +103,15 @@ class Case:
         return (*writers, *self.readers({value}))
 
 
+def alive_of(magnitudes: np.ndarray) -> np.ndarray:
+    """Magnitudes within a factor 10^4 of the largest: what lies below is dead at any width of integers."""
+    found = np.asarray(magnitudes, np.float64)
+    return np.asarray(found[found > _DEAD * found.max(initial=0.0)])
+
+
 def robust_ratio(magnitudes: np.ndarray) -> tuple[float, float]:
-    """Largest magnitude over the median of those above 0, and the share of channels within a factor 4 of it."""
-    alive = np.asarray(magnitudes, np.float64)
-    alive = alive[alive > 0]
+    """Largest magnitude over the median of those alive, and the share of channels within a factor 4 of it."""
+    alive = alive_of(magnitudes)
     if alive.size < 2:
         return 1.0, 1.0
     top = float(alive.max())

@@ -99,7 +99,7 @@ class Laboratory:
         return {need: self._observed[repr(before), id(samples), need] for need in needs}
 
     def _prepare(self, before: tuple[Pass, ...], calibration: Samples | None) -> ir.Model:
-        key = repr(before), id(calibration or self.calibration)
+        key = repr(before), id(self.calibration if calibration is None else calibration)
         if key not in self._prepared:
             self._prepared[key] = self._run(self.model.clone(), before, "", calibration)
         return self._prepared[key]
@@ -113,12 +113,13 @@ class Laboratory:
         change: Change | None = None,
     ) -> ir.Model:
         """Run passes; observations are shared with other runs that come the same way to the same values."""
+        samples = self.calibration if calibration is None else calibration
         watch = _Staleness()
         done: list[str] = []
 
         def measure(model: ir.Model, needs: Sequence[Need]) -> None:
             if watch.stale:
-                observe(model, needs, calibration or self.calibration, threads=self.threads, progress=self.progress)
+                observe(model, needs, samples, threads=self.threads, progress=self.progress)
             else:
                 self._measure(model, needs, key + "".join(done), calibration)
 

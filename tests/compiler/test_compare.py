@@ -39,7 +39,7 @@ def test_float_against_bundle(folder: Path) -> None:
     assert {"image", "positive", "logits"} <= by_name.keys()
     assert by_name["image"].sqnr_db == np.inf, "channels are padded before anything is rounded"
     assert all(20 < far.sqnr_db < 70 for name, far in by_name.items() if name != "image")
-    assert by_name["positive"].clipped == 0
+    assert by_name["positive"].clipped < 0.01
     worst = found.worst_first[0].distance.sqnr_db
     assert worst == min(far.sqnr_db for far in by_name.values())
 

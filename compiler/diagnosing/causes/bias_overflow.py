@@ -16,6 +16,7 @@ from ..laboratory import Change
 __all__ = ["BiasOverflow"]
 
 _WIDENED = 2.0
+_DEAD = 1e-4
 
 
 class BiasOverflow:
@@ -37,7 +38,9 @@ class BiasOverflow:
                 continue
             natural = of_tensor(weight.spec, weight.array)
             widened = widen_for_bias(natural, activation, bias.reshape(-1))
-            growth = np.atleast_1d(widened.scale / natural.scale)
+            # A channel whose weights are nothing beside the others' loses nothing.
+            dead = natural.scale < _DEAD * natural.scale.max()
+            growth = np.atleast_1d(np.where(dead, 1.0, widened.scale / natural.scale))
             if growth.max() >= _WIDENED:
                 channel = int(growth.argmax())
                 found.append(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....passes.spec import PerAxis
-from ..case import Case, Site, Weight, robust_ratio
+from ..case import Case, Site, Weight, alive_of, robust_ratio
 from ..changes import float_weights
 from ..laboratory import Change
 from .base import LOST_BITS
@@ -58,7 +58,7 @@ def _site(weight: Weight) -> Site | None:
 
 def _spread(magnitudes: np.ndarray) -> float:
     """Largest over the lower quartile of the channels alive: half of them may be large."""
-    alive = magnitudes[magnitudes > 0]
+    alive = alive_of(magnitudes)
     if alive.size < 4:
         return robust_ratio(magnitudes)[0]
     return float(alive.max() / np.quantile(alive, 0.25))

@@ -17,6 +17,7 @@ from edgec.compiler.diagnosing.case import Case, robust_ratio
 from edgec.compiler.diagnosing.causes import CAUSES
 from edgec.compiler.diagnosing.causes.bias_overflow import BiasOverflow
 from edgec.compiler.diagnosing.causes.calibration_mismatch import shift
+from edgec.compiler.diagnosing.causes.outlier import Outlier
 from edgec.compiler.diagnosing.causes.saturation import pairs_loss, saturates
 from edgec.compiler.diagnosing.causes.scale_clash import ScaleClash
 from edgec.compiler.diagnosing.finding import Diagnosis
@@ -122,15 +123,25 @@ def test_saturation_is_predicted_for_a_target_that_is_not_here(seed: int) -> Non
     assert examined(net, samples, reduce_range=False).cause is None, "VNNI adds in 32 bits"
 
 
+def test_single_elements_set_a_scale() -> None:
+    rng = np.random.default_rng(0)
+    samples = images(8, seed=0)
+    assert Outlier().sites(case_of(chain(*conv(rng, 16, 16), 0), samples)) == []
+    samples[3]["x"][0, 1, 4, 4] = 300.0
+    sites = Outlier().sites(case_of(chain(*conv(rng, 16, 16), 0), samples, calibration_method="minmax"))
+    assert "x" in {site.name for site in sites}
+    assert any("half of all elements lie within" in site.evidence for site in sites)
+
+
 def test_bias_overflow_has_evidence() -> None:
     rng = np.random.default_rng(0)
     w2, b2 = conv(rng, 16, 16)
     assert BiasOverflow().sites(case_of(chain(w2, b2, 0), images(4, seed=0))) == []
-    w2[5] *= 1e-6
-    b2[5] = 100.0
+    w2[5] *= 1e-3
+    b2[5] = 1000.0
     (site,) = BiasOverflow().sites(case_of(chain(w2, b2, 0), images(4, seed=0)))
     assert (site.name, site.nodes) == ("w2", ("c2",))
-    assert site.evidence.startswith("bias 100 of channel 5 raised the weights' scale ")
+    assert site.evidence.startswith("bias 1e+03 of channel 5 raised the weights' scale ")
 
 
 def test_a_clash_at_an_add() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.planted import FAULTS
 
@@ -69,3 +70,23 @@ def test_the_line_it_gives_meets_the_budget(tmp_path: Path) -> None:
 )
 def test_others_are_not(limit: str, options: dict[str, object], tmp_path: Path) -> None:
     assert compiled(tmp_path, limit, search=False, **options).diagnosis is None
+
+
+def test_sequences_are_diagnosed_with_their_state(recurrent: Path, tmp_path: Path) -> None:
+    import edgec
+
+    rng = np.random.default_rng(1)
+    sequences = [[{"x": rng.normal(size=(1, 8)).astype(np.float32)} for _ in range(5)] for _ in range(6)]
+    bundle = edgec.compile(
+        recurrent,
+        calibration=sequences[:3],
+        evaluation=sequences[3:],
+        state={"state": "state_out"},
+        search=False,
+        output=tmp_path / "out",
+    )
+    found = edgec.diagnose(bundle, model=recurrent, calibration=sequences[:3], plots=tmp_path / "plots")
+    assert found.sqnr_db > 10
+    assert {birth.op for birth in found.births} <= {"Gemm", "Add", "input", "Relu"}
+    assert found.notes[-1].startswith("no evaluation samples: ")
+    assert (tmp_path / "plots" / "error_by_depth.svg").is_file()
