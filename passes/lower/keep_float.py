@@ -61,9 +61,10 @@ def _try_channels(graph: ir.Graph, node: ir.Node, dq: ir.Node, taken: set[str]) 
     weight = node.inputs[1]
     shape = None if weight is None else weight.shape
     axis = 1 if node.op_type == "Conv" else 0
-    if shape is None or not isinstance(shape[axis], int):
+    each = None if shape is None else shape[axis]
+    if not isinstance(each, int):
         return False
-    channels = shape[axis] * (node.attributes.get_int("group", 1) if node.op_type == "Conv" else 1)
+    channels = each * (node.attributes.get_int("group", 1) if node.op_type == "Conv" else 1)
     if channels == 1:
         return False  # a vector of one counts as one scale
     stored, old = dq.inputs[0], dq.outputs[0]

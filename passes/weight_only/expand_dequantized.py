@@ -28,7 +28,7 @@ class ExpandDequantized(Pass):
         return ir.passes.PassResult(model, modified=bool(done))
 
     def _try_expand(self, graph: ir.Graph, node: ir.Node, taken: set[str]) -> bool:
-        if not is_op(node, "DequantizeLinear") or node.attributes.get_int("block_size", 0):
+        if not is_op(node, "DequantizeLinear") or node.attributes.get_int("block_size", 0) != 0:
             return False
         codes, scale = constant_array(node.inputs[0]), constant_array(node.inputs[1])
         zero = constant_array(node.inputs[2]) if len(node.inputs) > 2 else None

@@ -71,7 +71,7 @@ class HalfWeights(Pass):
 
     def _unfit(self, x: np.ndarray) -> str | None:
         """Why 16 bits cannot hold a tensor, or None."""
-        limits = ml_dtypes.finfo(_TYPES[self.dtype])
+        limits = ml_dtypes.finfo(_TYPES[self.dtype])  # type: ignore[no-untyped-call]
         largest = float(np.abs(x).max(initial=0.0))
         if largest > float(limits.max):
             return f"reaches {largest:.6g}, beyond {self.dtype}"

@@ -23,18 +23,28 @@ from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
+from edgec.passes.quantize.dynamic_lstm import DynamicLstm
 from edgec.passes.quantize.insert_qdq import InsertQdq
 from edgec.passes.round.correct_bias import CorrectBias
 from edgec.passes.round.correct_bias_in_turn import CorrectBiasInTurn
 from edgec.passes.weight_only.compact_weights import CompactWeights
 from edgec.passes.weight_only.half_weights import HalfWeights
 
-ROUNDS = (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights, CorrectBias, CorrectBiasInTurn)
+ROUNDS = (
+    InsertQdq,
+    DynamicQuantization,
+    DynamicLstm,
+    CompactWeights,
+    HalfWeights,
+    CorrectBias,
+    CorrectBiasInTurn,
+)
 SCHEMES = ("a8w8", "d8w8", "w8", "fp16", "bf16")
 # Their types need operator set 21.
 WIDTHS = ("a8w4", "a16w8", "w4")
 # Options of a8w8 that add passes.
 OPTIONS: dict[str, dict[str, object]] = {
+    "a8w8 recurrent": {"recurrent": "dynamic"},
     "a8w8 equalize smooth": {"equalize": True, "smooth": "auto"},
     "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
