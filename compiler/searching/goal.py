@@ -32,7 +32,7 @@ class Goal:
         sqnr_db: SQNR of every output, whatever it is; the user's.
     """
 
-    divergence: float = 0.01
+    divergence: float = 0.012
     dense: float = 0.001
     regret: float = 0.01
     image_db: float = 36.0

@@ -16,6 +16,8 @@ __all__ = ["Hastened", "hasten"]
 
 # Fewer integers than this are not worth the conversions and the second set of kernels.
 _LEAST_INTEGER_SHARE = 0.2
+# Weights alone are as fast as float by construction: a placement must be, too.
+_AS_FAST = 1.02
 # A placement that is still slower must at least be this much better to be taken.
 _BETTER = 0.95
 
@@ -58,7 +60,7 @@ def hasten(made: Candidate, trials: Trials, watch: Stopwatch, *, cap: float) -> 
     if names and share <= min(cap, 1 - _LEAST_INTEGER_SHARE) and not trials.units.none_left(names):
         other = trials.shop.mixed(names)
         found = other, watch.ratio(other.model)
-        if not found[1].slower:
+        if found[1].ratio <= _AS_FAST:
             return _told(other, names, slow, found[1], told)
     if cap >= 1.0:
         what = "float kernels are kept, and weights stored in 8 bits"
