@@ -102,6 +102,8 @@ def compiled(model: ZooModel, options: Mapping[str, Any], samples: int, evaluati
     """Compile one form and run it."""
     import edgec
 
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{model.name} {dict(options)} ...\n")
     feeds = [dict(steps[0]) for steps in model.task.calibration(samples)]
     with tempfile.TemporaryDirectory() as scratch:
         started = time.perf_counter()
