@@ -55,6 +55,12 @@ def test_json_holds_no_infinity() -> None:
     assert (values["sqnr_db"], values["clipped"], values["max_error"]) == (None, None, 0.0)
 
 
+def test_subnormal_numbers_are_nothing() -> None:
+    meter = DistanceMeter()
+    meter.add(np.full(3, 1e-40, np.float32), np.zeros(3, np.float32))
+    assert meter.result().sqnr_db == np.inf
+
+
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match="shape"):
         DistanceMeter().add(np.ones(3), np.ones(4))
