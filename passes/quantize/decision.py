@@ -16,11 +16,13 @@ from ..spec import Derived, OpRule, QuantParams, QuantSpec, Source
 __all__ = [
     "Decision",
     "Rounded",
+    "clipped_of",
     "decided_nodes",
     "decided_values",
     "decision_of",
     "params_of",
     "rounded_of",
+    "set_clipped",
     "set_decision",
     "set_params",
     "set_rounded",
@@ -32,6 +34,7 @@ _DECISION = "edgec.decision"
 _SOURCE = "edgec.source"
 _PARAMS = "edgec.params"
 _ROUNDED = "edgec.rounded"
+_CLIPPED = "edgec.clipped"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +109,16 @@ def set_rounded(node: ir.Node, rounded: Rounded) -> None:
 def rounded_of(node: ir.Node) -> Rounded | None:
     """The integers chosen for a node's weight; None rounds it to the nearest."""
     return node.meta.get(_ROUNDED)
+
+
+def set_clipped(node: ir.Node, params: QuantParams) -> None:
+    """Remember params for the weight of `node` that do not cover its extremes."""
+    node.meta[_CLIPPED] = params
+
+
+def clipped_of(node: ir.Node) -> QuantParams | None:
+    """The clipped params of a node's weight; None covers its extremes."""
+    return node.meta.get(_CLIPPED)
 
 
 def decided_nodes(graph: ir.Graph) -> Iterator[tuple[ir.Node, Decision]]:

@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from ..edit import constant_array
 from ..spec import QuantParams
-from .decision import Decision, params_of, rounded_of
+from .decision import Decision, clipped_of, params_of, rounded_of
 from .params import of_tensor, widen_for_bias
 
 __all__ = ["bias_params_of", "weight_params"]
@@ -14,6 +14,8 @@ __all__ = ["bias_params_of", "weight_params"]
 
 def weight_params(node: ir.Node, decision: Decision) -> QuantParams:
     """Params of the constant operand of a node, after `ComputeParams`; those it was rounded with, if it was.
+
+    Else its range as `ClipWeights` chose it, or its extremes.
 
     Args:
         node: A node whose decision has a `weight`.
@@ -26,7 +28,7 @@ def weight_params(node: ir.Node, decision: Decision) -> QuantParams:
     index, spec = decision.weight
     x = constant_array(node.inputs[index])
     assert x is not None
-    params = of_tensor(spec, x)
+    params = clipped_of(node) or of_tensor(spec, x)
     if decision.bias is None:
         return params
     b = constant_array(node.inputs[decision.bias[0]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edgec.passes.quantize.decision import decided_nodes, decided_values, params_of, rounded_of
+from edgec.passes.quantize.decision import clipped_of, decided_nodes, decided_values, params_of, rounded_of
 
 __all__ = ["signature", "snapshot"]
 
@@ -20,6 +20,9 @@ def snapshot(model: ir.Model) -> tuple[bytes, tuple[object, ...]]:
     """The file it would make, and what was decided and computed for its nodes and values."""
     graph = model.graph
     decided = tuple(decided_nodes(graph))
-    decisions = tuple((node.name, str(decision), rounded_of(node) is not None) for node, decision in decided)
+    decisions = tuple(
+        (node.name, str(decision), rounded_of(node) is not None, clipped_of(node) is not None)
+        for node, decision in decided
+    )
     values = tuple((v.name, str(source), params_of(v) is not None) for v, source in decided_values(graph))
     return ir.serde.serialize_model(model).SerializeToString(deterministic=True), (decisions, values)
