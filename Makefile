@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-rounding bench-rewrites clean
+.PHONY: help demo dev test test-all check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,13 +35,16 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-rounding bench-rewrites  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
 
 bench-memory: $(VENV)/dev  ## peak memory with 50 and 1,000 samples, and what plan predicted
 	$(BIN)/python tests/benchmarks/memory.py
+
+bench-calibration: $(VENV)/bench  ## memory and speed of every way to observe, beside ONNX Runtime's percentile
+	$(BIN)/python tests/benchmarks/calibration.py
 
 bench-startup: $(VENV)/dev  ## how soon `edgec --help` answers
 	$(BIN)/python tests/benchmarks/startup.py

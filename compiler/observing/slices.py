@@ -22,11 +22,15 @@ from .layout import Layout
 
 __all__ = ["Sliced", "slices"]
 
-# ONNX Runtime's arena against the activations alive at once, and its copies of weights: as they are, and packed.
-_ARENA = 4.0
+# What a worker's arena grows to against the activations alive at once in graph order, and copies of weights: as they
+# are, and packed. Upper bounds: 10 on a net of many branches (espnetv2), where 2 are enough on a plain one
+# (mobilenetv2; ONNX Runtime 1.31.1, 2026-11-21).
+_ARENA = 10.0
 _WEIGHT_COPIES = 2.0
-# A session that holds nothing, its threads, and what Python makes on the way.
+# A session that holds nothing, its threads, and what Python makes on the way; then one node, and the nodes of a need.
 _SESSION_BYTES = 24 << 20
+_NODE_BYTES = 16 << 10
+_NEED_NODES = 8
 # Codes waiting to be counted, and the counts of those that occurred.
 _TALLY_BYTES = 256 << 10
 
@@ -65,13 +69,15 @@ def slices(model: ir.Model, needs: Sequence[Need], layout: Layout, limit: int | 
     if limit is None or not needs:
         return Sliced(layout=layout, parts=(tuple(needs),))
     cost = _costs(model, needs, layout.batch)
-    fixed = resident_bytes() + _SESSION_BYTES + int(_WEIGHT_COPIES * weight_bytes(model))
+    fixed = resident_bytes() + _SESSION_BYTES + _NODE_BYTES * len(model.graph)
+    fixed += int(_WEIGHT_COPIES * weight_bytes(model))
     activations = int(_ARENA * layout.batch * peak_activation_bytes(model, lambda _: 4))
 
     def held(part: Sequence[Need], workers: int) -> int:
         run = activations + sum(cost[need].run for need in part)
         # One batch more than there are workers waits to be merged.
-        return fixed + workers * run + sum(cost[need].total + cost[need].run for need in part)
+        kept = sum(cost[need].total + cost[need].run + _NEED_NODES * _NODE_BYTES for need in part)
+        return fixed + workers * run + kept
 
     for workers in range(layout.workers, 0, -1):
         if held(needs, workers) <= limit:
