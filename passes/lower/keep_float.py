@@ -4,7 +4,8 @@ Where a Conv, ConvTranspose or Gemm reads a DequantizeLinear, ONNX Runtime takes
 stores it as int8, one scale for all of it, at load (`WeightBiasQuantization`, seen on 1.31.1): a node that was excluded
 for its accuracy loses more than before, and a ConvTranspose dequantizes its weight at every inference. It does so only
 
-1. for inputs dequantized with one scale: a convolution reads its own DequantizeLinear, the same scale once per channel;
+1. for inputs dequantized with one scale: a convolution reads its own DequantizeLinear, the same scale once per
+   channel; over one channel, where that is no difference, (Cast(q) - z) * s instead;
 2. for a bias of one axis, or none: that of a Gemm becomes (1, N), zeros where there was none.
 
 Exact.
@@ -65,23 +66,32 @@ def _try_channels(graph: ir.Graph, node: ir.Node, dq: ir.Node, taken: set[str]) 
     if not isinstance(each, int):
         return False
     channels = each * (node.attributes.get_int("group", 1) if node.op_type == "Conv" else 1)
-    if channels == 1:
-        return False  # a vector of one counts as one scale
+    scale, zero = constant_array(dq.inputs[1]), constant_array((*dq.inputs, None)[2])
+    assert scale is not None
+    if zero is None:
+        return False
     stored, old = dq.inputs[0], dq.outputs[0]
-    vectors = []
-    for value, suffix in zip(dq.inputs[1:], ("scales", "zero_points"), strict=False):
-        array = constant_array(value)
-        if value is None or array is None:
-            return False
-        name = fresh_name(f"{node.name}_{suffix}", taken)
-        vectors.append(add_initializer(graph, name, np.full(channels, array), value.dtype))
-    own = ir.node(
-        "DequantizeLinear", [stored, *vectors], {"axis": 1}, name=fresh_name(f"{node.name}_DequantizeLinear", taken)
-    )
-    result = own.outputs[0]
-    result.name = fresh_name(f"{node.name}_DequantizeLinear_Output", taken)
-    result.type, result.shape = old.type, old.shape
-    graph.insert_before(node, own)
+    new: list[ir.Node] = []
+
+    def add(op: str, operands: list[ir.Value | None], **attributes: int) -> ir.Value:
+        made = ir.node(op, operands, attributes, name=fresh_name(f"{node.name}_{op}", taken))
+        value = made.outputs[0]
+        value.name = fresh_name(f"{node.name}_{op}_Output", taken)
+        value.type, value.shape = old.type, old.shape
+        new.append(made)
+        return value
+
+    def constant(suffix: str, array: np.ndarray) -> ir.Value:
+        return add_initializer(graph, fresh_name(f"{node.name}_{suffix}", taken), array)
+
+    if channels > 1:
+        scales = constant("scales", np.full(channels, scale))
+        result = add("DequantizeLinear", [stored, scales, constant("zero_points", np.full(channels, zero))], axis=1)
+    else:
+        codes = add("Cast", [stored], to=ir.DataType.FLOAT.value)
+        centred = add("Sub", [codes, constant("zero", zero.astype(np.float32))])
+        result = add("Mul", [centred, constant("scale", scale)])
+    graph.insert_before(node, new)
     node.replace_input_with(0, result)
     if not old.uses() and not old.is_graph_output():
         graph.remove(dq, safe=True)

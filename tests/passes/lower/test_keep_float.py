@@ -39,6 +39,19 @@ def test_a_convolution_reads_its_scale_once_per_channel(op: str, shape: tuple[in
     assert not KeepFloat()(source).modified
 
 
+def test_one_channel_is_dequantized_in_three_steps() -> None:
+    source = behind_dq("y = Conv(d, w)", "1,1,6,6", "A,B,C,D", w=weights(4, 1, 3, 3))
+    feeds = feeds_of(source)
+    before = run(source, feeds)
+    assert KeepFloat()(source).modified
+    assert graph_text(source) == (
+        "y_Cast_Output = Cast<to=1>(q)\ny_Sub_Output = Sub(y_Cast_Output, y_zero)\n"
+        "y_Mul_Output = Mul(y_Sub_Output, y_scale)\ny = Conv(y_Mul_Output, w)"
+    )
+    assert_same(before, run(source, feeds), tolerance=0)
+    assert not KeepFloat()(source).modified
+
+
 @pytest.mark.parametrize(("trans", "biased"), [(0, True), (1, True), (0, False), (1, False)])
 def test_a_gemm_has_a_bias_of_two_axes(trans: int, biased: bool) -> None:
     constants = {"w": weights(6, 8) if trans else weights(8, 6)} | ({"b": weights(6)} if biased else {})
