@@ -26,6 +26,7 @@ from .searching.goal import Goal
 from .searching.hasten import Hastened, hasten
 from .searching.record import accuracy_record, notes_of
 from .searching.restore import Restored, restore
+from .searching.rivals import best_rival
 from .searching.speed import Stopwatch
 from .searching.trials import Trials
 from .searching.units import units_of
@@ -87,11 +88,14 @@ def search(
         policy = replace(request.policy, scheme=first.recipe.scheme)
         shop = Workshop(candidates=candidates, target=target, policy=policy)
         trials = Trials(shop=shop, bench=bench, units=units_of(candidates.prepared, decide))
-        hastened = _hastened(first, trials, place, request, target)
-        if hastened.weights_alone:
+        trials.start_from(frozenset(), first.model)
+        verifier = _verifier(place, candidates, request, data)
+        hastened = _timed(first, trials, verifier, place, request, target)
+        if hastened.final:
             return _found(hastened.made, hastened, {}, hastened.notes, trials, request)
-        trials.start_from(hastened.names, hastened.made.model)
-        return _settle(hastened, trials, _verifier(place, candidates, request, data), request)
+        if hastened.names:
+            trials.start_from(hastened.names, hastened.made.model)
+        return _settle(hastened, trials, verifier, request)
 
 
 def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest) -> Found:
@@ -147,23 +151,34 @@ def _found(
     request: CompileRequest,
 ) -> Found:
     """The candidate as it is, where nothing was changed; else built once more, watched, with what was measured."""
-    measured = {**({"latency": hastened.record} if hastened.record else {}), **accuracy}
+    measured = {**hastened.record, **accuracy}
     if not measured:
         return Found(candidate=made, notes=notes)
     recipe = replace(made.recipe, measured=measured)
     return Found(candidate=trials.shop.candidates.build(recipe, request.observers), notes=notes)
 
 
-def _hastened(
-    first: Candidate, trials: Trials, place: Runtime, request: CompileRequest, target: TargetSpec
+def _timed(
+    first: Candidate,
+    trials: Trials,
+    verifier: Verifier | None,
+    place: Runtime,
+    request: CompileRequest,
+    target: TargetSpec,
 ) -> Hastened:
-    """A candidate that is not slower than float, where the scheme is ours to choose and time can be told here."""
+    """What time has a say in, where the scheme is ours to choose and time can be told here."""
     if request.policy.scheme != "auto" or not _executable(target):
         return Hastened(made=first)
     clause = request.contract.clause("integer_macs")
     cap = 1.0 if clause is None or clause.limit is None else 1.0 - clause.limit.base("integer_macs")
     watch = Stopwatch.of(place, trials.shop.candidates.source, trials.bench.feeds)
     try:
+        goal = Goal.of(request.contract)
+        if _is_attention(trials) and trials.excess(frozenset(), goal) > 1:
+            rival, measured = best_rival(first, trials, goal, watch)
+            if rival is not None and (verifier is None or verifier.tighter(rival.made.model, strictly=False) <= 1):
+                note = f"int8 is {rival.kind}: {rival.ratio.ratio:.2f}x float's time, and closer to float than static"
+                return Hastened(made=rival.made, final=True, notes=(note,), record={"kinds": measured})
         return hasten(first, trials, watch, cap=cap)
     finally:
         watch.reference.close()
@@ -194,6 +209,10 @@ def _executable(target: TargetSpec) -> bool:
 
 
 def _cap(trials: Trials) -> float:
+    return _CAP_ATTENTION if _is_attention(trials) else _CAP_CONVOLUTION
+
+
+def _is_attention(trials: Trials) -> bool:
+    """Whether most MACs are in MatMul and Gemm."""
     macs = macs_by_op(trials.shop.candidates.source)
-    attention = macs["MatMul"] + macs["Gemm"] > sum(macs.values()) / 2
-    return _CAP_ATTENTION if attention else _CAP_CONVOLUTION
+    return macs["MatMul"] + macs["Gemm"] > sum(macs.values()) / 2

@@ -66,15 +66,21 @@ class Candidates:
         """
         head, tail = _parts(recipe)
         watching = (SignatureGuard(), *observers)
+        if not head and self._prepared is not None:
+            model = self.source.clone()
+            return Candidate(recipe=recipe, model=model, reports=self._run(model, tail, watching))
         if self._prepared is None or head != self._head:
             model = self.source.clone()
-            self._reports = run_passes(model, head, measure=self.measure, observers=watching)
+            self._reports = self._run(model, head, watching)
             self._head, self._prepared = head, model
         model = self._prepared.clone()
         shared = _SharedObservations(self._prepared, self.measure)
         after = run_passes(model, tail, measure=shared.observe, observers=(*watching, shared))
         reports = [*self._reports, *(replace(each, index=each.index + len(head)) for each in after)]
         return Candidate(recipe=recipe, model=model, reports=reports)
+
+    def _run(self, model: ir.Model, passes: Sequence[Pass], observers: Sequence[PassObserver]) -> list[PassReport]:
+        return run_passes(model, passes, measure=self.measure, observers=observers)
 
 
 def _parts(recipe: Recipe) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:

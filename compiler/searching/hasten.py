@@ -29,14 +29,14 @@ class Hastened:
     Attributes:
         made: The candidate that is not slower, or the fastest that was allowed.
         names: Its nodes in float on account of time.
-        weights_alone: Nothing in integers pays here.
+        final: Accuracy has been looked at, or is float's: nothing is left to search.
         notes: What the reader must know.
         record: What was measured, for `recipe.lock`; empty where nothing was changed.
     """
 
     made: Candidate
     names: frozenset[str] = frozenset()
-    weights_alone: bool = False
+    final: bool = False
     notes: tuple[str, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ def hasten(made: Candidate, trials: Trials, watch: Stopwatch, *, cap: float) -> 
             return _told(other, names, slow, found[1], told)
     if cap >= 1.0:
         what = "float kernels are kept, and weights stored in 8 bits"
-        return replace(_told(trials.shop.weights_alone(), frozenset(), slow, None, what), weights_alone=True)
+        return replace(_told(trials.shop.weights_alone(), frozenset(), slow, None, what), final=True)
     if found is not None and found[1].ratio <= _BETTER * slow.ratio:
         return _told(found[0], names, slow, found[1], f"{told}, as much as the contract allows")
     note = f"latency: {slow.ratio:.2f}x float's on one thread here, and the contract allows no placement that is faster"
@@ -94,7 +94,7 @@ def _told(made: Candidate, names: frozenset[str], before: Ratio, after: Ratio | 
         "after": None if after is None else _plain(after),
         "float_nodes": sorted(names),
     }
-    return Hastened(made=made, names=names, notes=(note,), record=record)
+    return Hastened(made=made, names=names, notes=(note,), record={"latency": record})
 
 
 def _plain(ratio: Ratio) -> dict[str, float | None]:

@@ -52,6 +52,10 @@ class Workshop:
         """Float kernels, weights stored in 8 bits: as fast as float by construction."""
         return self._of_scheme("w8")
 
+    def dynamic(self) -> Candidate:
+        """Integer MatMul and Gemm with ranges taken at run time."""
+        return self._of_scheme("d8w8")
+
     def in_float(self) -> Candidate:
         """The model as it is, rewritten exactly."""
         return self._of_scheme("float")

@@ -84,7 +84,7 @@ def test_a_loss_nobody_feels_changes_nothing() -> None:
 def test_only_what_is_faster_in_float_goes_back() -> None:
     _, found = decide({**dict.fromkeys(NAMES[:6], -0.03), "conv6": 0.3, "conv7": 0.3})
     assert found.names == {"conv6", "conv7"}
-    assert found.record["after"]["ratio"] == pytest.approx(0.82)
+    assert found.record["latency"]["after"]["ratio"] == pytest.approx(0.82)
     assert found.notes == (
         "latency: integers took 1.42x float's time on one thread here, now 0.82x: "
         "25.0% of the MACs run in float instead",
@@ -93,7 +93,7 @@ def test_only_what_is_faster_in_float_goes_back() -> None:
 
 def test_where_no_integers_pay_weights_alone_are_made_small() -> None:
     _, found = decide(dict.fromkeys(NAMES, 0.1))
-    assert found.weights_alone
+    assert found.final
     assert found.made.recipe.scheme == "w8"
     assert found.notes == (
         "latency: integers took 1.80x float's time on one thread here: "
