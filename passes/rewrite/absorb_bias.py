@@ -24,9 +24,9 @@ from ..observe.statistics import Extremes, Need, Range, observation_of
 from ..quantize.clamps import bounds_of
 from ..spec import PerAxis
 from .carriers import carry
-from .channels import Tracer
 from .linear import Linear, linear_of
 from .rescale import replace_constant
+from .trace import Tracer
 
 __all__ = ["AbsorbHighBias", "absorbable", "carried_over"]
 

@@ -1,4 +1,4 @@
-"""Operators that commute with a positive factor per channel, as what they do to labels (see `channels`).
+"""Operators that commute with a positive factor per channel, as what they do to labels (see `trace`).
 
 1. f(a x) = a f(x) element by element: Relu, LeakyRelu, PRelu, a one-sided Clip at 0, products with a constant.
 2. Pooling and resizing along axes on which the label does not vary; padding with zeros.

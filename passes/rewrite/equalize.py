@@ -20,8 +20,8 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from .channels import trace_channels
 from .rescale import rescale
+from .trace import trace_channels
 
 __all__ = ["EqualizeChannels", "Ranges", "equalize", "ranges"]
 

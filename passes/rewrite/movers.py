@@ -1,4 +1,4 @@
-"""Movers: what Concat, Pad, Reshape, Split and Slice do to labels as they do it to elements (see `channels`).
+"""Movers: what Concat, Pad, Reshape, Split and Slice do to labels as they do it to elements (see `trace`).
 
 Each takes a node and labels and returns the labels of its outputs, or None when they cannot be told.
 """

@@ -3,7 +3,7 @@
 G. Xiao et al., "SmoothQuant" (2022, arXiv 2211.10438): X W = (X diag(s)^-1) (diag(s) W), eq. 3, with
 s_j = max|X_j|^alpha / max|W_j|^(1 - alpha), eq. 4; max|W_j| over all layers that read X (query, key and value share
 one s). diag(s)^-1 is folded into what wrote X: a normalization, a product with a constant, a linear layer, also
-behind activations and movers that scale (see `channels`). Whoever else reads X, as the residual stream of a post-norm
+behind activations and movers that scale (see `trace`). Whoever else reads X, as the residual stream of a post-norm
 encoder does, reads it multiplied by s again. Where nothing can be folded and the target computes in float anyway (a
 Gelu), one product with 1 / s is put in front of the layer.
 
@@ -23,10 +23,11 @@ from ..base import Pass
 from ..edit import add_initializer, fresh_name, insert_after, rewire, value_names
 from ..observe.statistics import Extremes, Need, Range, observation_of
 from ..spec import PerAxis
-from .channels import Channels, Scaled, trace_channels
+from .channels import Channels, Scaled
 from .rescale import replace_constant, rescale
 from .sites import entry_of, foldable_sites, mark_done, unfoldable_sites
 from .smoothing import Site, search_alpha, smoothing_factors
+from .trace import trace_channels
 
 __all__ = ["SmoothQuant"]
 

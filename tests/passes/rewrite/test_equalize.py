@@ -10,8 +10,8 @@ from support.numerics import assert_same, run
 from support.state import signature, snapshot
 
 from edgec.passes.edit import constant_array
-from edgec.passes.rewrite.channels import trace_channels
 from edgec.passes.rewrite.equalize import EqualizeChannels, Ranges, equalize, ranges
+from edgec.passes.rewrite.trace import trace_channels
 
 
 def weight_of(source: ir.Model, node: str, index: int = 1) -> np.ndarray:
