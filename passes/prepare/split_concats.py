@@ -35,7 +35,7 @@ class SplitConcats(Pass):
         taken = value_names(graph) | {node.name for node in graph if node.name}
         done = [
             self._try_split(graph, node, reader, taken)
-            for node in tuple(graph)
+            for node in reversed(tuple(graph))  # a Concat of Concats first: its parts read the inner ones
             if is_op(node, "Concat") and any(re.search(each, node.name or "") for each in self.concats)
             for reader, index in tuple(node.outputs[0].uses())
             if index == 0

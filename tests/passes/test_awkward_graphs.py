@@ -25,6 +25,7 @@ from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
 from edgec.passes.quantize.dynamic_lstm import DynamicLstm
 from edgec.passes.quantize.insert_qdq import InsertQdq
+from edgec.passes.quantize.set_ranges import SetRanges
 from edgec.passes.round.correct_bias import CorrectBias
 from edgec.passes.round.correct_bias_in_turn import CorrectBiasInTurn
 from edgec.passes.weight_only.compact_weights import CompactWeights
@@ -46,6 +47,7 @@ WIDTHS = ("a8w4", "a16w8", "w4")
 OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 recurrent": {"recurrent": "dynamic"},
     "a8w8 equalize smooth clip": {"equalize": True, "smooth": "auto", "clip_weights": True},
+    "a8w8 concats apart": {"split_concats": ("",)},
     "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
 }
@@ -60,6 +62,8 @@ def recipe_named(name: str) -> tuple[Pass, ...]:
 def every_pass() -> dict[str, Pass]:
     """One of each pass, with the options of the recipes."""
     found = {each.name: each for name in (*OPTIONS, *WIDTHS, *SCHEMES) for each in recipe_named(name)}
+    # It names values, which each graph has its own of: tests/passes/quantize/test_set_ranges.py.
+    found["SetRanges"] = SetRanges(ranges=())
     assert {type(each) for each in found.values()} == set(PASSES)
     return found
 
