@@ -113,6 +113,7 @@ def compiled(model: ZooModel, options: Mapping[str, Any], samples: int, evaluati
             calibration=feeds,
             output=Path(scratch) / "bundle",
             prove=False,
+            search=False,  # every form keeps the same nodes in integers
             **options,
         )
         seconds = time.perf_counter() - started
