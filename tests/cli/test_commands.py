@@ -51,7 +51,7 @@ def test_compile_as_json_is_json_alone(folder: Path, edgec: Edgec) -> None:
     ("limits", "code", "ending"),
     [
         (("--max-size", "1KB"), CLAUSE_KINDS["size"].exit_code, "verdict: broken; broken: size\n"),
-        (("--max-size", "1KB", "--min-sqnr", "99dB"), 1, "verdict: broken; broken: sqnr, size\n"),
+        (("--max-size", "1KB", "--min-sqnr", "99dB", "--no-search"), 1, "verdict: broken; broken: sqnr, size\n"),
         (("--min-accuracy", "50%"), 5, "verdict: inconclusive; inconclusive: accuracy\n"),
     ],
 )

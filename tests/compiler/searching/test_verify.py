@@ -1,0 +1,68 @@
+"""How much tighter a goal becomes when evaluation samples refuse a candidate."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgec.compiler.clauses import Limit
+from edgec.compiler.contract import ClauseResult, Contract
+from edgec.compiler.searching.verify import Verifier
+
+
+class Told(Verifier):
+    """A verifier that is told what evaluation samples say."""
+
+    __slots__ = ()
+    results: tuple[ClauseResult, ...] = ()
+
+    def judge(self, model: object) -> tuple[ClauseResult, ...]:
+        return type(self).results
+
+
+def verifier(*results: ClauseResult) -> Verifier:
+    kind = type("ToldNow", (Told,), {"results": results, "__slots__": ()})
+    made: Verifier = kind(
+        runtime=None, source=None, samples=None, contract=Contract(), metric=None, seed=0, progress=None
+    )
+    return made
+
+
+def sqnr(measured: float, status: str) -> ClauseResult:
+    return ClauseResult(id="sqnr", limit=Limit(value=30, unit="dB"), measured=measured, status=status)  # type: ignore[arg-type]
+
+
+def drop(status: str) -> ClauseResult:
+    return ClauseResult(id="accuracy_drop", limit=Limit(value=1, unit="pt"), measured=2.0, status=status)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("results", "strictly", "factor"),
+    [
+        ((), True, 1.0),
+        ((sqnr(31, "met"), drop("met")), True, 1.0),
+        ((sqnr(27.5, "broken"),), False, 10**0.3),  # what is missing, and half a decibel
+        ((drop("broken"),), False, 2.0),
+        ((drop("inconclusive"),), True, 2.0),
+        ((drop("inconclusive"),), False, 1.0),
+        ((sqnr(29.5, "broken"), drop("broken")), False, 2.0),
+        ((drop("unknown"),), True, 1.0),  # no labels: nothing a search can do about it
+    ],
+)
+def test_the_goal_becomes_tighter_by_what_is_missing(
+    results: tuple[ClauseResult, ...], strictly: bool, factor: float
+) -> None:
+    assert verifier(*results).tighter(None, strictly=strictly) == pytest.approx(factor)  # type: ignore[arg-type]
+
+
+def test_only_limits_on_accuracy_are_asked() -> None:
+    contract = Contract.from_flags(max_drop="1pt", max_size="5MB", min_sqnr="30dB", max_latency_ratio="1x")
+    found = Verifier(
+        runtime=None,
+        source=None,
+        samples=None,
+        contract=contract,
+        metric=None,
+        seed=0,
+        progress=None,  # type: ignore[arg-type]
+    )
+    assert [clause.id for clause in found.clauses] == ["accuracy_drop", "sqnr"]
