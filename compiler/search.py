@@ -7,6 +7,7 @@ a bounded number of times, and the verdict says how often.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +30,6 @@ from .searching.restore import Restored, restore
 from .searching.rivals import best_rival
 from .searching.speed import Stopwatch
 from .searching.trials import Trials
-from .searching.units import units_of
 from .searching.verify import Verifier
 from .searching.workshop import Workshop
 
@@ -83,14 +83,14 @@ def search(
     if weight_bytes(candidates.source) > _LARGEST_WEIGHTS:
         note = f"accuracy was not searched: the weights are larger than {_LARGEST_WEIGHTS >> 20} MiB"
         return Found(candidate=first, notes=(note,))
-    with request.progress.stage("search"):
-        bench = open_bench(place, candidates.source, data.calibration, threads=request.threads)
+    bench = open_bench(place, candidates.source, data.calibration, threads=request.threads)
+    with request.progress.stage("search"), closing(bench):
         policy = replace(request.policy, scheme=first.recipe.scheme)
         shop = Workshop(candidates=candidates, target=target, policy=policy)
-        trials = Trials(shop=shop, bench=bench, units=units_of(candidates.prepared, decide))
+        trials = Trials(shop=shop, bench=bench, decide=decide)
         trials.start_from(frozenset(), first.model)
         verifier = _verifier(place, candidates, request, data)
-        hastened = _timed(first, trials, verifier, place, request, target)
+        hastened = _timed(first, trials, verifier, request, target)
         if hastened.final:
             return _found(hastened.made, hastened, {}, hastened.notes, trials, request)
         if hastened.names:
@@ -159,29 +159,21 @@ def _found(
 
 
 def _timed(
-    first: Candidate,
-    trials: Trials,
-    verifier: Verifier | None,
-    place: Runtime,
-    request: CompileRequest,
-    target: TargetSpec,
+    first: Candidate, trials: Trials, verifier: Verifier | None, request: CompileRequest, target: TargetSpec
 ) -> Hastened:
     """What time has a say in, where the scheme is ours to choose and time can be told here."""
     if request.policy.scheme != "auto" or not _executable(target):
         return Hastened(made=first)
     clause = request.contract.clause("integer_macs")
     cap = 1.0 if clause is None or clause.limit is None else 1.0 - clause.limit.base("integer_macs")
-    watch = Stopwatch.of(place, trials.shop.candidates.source, trials.bench.feeds)
-    try:
-        goal = Goal.of(request.contract)
-        if _is_attention(trials) and trials.excess(frozenset(), goal) > 1:
-            rival, measured = best_rival(first, trials, goal, watch)
-            if rival is not None and (verifier is None or verifier.tighter(rival.made.model, strictly=False) <= 1):
-                note = f"int8 is {rival.kind}: {rival.ratio.ratio:.2f}x float's time, and closer to float than static"
-                return Hastened(made=rival.made, final=True, notes=(note,), record={"kinds": measured})
-        return hasten(first, trials, watch, cap=cap)
-    finally:
-        watch.reference.close()
+    watch = Stopwatch(open=trials.bench.open, reference=trials.bench.reference, feeds=trials.bench.feeds)
+    goal = Goal.of(request.contract)
+    if _is_attention(trials) and trials.excess(frozenset(), goal) > 1:
+        rival, measured = best_rival(first, trials, goal, watch)
+        if rival is not None and (verifier is None or verifier.tighter(rival.made.model, strictly=False) <= 1):
+            note = f"int8 is {rival.kind}: {rival.ratio.ratio:.2f}x float's time, and closer to float than static"
+            return Hastened(made=rival.made, final=True, notes=(note,), record={"kinds": measured})
+    return hasten(first, trials, watch, cap=cap)
 
 
 def _verifier(place: Runtime, candidates: Candidates, request: CompileRequest, data: CompileData) -> Verifier | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -21,7 +21,7 @@ from .outputs import Fidelity, Form, fidelity, form_of
 __all__ = ["Bench", "open_bench"]
 
 # Choices must not depend on how fast a machine is: the number of samples follows from the model's MACs.
-_MACS = 2e9
+_MACS = 1e9
 _FEWEST, _MOST = 8, 64
 _ROUGHLY = 8
 _STEPS = 16
@@ -30,14 +30,15 @@ _BYTES = 128 << 20
 Answers = Sequence[Mapping[str, np.ndarray]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Bench:
-    """Samples with what float answers to them.
+    """Samples with what float answers to them, float itself, and the candidate looked at last.
 
     Attributes:
         runtime: Where candidates run.
+        reference: float, open.
         samples: The samples, cut to a few steps each.
-        state: Of the samples.
+        source: Where they come from.
         references: float's answers to each step of each sample, carried outputs left out.
         forms: What each judged output is.
         workers: Samples run at once, each with one thread: sums do not depend on the number of cores.
@@ -45,12 +46,38 @@ class Bench:
     """
 
     runtime: Runtime
+    reference: Session
     samples: tuple[Sample, ...]
     source: Samples
     references: tuple[Answers, ...]
     forms: Mapping[str, Form]
     workers: int
     feeds: Feeds
+    _last: tuple[ir.Model, Session] | None = field(default=None, init=False)
+
+    def open(self, model: ir.Model) -> Session:
+        """A candidate's session of one thread; it lives until another is opened.
+
+        Args:
+            model: The candidate; it is not changed.
+
+        Raises:
+            ModelError: The runtime refuses it.
+        """
+        if self._last is None or self._last[0] is not model:
+            self._close_last()
+            self._last = model, self.runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
+        return self._last[1]
+
+    def close(self) -> None:
+        """Free both sessions."""
+        self._close_last()
+        self.reference.close()
+
+    def _close_last(self) -> None:
+        if self._last is not None:
+            self._last[1].close()
+            self._last = None
 
     def score(self, model: ir.Model, *, roughly: bool = False) -> dict[str, Fidelity]:
         """How far a candidate's outputs are from float's, by output.
@@ -63,11 +90,7 @@ class Bench:
             ModelError: The runtime refuses it.
         """
         stride = max(1, len(self.samples) // _ROUGHLY) if roughly else 1
-        session = self.runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
-        try:
-            answers = _answers(session, self.samples[::stride], self.source, self.workers)
-        finally:
-            session.close()
+        answers = _answers(self.open(model), self.samples[::stride], self.source, self.workers)
         found = {}
         for name, form in self.forms.items():
             x = [step[name] for steps in self.references[::stride] for step in steps]
@@ -92,18 +115,16 @@ def open_bench(runtime: Runtime, model: ir.Model, samples: Samples, *, threads: 
     workers = threads or usable_cores()
     chosen = tuple(Sample(id=each.id, steps=each.steps[:_STEPS], label=each.label) for each in _spread(samples, limit))
     session = runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
-    try:
-        carried = set(samples.state.carried.values())
-        feeds = {**chosen[0].feeds, **start_state(session.inputs, samples.state)}
-        judged = [info.name for info in session.outputs if info.name not in carried]
-        references = _answers(session, chosen, samples, workers)
-    finally:
-        session.close()
+    carried = set(samples.state.carried.values())
+    feeds = {**chosen[0].feeds, **start_state(session.inputs, samples.state)}
+    judged = [info.name for info in session.outputs if info.name not in carried]
+    references = _answers(session, chosen, samples, workers)
     kept = _within(references, judged)
     shapes = [tuple(array.shape) for array in chosen[0].feeds.values()]
     forms = {name: form_of([step[name] for steps in kept for step in steps], shapes) for name in judged}
     return Bench(
         runtime=runtime,
+        reference=session,
         samples=chosen[: len(kept)],
         source=samples,
         references=tuple([{name: step[name] for name in judged} for step in steps] for steps in kept),

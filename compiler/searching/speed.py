@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from ...runtimes.base import Feeds, Runtime, Session, SessionSettings
+from ...runtimes.base import Feeds, Session
 from ...runtimes.timing import run_seconds
-from ..materialize import in_memory
 from ..metrics.intervals import median_ratio_interval
 
 __all__ = ["Ratio", "Stopwatch"]
@@ -70,7 +69,7 @@ class Stopwatch:
     """Times candidates against float, turn by turn, one thread.
 
     Attributes:
-        open: Opens a model for one thread.
+        open: Opens a model for one thread, and closes it in time.
         reference: float, open.
         feeds: What both run on.
     """
@@ -79,43 +78,24 @@ class Stopwatch:
     reference: Session
     feeds: Feeds
 
-    @classmethod
-    def of(cls, runtime: Runtime, model: ir.Model, feeds: Feeds) -> Stopwatch:
-        """A stopwatch for candidates of a float model."""
-
-        def opened(model: ir.Model) -> Session:
-            return runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
-
-        return cls(open=opened, reference=opened(model), feeds=feeds)
-
     def is_slower(self, model: ir.Model) -> Ratio | None:
         """How much slower than float a model is; None where it is not, or not beyond doubt."""
         session = self.open(model)
-        try:
-            if self._glance(session) <= _ROOM * self._glance(self.reference):
-                return None
-            first = self._look(session)
-            return self._look(session) if first.slower else None
-        finally:
-            session.close()
+        if self._glance(session) <= _ROOM * self._glance(self.reference):
+            return None
+        looks = [self._look(session)]
+        if looks[0].slower:
+            looks.append(self._look(session))
+        return looks[-1] if len(looks) == 2 and looks[-1].slower else None
 
     def ratio(self, model: ir.Model) -> Ratio:
         """A long look at a model."""
-        session = self.open(model)
-        try:
-            return self._look(session)
-        finally:
-            session.close()
+        return self._look(self.open(model))
 
     def fastest_ratio(self, model: ir.Model) -> float:
         """A short look: the fastest run over float's, which a busy machine disturbs least."""
-        session = self.open(model)
-        try:
-            mine, theirs = run_seconds(
-                [_OnProcessor(session=session), self._base], self.feeds, _SHORT_RUNS, budget=_SHORT_SECONDS
-            )
-        finally:
-            session.close()
+        timed = _OnProcessor(session=self.open(model))
+        mine, theirs = run_seconds([timed, self._base], self.feeds, _SHORT_RUNS, budget=_SHORT_SECONDS)
         return float(mine.min() / theirs.min())
 
     @property

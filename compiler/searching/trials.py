@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from ...passes.quantize.decide import DecideQuantization
 from .bench import Bench
 from .goal import Goal
 from .outputs import Fidelity
-from .units import Units
+from .units import Units, units_of
 from .workshop import Workshop
 
 __all__ = ["Trials"]
@@ -25,16 +26,24 @@ class Trials:
     Attributes:
         shop: Builds them.
         bench: Scores them.
-        units: What can go back to float; what does keeps its weights in float too.
+        decide: Decides what runs in integers; what goes back to float keeps its weights in float too.
         base: What is in float already; names given come on top.
     """
 
     shop: Workshop
     bench: Bench
-    units: Units
+    decide: DecideQuantization
     base: frozenset[str] = frozenset()
+    _units: Units | None = field(default=None, init=False)
     _found: dict[frozenset[str], Found] = field(default_factory=dict, init=False)
     _rough: dict[frozenset[str], Found] = field(default_factory=dict, init=False)
+
+    @property
+    def units(self) -> Units:
+        """What can go back to float."""
+        if self._units is None:
+            self._units = units_of(self.shop.candidates.prepared, self.decide)
+        return self._units
 
     @property
     def runs(self) -> int:
