@@ -48,6 +48,7 @@ def learn(
     rate: float = 0.03,
     weight: float = 1.0,
     warm_start: float = 0.2,
+    percdamp: float = 0.01,
 ) -> np.ndarray:
     """The roundings down and up that AdaRound learns.
 
@@ -62,6 +63,7 @@ def learn(
         rate: Their size.
         weight: λ, with H and the steps scaled to a mean of 1.
         warm_start: Share of the iterations without the regularizer.
+        percdamp: Added to the diagonal of H, as a share of its mean: few samples are not to be fitted too closely.
 
     Returns:
         Codes as float64, shape of W.
@@ -73,7 +75,7 @@ def learn(
     least, most = ((bound - zero - floor).astype(np.float32) for bound in (low, high))
     s = (scale / scale.mean(axis=-1, keepdims=True)).astype(np.float32)
     mean = np.diagonal(H, axis1=-2, axis2=-1).mean(axis=-1)[..., None, None]
-    H = (H / np.where(mean > 0.0, mean, 1.0)).astype(np.float32)
+    H = (H / np.where(mean > 0.0, mean, 1.0) + percdamp * np.eye(H.shape[-1])).astype(np.float32)
     V = -np.log((_ZETA - _GAMMA) / (rest - _GAMMA) - 1.0)  # h(V) = rest
     first, second = np.zeros_like(V), np.zeros_like(V)
     for t in range(iterations):
