@@ -15,7 +15,7 @@ import onnx_ir as ir
 from ..passes.observe.statistics import Need, Observation, set_observation
 from .observing.cache import ObservationCache
 from .observing.layout import Layout, lay_out, usable_cores
-from .observing.part import observe_part
+from .observing.part import counted_every, observe_part
 from .observing.slices import slices
 from .progress import Progress
 from .samples.base import Samples
@@ -52,10 +52,20 @@ def observe(
     """
     sliced = slices(model, tuple(dict.fromkeys(needs)), lay_out(model, needs, threads), max_memory)
     found: dict[Need, Observation] = {}
+    every = counted_every(needs, samples)
     with progress.stage("observe", len(samples) * len(sliced.parts)) as advance:
         for number, part in enumerate(sliced.parts):
-            before = [need for earlier in sliced.parts[:number] for need in earlier]
-            found |= observe_part(model, part, before, samples, sliced.layout, advance=advance, cache=cache)
+            found |= observe_part(
+                model,
+                part,
+                [need for earlier in sliced.parts[:number] for need in earlier],
+                samples,
+                sliced.layout,
+                advance=advance,
+                every=every,
+                sparing=max_memory is not None,
+                cache=cache,
+            )
     values = {value.name: value for value in model.graph.inputs}
     values |= {value.name: value for node in model.graph for value in node.outputs}
     for need, observed in found.items():

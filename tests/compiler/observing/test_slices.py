@@ -7,6 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from edgec.compiler.observe import lay_out, observe
+from edgec.compiler.observing import part as part_module
 from edgec.compiler.observing import slices as slices_module
 from edgec.compiler.observing.layout import Layout
 from edgec.compiler.observing.slices import slices
@@ -27,12 +28,12 @@ def small_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices_module, "resident_bytes", lambda: 100 * MB)
 
 
-def network(size: int = 64) -> ir.Model:
+def network(size: int = 64, batch: str = "N") -> ir.Model:
     from edgec.compiler.load import load_model
 
     model = ir.from_onnx_text(
         f"""<ir_version: 8, opset_import: ["" : 17]>
-        g (float[N, 8, {size}, {size}] x) => (float[N, 8, {size}, {size}] y) {{
+        g (float[{batch}, 8, {size}, {size}] x) => (float[{batch}, 8, {size}, {size}] y) {{
           a = Conv<pads=[1, 1, 1, 1]>(x, w)
           r = Relu(a)
           b = Conv<pads=[1, 1, 1, 1]>(r, v)
@@ -101,6 +102,31 @@ def test_observations_are_the_same(more: int) -> None:
     for need in needs:
         for name in whole[need].__slots__:
             assert np.array_equal(getattr(whole[need], name), getattr(part[need], name)), (need, name)
+
+
+def test_elements_are_selected_on_some_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evenly spread over all of them, with a limit and without."""
+    monkeypatch.setattr(part_module, "_COUNTED", 4)
+    model = network(16, batch="1")
+    x = np.random.default_rng(1).standard_normal((21, 1, 8, 16, 16)).astype(np.float32)
+    samples = open_samples([{"x": each} for each in x], inputs_of(model), role="calibration")
+    needs = needs_of_all()
+    whole = observe(model.clone(), needs, samples, threads=2, progress=Quiet())
+    some = open_samples([{"x": each} for each in x[::6]], inputs_of(model), role="calibration")
+    monkeypatch.setattr(part_module, "_COUNTED", 100)
+    few = observe(model.clone(), needs, some, threads=2, progress=Quiet())
+    every = observe(model.clone(), needs, samples, threads=2, progress=Quiet())
+    for need in needs:
+        is_selection = need.statistic == Counts(elements=64)
+        for name in whole[need].__slots__:
+            assert np.array_equal(getattr(whole[need], name), getattr((few if is_selection else every)[need], name))
+    monkeypatch.setattr(part_module, "_COUNTED", 4)
+    layout = lay_out(model, needs, 2)
+    least = next(mega for mega in range(100, 400) if _fits(model, needs, layout, mega * MB))
+    limited = observe(model.clone(), needs, samples, threads=2, progress=Quiet(), max_memory=least * MB)
+    for need in needs:
+        for name in whole[need].__slots__:
+            assert np.array_equal(getattr(whole[need], name), getattr(limited[need], name)), (need, name)
 
 
 def _fits(model: ir.Model, needs: list[Need], layout: Layout, limit: int) -> bool:

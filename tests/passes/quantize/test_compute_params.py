@@ -53,7 +53,7 @@ def test_methods_need_counts_beside_the_extremes(method: str) -> None:
     assert [need.value for need in needs] == ["x", "x", "r", "r", "y", "y"]
     assert needs[2:4] == (
         Need(value="r", statistic=Extremes(floor=0.0)),
-        Need(value="r", statistic=Counts(elements=2048)),
+        Need(value="r", statistic=Counts(elements=4096)),
     )
 
 
