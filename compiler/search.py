@@ -205,6 +205,8 @@ def _cap(trials: Trials) -> float:
 
 
 def _is_attention(trials: Trials) -> bool:
-    """Whether most MACs are in MatMul and Gemm."""
-    macs = macs_by_op(trials.shop.candidates.source)
-    return macs["MatMul"] + macs["Gemm"] > sum(macs.values()) / 2
+    """Whether there is a Softmax, and most MACs are in MatMul and Gemm."""
+    source = trials.shop.candidates.source
+    macs = macs_by_op(source)
+    softmax = any(node.op_type == "Softmax" for node in source.graph.all_nodes())
+    return softmax and macs["MatMul"] + macs["Gemm"] > sum(macs.values()) / 2

@@ -58,7 +58,7 @@ def hasten(made: Candidate, trials: Trials, watch: Stopwatch, *, cap: float) -> 
     told = f"{100 * share:.1f}% of the MACs run in float instead"
     found: tuple[Candidate, Ratio] | None = None
     if names and share <= min(cap, 1 - _LEAST_INTEGER_SHARE) and not trials.units.none_left(names):
-        other = trials.shop.mixed(names)
+        other = trials.shop.mixed(names, small=True)
         found = other, watch.ratio(other.model)
         if found[1].ratio <= _AS_FAST:
             return _told(other, names, slow, found[1], told)

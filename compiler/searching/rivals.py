@@ -24,6 +24,8 @@ __all__ = ["Rival", "best_rival", "choose_rival"]
 
 # Another kind must be this close to the fastest to be taken for its accuracy.
 _CLOSE = 1.1
+# Nor is it worth a change of kind where it hardly beats float.
+_PAYS = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +48,7 @@ class Rival:
 def best_rival(
     static: Candidate, trials: Trials, goal: Goal, watch: Stopwatch
 ) -> tuple[Rival | None, Mapping[str, Any]]:
-    """The kind that keeps the goal, is not slower than float, and is about as fast as the fastest.
+    """The kind that keeps the goal, is clearly faster than float, and is about as fast as the fastest.
 
     Args:
         static: Static int8, which is not good enough.
@@ -72,8 +74,8 @@ def best_rival(
 
 
 def choose_rival(found: list[Rival]) -> Rival | None:
-    """Of those that keep the goal and are not slower than float, the least noisy of the fastest; never plain static."""
-    good = [each for each in found if each.excess <= 1 and each.ratio.ratio <= 1 and each.kind != "static"]
+    """The least noisy of the fastest that keep the goal and are clearly faster than float; never plain static."""
+    good = [each for each in found if each.excess <= 1 and each.ratio.ratio <= _PAYS and each.kind != "static"]
     if not good:
         return None
     fastest = min(each.ratio.ratio for each in found)
