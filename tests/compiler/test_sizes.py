@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgec.compiler.request import CompileRequest
 from edgec.compiler.sizes import size_of
 from edgec.errors import OptionError
 
@@ -44,3 +45,11 @@ def test_what_is_no_size(text: str, problem: str) -> None:
     assert str(error.value) == (
         f"--max-memory: {problem}. Write it like '2G'; units here: B, K, M, G, T, KB, MB, GB, TB, KiB, MiB, GiB, TiB."
     )
+
+
+def test_a_request_takes_bytes_or_a_size() -> None:
+    assert CompileRequest.of("m.onnx", {"max_memory": "2G"}).max_memory == 2_000_000_000
+    assert CompileRequest.of("m.onnx", {"max_memory": 7}).max_memory == 7
+    with pytest.raises(OptionError) as error:
+        CompileRequest.of("m.onnx", {"max_memory": 0})
+    assert str(error.value) == "--max-memory: 0 is not a size. Give bytes, say 2 * 10**9."
