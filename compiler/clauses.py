@@ -13,7 +13,7 @@ from typing import Literal
 
 from ..errors import ContractError
 
-__all__ = ["CLAUSE_KINDS", "ClauseKind", "Limit"]
+__all__ = ["BUDGETS", "CLAUSE_KINDS", "ClauseKind", "Limit"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +110,9 @@ CLAUSE_KINDS: Mapping[str, ClauseKind] = {
     )
     for row in _ROWS
 }
+
+# Limits that a search can keep by leaving more in float.
+BUDGETS = ("accuracy_drop", "accuracy", "sqnr", "cosine", "max_error")
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\s\d]*)\s*")
 

@@ -150,13 +150,14 @@ def compile_request(request: CompileRequest) -> CompileResult:
 
 def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, tuple[int, ...]]) -> Loaded:
     """The request's model, brought to what the target's runtime reads."""
+    scheme = request.policy.scheme if request.recipe is None else read_lock(request.recipe).scheme
     return load_model(
         request.model,
         shapes=shapes,
-        opset_floor=max(target.opset, opset_of_scheme(request.policy.scheme)),
+        opset_floor=max(target.opset, opset_of_scheme(scheme)),
         max_opset=target.max_opset,
         max_ir_version=target.max_ir_version,
-        already_quantized="accept" if request.policy.scheme == "float" else "refuse",
+        already_quantized="accept" if scheme == "float" else "refuse",
     )
 
 

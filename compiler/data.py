@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..runtimes.base import TensorInfo
+from .clauses import BUDGETS
 from .request import CompileRequest
 from .samples import open_samples, overlap, split
 from .samples.base import Sample, Samples
@@ -82,7 +83,9 @@ def open_data(request: CompileRequest, inputs: Sequence[TensorInfo]) -> CompileD
     notes: tuple[str, ...] = ()
     if request.calibration is not None:
         calibration = open_samples(request.calibration, inputs, role="calibration", limit=request.samples, **common)
-    if request.evaluation is not None and request.prove:
+    # A limit on accuracy is searched for, whether or not the result is proved.
+    wanted = request.prove or (request.search and any(request.contract.clause(each) for each in BUDGETS))
+    if request.evaluation is not None and wanted:
         evaluation = open_samples(request.evaluation, inputs, role="evaluation", **common)
     if calibration is not None and evaluation is None and request.prove and len(calibration) > 1:
         calibration, evaluation = split(calibration, held_out=HELD_OUT, seed=request.seed)

@@ -14,6 +14,7 @@ from ..bundle import Bundle
 from ..errors import EdgecError, InputError
 from ..passes.quantize.decide import DecideQuantization
 from ..targets.spec import TargetSpec
+from .clauses import BUDGETS
 from .compare import compare_subjects
 from .contract import Verdict
 from .diagnosing.births import births
@@ -34,7 +35,6 @@ __all__ = ["diagnose", "diagnose_miss", "diagnose_patient", "missed"]
 
 _log = logging.getLogger(__name__)
 
-_ACCURACY = frozenset(("accuracy_drop", "accuracy", "sqnr", "cosine", "max_error"))
 _SUSPECTS = 3
 _FEW = 8
 _PLOTTED = 6
@@ -91,7 +91,7 @@ def diagnose(
 
 def missed(verdict: Verdict) -> bool:
     """Whether a verdict breaks a limit on accuracy."""
-    return any(each.status == "broken" and each.id in _ACCURACY for each in verdict.results)
+    return any(each.status == "broken" and each.id in BUDGETS for each in verdict.results)
 
 
 def diagnose_miss(bundle: Bundle, patient: Patient, *, threads: int, progress: Progress) -> Diagnosis | None:

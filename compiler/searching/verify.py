@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from ...runtimes.base import Runtime, SessionSettings
+from ..clauses import BUDGETS
 from ..contract import Clause, ClauseResult, Contract
 from ..materialize import in_memory
 from ..metrics import Metric
@@ -15,11 +16,9 @@ from ..proving.evaluate import evaluate
 from ..proving.judge import judge_accuracy
 from ..samples.base import Samples
 
-__all__ = ["BUDGETS", "Verifier"]
+__all__ = ["Verifier"]
 
-# Clauses that the search can answer by keeping more in float.
 _ROOM_DB, _UNKNOWN_FACTOR = 0.5, 2.0
-BUDGETS = ("accuracy_drop", "accuracy", "sqnr", "cosine", "max_error")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +53,9 @@ class Verifier:
 
         Args:
             model: The candidate; it is not changed.
-            strictly: What the samples leave open counts as broken.
+            strictly: What the samples leave open counts as broken; else only where the measured value misses.
         """
-        refused = ("broken", "inconclusive") if strictly else ("broken",)
-        return max((_factor(each) for each in self.judge(model) if each.status in refused), default=1.0)
+        return max((_factor(each) for each in self.judge(model) if _is_refused(each, strictly)), default=1.0)
 
     def judge(self, model: ir.Model) -> tuple[ClauseResult, ...]:
         """One result per clause."""
@@ -80,6 +78,17 @@ class Verifier:
         finally:
             reference.close()
         return judge_accuracy(self.clauses, found)
+
+
+def _is_refused(result: ClauseResult, strictly: bool) -> bool:
+    if result.status != "inconclusive":
+        return result.status == "broken"
+    return strictly or (
+        result.id == "accuracy_drop"
+        and result.limit is not None
+        and result.measured is not None
+        and result.measured > result.limit.value
+    )
 
 
 def _factor(result: ClauseResult) -> float:
