@@ -24,7 +24,8 @@ __all__ = ["Bench", "open_bench"]
 _MACS = 1e9
 _FEWEST, _MOST = 8, 64
 _ROUGHLY = 8
-_STEPS = 16
+# Steps are as good as samples, but errors that state carries on show only late: few sequences, nearly whole.
+_STEPS = 256
 _BYTES = 128 << 20
 
 Answers = Sequence[Mapping[str, np.ndarray]]
@@ -109,6 +110,8 @@ def open_bench(runtime: Runtime, model: ir.Model, samples: Samples, *, threads: 
         threads: Cores to use; 0 is all of them.
         limit: Most samples; None follows from the model's MACs.
     """
+    if limit is None and samples.state.carried:
+        limit = _FEWEST
     if limit is None:
         macs = max(1, sum(macs_by_op(model).values()))
         limit = int(np.clip(_MACS / macs, _FEWEST, _MOST))
@@ -121,7 +124,8 @@ def open_bench(runtime: Runtime, model: ir.Model, samples: Samples, *, threads: 
     references = _answers(session, chosen, samples, workers)
     kept = _within(references, judged)
     shapes = [tuple(array.shape) for array in chosen[0].feeds.values()]
-    forms = {name: form_of([step[name] for steps in kept for step in steps], shapes) for name in judged}
+    several = any(len(each.steps) > 1 for each in chosen)
+    forms = {name: form_of([step[name] for steps in kept for step in steps], shapes, steps=several) for name in judged}
     return Bench(
         runtime=runtime,
         reference=session,

@@ -6,9 +6,13 @@ kind        recognised by                                         measured
 `scores`    one axis is a distribution over classes (or its       regret: how much less probable, by float's
             logits): float is sure of itself, or it sums to 1     own account, the class chosen is; divergence:
                                                                   KL(float ‖ candidate), in nats
+`tokens`    the same for each position of a sequence: rank 3, or  as `scores`
+            a sample of several steps
 `map`       the same for many pixels: rank 4                      as `scores`
 `image`     rank 4, 1, 3 or 4 channels, as large as an input      SQNR
-`values`    all others                                            SQNR
+`field`     values decoded one by one (boxes, spectra): rank 3    SQNR
+            or more
+`values`    all others (embeddings)                               SQNR
 =========== ===================================================== ============================================
 
 Where the float model's probabilities are calibrated, regret is the top-1 accuracy that will be lost, and the
@@ -26,7 +30,7 @@ import numpy as np
 
 __all__ = ["Fidelity", "Form", "fidelity", "form_of"]
 
-Kind: TypeAlias = Literal["scores", "map", "image", "values"]
+Kind: TypeAlias = Literal["scores", "tokens", "map", "image", "field", "values"]
 
 # float chooses one class of many with at least this mean probability; noise over many classes does not.
 _SURE = 0.3
@@ -42,7 +46,7 @@ class Form:
 
     Attributes:
         kind: See above.
-        axis: The axis of classes, for `scores` and `map`.
+        axis: The axis of classes, for `scores`, `tokens` and `map`.
         normalized: Probabilities already, not logits.
     """
 
@@ -53,7 +57,7 @@ class Form:
     @property
     def has_classes(self) -> bool:
         """Whether an axis of it is classes."""
-        return self.kind in ("scores", "map")
+        return self.kind in ("scores", "tokens", "map")
 
     @property
     def identical(self) -> Fidelity:
@@ -87,16 +91,18 @@ class Fidelity:
         return -10 * math.log10(self.noise) if math.isfinite(self.noise) else -math.inf
 
 
-def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, ...]]) -> Form:
+def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, ...]], *, steps: bool = False) -> Form:
     """Tell what an output is from what float answers.
 
     Args:
         references: float's answers, one array per step.
         input_shapes: Shapes of the feeds.
+        steps: Whether samples have several steps.
     """
     first = references[0]
+    plain = Form(kind="field" if first.ndim > 2 else "values")
     if first.dtype.kind != "f" or not all(np.isfinite(x).all() for x in references):
-        return Form(kind="values")
+        return plain
     if _is_image(first.shape, input_shapes):
         return Form(kind="image")
     for axis in _class_axes(first.shape):
@@ -104,8 +110,10 @@ def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, 
         normalized = bool(rows.min() >= 0 and np.allclose(rows.sum(1), 1, atol=1e-3))
         p = rows if normalized else _softmax(rows)
         if normalized or p.max(1).mean() >= _SURE + 1 / rows.shape[1]:
-            return Form(kind="map" if _is_map(first.shape) else "scores", axis=axis, normalized=normalized)
-    return Form(kind="values")
+            several = steps or (first.ndim == 3 and first.size > first.shape[axis])
+            kind: Kind = "map" if _is_map(first.shape) else "tokens" if several else "scores"
+            return Form(kind=kind, axis=axis, normalized=normalized)
+    return plain
 
 
 def fidelity(form: Form, references: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> Fidelity:

@@ -25,7 +25,7 @@ _ROOM = 0.9
 _LONG_RUNS, _LONG_SECONDS = 40, 1.5
 _SHORT_RUNS, _SHORT_SECONDS = 10, 0.2
 # A loss below both is not worth a decision that another machine would take otherwise.
-_LEAST_SECONDS, _LEAST_RATIO = 50e-6, 1.05
+_LEAST_SECONDS, _LEAST_RATIO = 20e-6, 1.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,9 +16,11 @@ def test_the_worst_output_counts_each_by_its_kind() -> None:
         "values": Fidelity(kind="values", noise=10**-1.0),
         "class": Fidelity(kind="scores", noise=0.5, divergence=0.024, regret=0.03),
         "map": Fidelity(kind="map", noise=0.5, divergence=0.0005, regret=0.0),
+        "tokens": Fidelity(kind="tokens", noise=0.5, divergence=0.003, regret=0.0),
+        "field": Fidelity(kind="field", noise=10**-2.7, divergence=None),
     }
     alone = {name: goal.loss({name: each}) for name, each in found.items()}
-    assert alone == pytest.approx({"image": 1.0, "values": 10.0, "class": 2.0, "map": 0.5})
+    assert alone == pytest.approx({"image": 1.0, "values": 10.0, "class": 2.0, "map": 0.5, "tokens": 0.5, "field": 10**0.1})
     assert goal.loss(found) == pytest.approx(10.0)
     assert goal.excess({"class": found["class"]}) == pytest.approx(3.0)  # the regret is worse than the divergence
 

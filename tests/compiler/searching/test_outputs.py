@@ -24,19 +24,25 @@ def confident(*shape: int, axis: int) -> np.ndarray:
     ("x", "inputs", "form"),
     [
         (confident(1, 10, axis=1), [(1, 3, 8, 8)], Form(kind="scores", axis=1)),
-        (confident(1, 6, 40, axis=2), [(1, 6)], Form(kind="scores", axis=2)),
-        (confident(1, 68, 18, axis=1), [(1, 3, 24, 94)], Form(kind="scores", axis=1)),
+        (confident(1, 6, 40, axis=2), [(1, 6)], Form(kind="tokens", axis=2)),
+        (confident(1, 68, 18, axis=1), [(1, 3, 24, 94)], Form(kind="tokens", axis=1)),
         (confident(1, 10, 1, 1, axis=1), [(1, 3, 8, 8)], Form(kind="scores", axis=1)),
         (confident(1, 21, 8, 8, axis=1), [(1, 3, 8, 8)], Form(kind="map", axis=1)),
         (np.full((1, 4), 0.25, np.float32), [(1, 8)], Form(kind="scores", axis=1, normalized=True)),
         (RNG.random((1, 3, 16, 16), np.float32), [(1, 3, 8, 8)], Form(kind="image")),
         (0.05 * RNG.standard_normal((1, 384)).astype(np.float32), [(1, 12)], Form(kind="values")),
+        (0.05 * RNG.standard_normal((1, 40, 4)).astype(np.float32), [(1, 12)], Form(kind="field")),
         (np.arange(6, dtype=np.int64).reshape(1, 6), [(1, 6)], Form(kind="values")),
         (np.full((1, 4), np.nan, np.float32), [(1, 4)], Form(kind="values")),
     ],
 )
 def test_the_form_of_an_output(x: np.ndarray, inputs: list[tuple[int, ...]], form: Form) -> None:
     assert form_of([x], inputs) == form
+
+
+def test_classes_of_several_steps_are_those_of_a_sequence() -> None:
+    x = confident(1, 10, axis=1)
+    assert form_of([x, x], [(1, 3)], steps=True) == Form(kind="tokens", axis=1)
 
 
 def test_noise_is_energy_over_energy() -> None:

@@ -31,8 +31,8 @@ def sqnr(measured: float, status: str) -> ClauseResult:
     return ClauseResult(id="sqnr", limit=Limit(value=30, unit="dB"), measured=measured, status=status)  # type: ignore[arg-type]
 
 
-def drop(status: str) -> ClauseResult:
-    return ClauseResult(id="accuracy_drop", limit=Limit(value=1, unit="pt"), measured=2.0, status=status)  # type: ignore[arg-type]
+def drop(status: str, measured: float = 2.0) -> ClauseResult:
+    return ClauseResult(id="accuracy_drop", limit=Limit(value=1, unit="pt"), measured=measured, status=status)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,9 @@ def drop(status: str) -> ClauseResult:
         ((sqnr(27.5, "broken"),), False, 10**0.3),  # what is missing, and half a decibel
         ((drop("broken"),), False, 2.0),
         ((drop("inconclusive"),), True, 2.0),
-        ((drop("inconclusive"),), False, 1.0),
+        ((drop("inconclusive"),), False, 2.0),  # measured beyond the limit
+        ((drop("inconclusive", 0.9),), False, 1.0),
+        ((drop("inconclusive", 0.9),), True, 2.0),
         ((sqnr(29.5, "broken"), drop("broken")), False, 2.0),
         ((drop("unknown"),), True, 1.0),  # no labels: nothing a search can do about it
     ],
