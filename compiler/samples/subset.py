@@ -12,7 +12,7 @@ from .base import Samples
 from .digest import SampleDigest, sample_digest
 from .view import SamplesReader, View
 
-__all__ = ["draw", "limited", "overlap", "split"]
+__all__ = ["draw", "limited", "overlap", "split", "view_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def split(samples: Samples, *, held_out: float = 0.5, seed: int = 0) -> tuple[Sa
     out = draw(count, size, seed)
     chosen = set(out)
     kept = [index for index in range(count) if index not in chosen]
-    view = _view(samples)
+    view = view_of(samples)
     return (
         view.choose(kept, f"{samples.origin} ({len(kept)} of {count}, seed {seed})"),
         view.choose(out, f"{samples.origin} (the other {size} of {count}, seed {seed})"),
@@ -76,7 +76,8 @@ def overlap(a: Samples, b: Samples) -> int:
     return sum(digest.feeds in seen for digest in _digests(b))
 
 
-def _view(samples: Samples) -> View:
+def view_of(samples: Samples) -> View:
+    """The samples as a view, of which some can be chosen."""
     return samples if isinstance(samples, View) else View(SamplesReader(samples), None, samples.state)
 
 

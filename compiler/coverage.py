@@ -1,0 +1,200 @@
+"""Do the calibration samples stand for the evaluation samples? Ranges covered, elements clipped, distributions shifted.
+
+Observed in the float model, value by value, on at most 64 samples of either set. `shift` is the largest distance of
+the two cumulative distributions (Kolmogorov-Smirnov): 0 alike, 1 disjoint.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from ..passes.observe.statistics import Counts, Extremes, Histogram, Need, Range
+from ..passes.quantize.decision import decided_values, params_of
+from ..passes.spec import QuantParams
+from .observe import observe
+from .progress import Progress, Quiet
+from .samples.base import Samples
+from .samples.subset import draw, view_of
+
+__all__ = ["Coverage", "ValueCoverage", "coverage", "outside", "shift", "window"]
+
+# Samples looked at of either set, and elements of each.
+_SAMPLES, _ELEMENTS = 64, 1 << 12
+# What two sets may differ by before anything is said; small sets differ more by chance alone.
+_SHIFTED, _CLIPPED, _MORE = 0.25, 1e-2, 4.0
+_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueCoverage:
+    """One quantized value on both sets.
+
+    Attributes:
+        name: The value.
+        reader: A node that reads it, or its producer.
+        is_input: Whether it is an input of the graph.
+        covered: Share of the width evaluation samples take that lies inside the calibrated range; 1 where all does.
+        clipped: Share of evaluation elements outside what the integers hold.
+        clipped_before: The same of calibration elements.
+        shift: Distance of the distributions, 0 to 1.
+        mismatched: Calibration does not stand for evaluation here, by more than chance.
+    """
+
+    name: str
+    reader: str
+    is_input: bool
+    covered: float
+    clipped: float
+    clipped_before: float
+    shift: float
+    mismatched: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coverage:
+    """All quantized values, in graph order."""
+
+    values: tuple[ValueCoverage, ...]
+
+    @property
+    def worst(self) -> tuple[ValueCoverage, ...]:
+        """Those calibration does not stand for, inputs first, the farthest first."""
+        found = [each for each in self.values if each.mismatched]
+        return tuple(sorted(found, key=lambda each: (not each.is_input, -max(each.shift, each.clipped))))
+
+    def warning(self) -> str | None:
+        """One sentence for the verdict; None where the sets agree."""
+        if not self.worst:
+            return None
+        named = "; ".join(
+            f"{'input' if each.is_input else 'value'} {each.name!r} ({each.reader}): shift {each.shift:.2f}, "
+            f"{each.clipped:.1%} clipped against {each.clipped_before:.1%}, {each.covered:.0%} of its range covered"
+            for each in self.worst[:_NAMED]
+        )
+        more = len(self.worst) - _NAMED
+        return (
+            "calibration samples do not stand for the evaluation samples: "
+            + named
+            + (f"; and {more} more" if more > 0 else "")
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, worst first."""
+        rest = [each for each in self.values if not each.mismatched]
+        return {"mismatched": [asdict(each) for each in self.worst], "matched": [asdict(each) for each in rest]}
+
+
+def coverage(
+    model: ir.Model,
+    decided: ir.Model,
+    calibration: Samples,
+    evaluation: Samples,
+    *,
+    threads: int,
+    progress: Progress | None = None,
+) -> Coverage:
+    """Compare what a float model's values are on calibration and on evaluation samples.
+
+    Args:
+        model: The float model as it was observed; not changed.
+        decided: What ships, or anything made from `model`: its values carry params under the names they have there.
+        calibration: The samples that were observed.
+        evaluation: The samples that prove.
+        threads: Cores to use; 0 is all of them.
+        progress: Told of every batch.
+    """
+    params = _params_by_name(decided)
+    values = {str(value.name): value for value in model.graph.inputs}
+    values |= {str(value.name): value for node in model.graph for value in node.outputs}
+    names = [name for name in values if name in params]
+    needs = [
+        Need(value=name, statistic=statistic)
+        for name in names
+        for statistic in (Extremes(), Counts(elements=_ELEMENTS))
+    ]
+    sets = [_few(samples) for samples in (calibration, evaluation)]
+    before, after = (
+        observe(model.clone(), needs, samples, threads=threads, progress=progress or Quiet()) for samples in sets
+    )
+    n, m = (len(samples) for samples in sets)
+    found = []
+    for name in names:
+        extremes, counts = (Need(value=name, statistic=each) for each in (Extremes(), Counts(elements=_ELEMENTS)))
+        seen, known, now = after[extremes], before[counts], after[counts]
+        assert isinstance(seen, Range)
+        assert isinstance(known, Histogram)
+        assert isinstance(now, Histogram)
+        held = window(params[name])
+        clipped, clipped_before, apart = outside(now, *held), outside(known, *held), shift(known, now)
+        # By Kolmogorov and Smirnov, 1 in 1,000; of samples, since the elements of one move together.
+        shifted = apart >= max(_SHIFTED, 1.95 * math.sqrt((n + m) / (n * m)))
+        # The extremes of n draws are left by others now and then.
+        clips = clipped >= max(_CLIPPED, 1.5 / n, 16 / max(1, int(known.counts.sum())), _MORE * clipped_before)
+        found.append(
+            ValueCoverage(
+                name=name,
+                reader=_neighbour(values[name]),
+                is_input=values[name].is_graph_input(),
+                covered=_covered(held, float(seen.low), float(seen.high)),
+                clipped=clipped,
+                clipped_before=clipped_before,
+                shift=apart,
+                mismatched=shifted or clips,
+            )
+        )
+    return Coverage(values=tuple(found))
+
+
+def shift(seen: Histogram, unseen: Histogram) -> float:
+    """Largest distance between two distributions (Kolmogorov-Smirnov), 0 alike to 1 disjoint."""
+    edges = np.union1d(seen.edges, unseen.edges)
+    shares = []
+    for each in (seen, unseen):
+        total = np.concatenate([[0.0], np.cumsum(each.counts)])
+        shares.append(np.interp(edges, each.edges, total / max(total[-1], 1.0)))
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def window(params: QuantParams) -> tuple[float, float]:
+    """The real values that params can hold without clipping, half a step more on either side."""
+    scale, zero = float(params.scale.reshape(())), float(params.zero_point.astype(np.float32).reshape(()))
+    return (params.spec.qmin - zero - 0.5) * scale, (params.spec.qmax - zero + 0.5) * scale
+
+
+def outside(histogram: Histogram, low: float, high: float) -> float:
+    """Share of elements in bins that lie wholly outside [low, high]."""
+    total = int(histogram.counts.sum())
+    beyond = (histogram.edges[1:] < low) | (histogram.edges[:-1] > high)
+    return float(histogram.counts[beyond].sum() / total) if total else 0.0
+
+
+def _params_by_name(decided: ir.Model) -> Mapping[str, QuantParams]:
+    found = {}
+    for value, _ in decided_values(decided.graph):
+        params = params_of(value)
+        if params is not None and params.scale.size == 1:
+            found[str(value.name)] = params
+    return found
+
+
+def _covered(held: tuple[float, float], low: float, high: float) -> float:
+    inside = min(high, held[1]) - max(low, held[0])
+    return 1.0 if high <= low else max(0.0, min(1.0, inside / (high - low)))
+
+
+def _neighbour(value: ir.Value) -> str:
+    node = next((node for node, _ in value.uses()), value.producer())
+    return "" if node is None else str(node.name or node.op_type)
+
+
+def _few(samples: Samples) -> Samples:
+    """At most 64 samples, drawn over all of them."""
+    if len(samples) <= _SAMPLES:
+        return samples
+    return view_of(samples).choose(draw(len(samples), _SAMPLES, seed=0), samples.origin)
