@@ -7,24 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import onnx_ir as ir
-
 from ..bundle import Bundle
-from ..errors import ModelError, OptionError
 from ..passes.edit import SkipNotes
-from ..passes.observe.statistics import Need
-from ..passes.quantize.decide import DecideQuantization, nothing_to_do
-from ..passes.quantize.dynamic import DynamicQuantization
-from ..passes.quantize.insert_qdq import InsertQdq
+from ..passes.quantize.decide import DecideQuantization
 from ..passes.recipe import Recipe
-from ..passes.weight_only.compact_weights import CompactWeights
-from ..passes.weight_only.half_weights import HalfWeights
 from ..targets import find_target
 from ..targets.pipeline import recipe_for
-from ..targets.policy import widths
 from ..targets.spec import TargetSpec
+from .build import Built, build
 from .clock import Clock
 from .contract import Verdict
+from .coverage import Coverage, coverage, write_coverage
 from .data import CompileData, open_data
 from .destination import check_destination, scratch, writing
 from .diagnose import diagnose_miss, missed
@@ -33,17 +26,13 @@ from .diagnosing.patient import Patient
 from .load import Loaded, load_model
 from .lockfile import read_lock
 from .materialize import weight_bytes
-from .observe import observe
-from .observing.cache import ObservationCache, cache_folder
+from .observing.segments import SEGMENT_ABOVE
 from .pack import manifest_values, pack
 from .pipeline import PassReport
 from .prove import prove
 from .proving.judge import check_units
 from .request import CompileRequest
 from .scheme import check_measured, choose_scheme, opset_of_scheme
-from .search import Found, search
-from .searching.candidates import Candidates
-from .segmented.observe import SEGMENT_ABOVE, observe_in_segments
 from .signature import inputs_of
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
@@ -73,9 +62,6 @@ class CompileResult:
     seconds: dict[str, float]
     measured: Mapping[str, Any]
     diagnosis: Diagnosis | None
-
-
-_QUANTIZERS = {each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights)}
 
 
 def compile(model: Any, **options: Any) -> Bundle:
@@ -110,13 +96,12 @@ def compile_request(request: CompileRequest) -> CompileResult:
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
     asked = resolve_recipe(request, target, scheme)
 
-    found = _build(loaded, asked, data, target, request, clock)
-    model, recipe, reports = found.candidate.model, found.candidate.recipe, found.candidate.reports
-    skipped, weights_alone = SkipNotes.of(model), _weights_alone(recipe, reports)
+    built = build(loaded, asked, data, target, request, clock)
+    recipe, skipped = built.candidate.recipe, SkipNotes.of(built.candidate.model)
     with writing(output) as folder:
         with clock.stage("pack"), request.progress.stage("pack"):
             bundle = pack(
-                model,
+                built.candidate.model,
                 folder,
                 recipe=recipe,
                 golden=data.golden(inputs),
@@ -127,20 +112,18 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     source={"origin": Path(loaded.origin).name, "digest": loaded.digest},
                     calibration=data.calibration_facts(),
                     options=_payload_options(request),
-                    notes=(*loaded.notes, *data.notes, *weights_alone, *found.notes),
+                    notes=(*loaded.notes, *data.notes, *built.weights_alone, *built.notes),
                     golden=data.golden_origin,
                 ),
             )
-        notes = found.notes
-        del model, found
-        verdict = _prove(bundle, loaded, data, notes, request, clock) if request.prove else None
+        verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
         diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
     return CompileResult(
         bundle=Bundle.open(output),
         verdict=verdict,
         scheme=recipe.scheme,
-        reason="; ".join((reason, *weights_alone)),
-        passes=reports,
+        reason="; ".join((reason, *built.weights_alone)),
+        passes=built.candidate.reports,
         skipped=skipped,
         seconds=clock.seconds,
         measured=recipe.measured,
@@ -169,66 +152,14 @@ def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> 
     return recipe_for(target, replace(request.policy, scheme=scheme))
 
 
-def _build(
-    loaded: Loaded, recipe: Recipe, data: CompileData, target: TargetSpec, request: CompileRequest, clock: Clock
-) -> Found:
-    """Run the recipe, observing where a pass needs it; search for a better one unless it is the user's own."""
-
-    def measure(model: ir.Model, needs: Sequence[Need]) -> None:
-        if data.calibration is None:
-            raise OptionError(
-                "--recipe",
-                f"observes {len({need.value for need in needs})} values, and there are no calibration samples",
-                remedy="Give --calibration, or a recipe of scheme d8w8 or w8",
-            )
-        with clock.stage("observe"):
-            common: Any = {"threads": request.threads, "progress": request.progress, "max_memory": request.max_memory}
-            if weight_bytes(model) > SEGMENT_ABOVE and not data.calibration.state.carried:
-                observe_in_segments(model, needs, data.calibration, **common)
-            else:
-                observe(model, needs, data.calibration, **common, cache=_cache(request))
-
-    candidates = Candidates(source=loaded.model, measure=measure)
-    with clock.stage("passes"):
-        first = candidates.build(recipe, request.observers)
-    _check_integers(first.model, recipe, first.reports)
-    if not request.search or request.recipe is not None:
-        return Found(candidate=first)
-    with clock.stage("search"):
-        return search(first, candidates, request=request, target=target, data=data)
-
-
-def _cache(request: CompileRequest) -> ObservationCache | None:
-    return ObservationCache(folder=request.cache_dir or cache_folder()) if request.cache else None
-
-
-def _check_integers(model: ir.Model, recipe: Recipe, reports: Sequence[PassReport]) -> None:
-    """Refuse a bundle in which nothing became smaller, unless float was asked for."""
-    if recipe.scheme != "float" and not _changed_by(reports, *_QUANTIZERS):
-        if any(isinstance(each, DecideQuantization) for each in recipe.passes):
-            raise nothing_to_do(model)
-        raise ModelError(
-            str(model.graph.name),
-            f"has nothing that scheme {recipe.scheme} stores in integers",
-            remedy="Pack it as it is with --scheme float, or choose another scheme",
-        )
-
-
-def _changed_by(reports: Sequence[PassReport], *names: str) -> bool:
-    return any(report.modified for report in reports if report.name in names)
-
-
-def _weights_alone(recipe: Recipe, reports: Sequence[PassReport]) -> tuple[str, ...]:
-    """The note of a static compile that found weights to store and nothing to run in integers."""
-    if _changed_by(reports, InsertQdq.__name__) or not any(isinstance(each, InsertQdq) for each in recipe.passes):
-        return ()
-    return (f"nothing runs in integers; weights stored in {widths(recipe.scheme)[1]} bits",)
-
-
 def _prove(
-    bundle: Bundle, loaded: Loaded, data: CompileData, notes: Sequence[str], request: CompileRequest, clock: Clock
+    bundle: Bundle, loaded: Loaded, built: Built, data: CompileData, request: CompileRequest, clock: Clock
 ) -> Verdict:
     with clock.stage("prove"):
+        compared = _coverage(built, data, request)
+        if compared is not None:
+            write_coverage(compared, bundle)
+        warning = None if compared is None else compared.warning()
         return prove(
             bundle,
             evaluation=data.evaluation,
@@ -238,8 +169,18 @@ def _prove(
             seed=request.seed,
             state=request.state,
             progress=request.progress,
-            notes=(*data.notes, *notes, *data.overlap_notes()),
+            notes=(*data.notes, *built.notes, *data.overlap_notes(), *([warning] if warning else [])),
         )
+
+
+def _coverage(built: Built, data: CompileData, request: CompileRequest) -> Coverage | None:
+    """Whether the observed samples stand for those that prove; None where no ranges were taken from any."""
+    if built.observed is None or data.calibration is None or data.evaluation is None:
+        return None
+    if weight_bytes(built.observed) > SEGMENT_ABOVE:
+        return None
+    decided = built.candidate.model
+    return coverage(built.observed, decided, data.calibration, data.evaluation, threads=request.threads)
 
 
 def _diagnose(

@@ -6,6 +6,7 @@ the two cumulative distributions (Kolmogorov-Smirnov): 0 alike, 1 disjoint.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from ..bundle import Bundle
+from ..errors import OutputError
 from ..passes.observe.statistics import Counts, Extremes, Histogram, Need, Range
 from ..passes.quantize.decision import decided_values, params_of
 from ..passes.spec import QuantParams
@@ -22,7 +25,7 @@ from .progress import Progress, Quiet
 from .samples.base import Samples
 from .samples.subset import draw, view_of
 
-__all__ = ["Coverage", "ValueCoverage", "coverage", "outside", "shift", "window"]
+__all__ = ["Coverage", "ValueCoverage", "coverage", "outside", "shift", "window", "write_coverage"]
 
 # Samples looked at of either set, and elements of each.
 _SAMPLES, _ELEMENTS = 64, 1 << 12
@@ -149,6 +152,22 @@ def coverage(
             )
         )
     return Coverage(values=tuple(found))
+
+
+def write_coverage(found: Coverage, bundle: Bundle) -> None:
+    """Write `proof/coverage.json` into a bundle.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        bundle.proof.mkdir(exist_ok=True)
+        text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+        (bundle.proof / "coverage.json").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            str(bundle.proof), f"cannot be written: {error.strerror}", remedy="Make the bundle's folder writable"
+        ) from error
 
 
 def shift(seen: Histogram, unseen: Histogram) -> float:

@@ -47,7 +47,7 @@ class Policy:
         calibration_method: How observed values become ranges; `auto` takes per value the one with the least error.
         percentile: Share of values inside the range, in percent, for `percentile`.
         ranges: `VALUE=LOW:HIGH`: ranges of activations that replace what was measured.
-        split_concats: Regular expressions over names of Concat nodes whose readers read each operand at a scale of its own.
+        split_concats: Regular expressions over names of Concat nodes whose operands keep a scale each.
         equalize: Cross-layer equalization and high-bias absorption before anything is measured.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.

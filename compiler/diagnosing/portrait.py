@@ -14,7 +14,7 @@ from ...passes.spec import PerAxis, PerTensor, QuantParams
 from ..samples import Samples
 from .laboratory import Laboratory
 
-__all__ = ["Portrait", "channel_axis", "outside", "portraits", "quantile", "rounding_noise", "window"]
+__all__ = ["Portrait", "channel_axis", "portraits", "quantile", "rounding_noise"]
 
 # Elements counted of each sample: enough for a share of one in a thousand, small beside an image.
 _ELEMENTS = 1 << 14
@@ -107,12 +107,6 @@ def channel_axis(value: ir.Value) -> int | None:
     return 1 if rank == 4 or any(node.op_type == "Conv" for node in neighbours) else rank - 1
 
 
-def window(params: QuantParams) -> tuple[float, float]:
-    """The real values that params can hold without clipping, half a step more on either side."""
-    scale, zero = float(params.scale.reshape(())), float(params.zero_point.astype(np.float32).reshape(()))
-    return (params.spec.qmin - zero - 0.5) * scale, (params.spec.qmax - zero + 0.5) * scale
-
-
 def rounding_noise(portrait: Portrait | None) -> float:
     """Noise over signal of rounding a value: (s² / 12) / E[x²], uniform over a step; 0 for what is not known."""
     if portrait is None:
@@ -121,13 +115,6 @@ def rounding_noise(portrait: Portrait | None) -> float:
     middle = (edges[:-1] + edges[1:]) / 2
     power = float((np.square(middle) * counts).sum() / max(1, int(counts.sum())))
     return float(np.square(portrait.params.scale).mean() / 12 / power) if power else 0.0
-
-
-def outside(histogram: Histogram, low: float, high: float) -> float:
-    """Share of elements in bins that lie wholly outside [low, high]."""
-    total = int(histogram.counts.sum())
-    beyond = (histogram.edges[1:] < low) | (histogram.edges[:-1] > high)
-    return float(histogram.counts[beyond].sum() / total) if total else 0.0
 
 
 def quantile(histogram: Histogram, share: float) -> float:

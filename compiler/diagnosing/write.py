@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from ...errors import OutputError
+from ..coverage import window
 from .finding import Diagnosis
-from .portrait import window
 from .svg import curve_svg, histogram_svg
 
 __all__ = ["write_diagnosis"]

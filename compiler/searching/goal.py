@@ -22,7 +22,8 @@ class Goal:
     The defaults are set on real models: classifiers that keep their metric in int8 stay below 0.009 nats (textgenrnn,
     squeezenet11); lprnet, which does not, has 0.115 and espnetv2 0.2. What a language model diverges by its perplexity
     rises by: 0.008 nats cost 0.7 % and 1.2 % (stories260k, stories260k_kv). 36 dB against float cost 1 % of an image's
-    PSNR where that is near 32 dB (imdn_rtc_x2). Spectra of speech enhanced to 13.6 dB lose 1 % at 28 dB, as noise adds up (gtcrn_stream).
+    PSNR where that is near 32 dB (imdn_rtc_x2). Spectra of speech enhanced to 13.6 dB lose 1 % at 28 dB, as noise adds
+    up (gtcrn_stream).
 
     Attributes:
         divergence: KL from float's distribution over classes, nats.

@@ -157,7 +157,8 @@ def test_a_plan_writes_nothing(words: tuple[str, ...], folder: Path, edgec: Edge
 def test_a_plan_as_json_holds_the_recipe(edgec: Edgec) -> None:
     values = json.loads(edgec("plan", "model.onnx", "--calibration", "calib.npz", "--format", "json").out)
     assert values["scheme"] == values["recipe"]["scheme"] == "a8w8"
-    assert [each["scheme"] for each in values["schemes"]] == ["float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4"]
+    schemes = "float fp16 bf16 w8 w4 d8w8 a16w8 a16w4 a8w8 a8w4"
+    assert [each["scheme"] for each in values["schemes"]] == schemes.split()
     assert values["compile_peak_bytes"] > 0
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from support.graphs import model, weights
 from support.recipes import compiled
 
+import edgec
 from edgec.compiler.coverage import Coverage, ValueCoverage, coverage, outside, shift
 from edgec.compiler.samples import open_samples
 from edgec.compiler.signature import inputs_of
@@ -124,3 +128,19 @@ def test_outside_counts_whole_bins() -> None:
     found = Histogram(edges=np.array([-2.0, -1.0, 0.0, 1.0, 2.0]), counts=np.array([1, 2, 3, 4]))
     assert outside(found, -0.5, 0.5) == pytest.approx(0.5)
     assert outside(found, -3.0, 3.0) == 0.0
+
+
+def test_the_verdict_names_a_biased_calibration_set(tmp_path: Path) -> None:
+    made = edgec.compile(
+        net(), calibration=feeds(40, seed=0, bright=3.0), evaluation=feeds(40, seed=1), output=tmp_path / "biased"
+    )
+    notes = json.loads((made.proof / "proof.json").read_text(encoding="utf-8"))["notes"]
+    assert [note for note in notes if note.startswith("calibration samples do not stand for")]
+    table = json.loads((made.proof / "coverage.json").read_text(encoding="utf-8"))
+    assert table["mismatched"][0]["name"] == "image"
+
+
+def test_the_verdict_is_silent_about_a_fair_split(tmp_path: Path) -> None:
+    made = edgec.compile(net(), calibration=feeds(80, seed=0), output=tmp_path / "fair")
+    notes = json.loads((made.proof / "proof.json").read_text(encoding="utf-8"))["notes"]
+    assert not [note for note in notes if note.startswith("calibration samples do not stand for")]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from ...coverage import outside, shift, window
 from ..case import Case, Site
 from ..laboratory import Change
-from ..portrait import Portrait, outside, window
+from ..portrait import Portrait
 from .base import LOST_BITS
 
-__all__ = ["CalibrationMismatch", "shift"]
+__all__ = ["CalibrationMismatch"]
 
 _CLIPPED = 1e-3
 _MORE = 4.0
@@ -39,16 +38,6 @@ class CalibrationMismatch:
         return None
 
 
-def shift(seen: Portrait, unseen: Portrait) -> float:
-    """Largest distance between two distributions (Kolmogorov-Smirnov), 0 alike to 1 disjoint."""
-    edges = np.union1d(seen.histogram.edges, unseen.histogram.edges)
-    shares = []
-    for each in (seen.histogram, unseen.histogram):
-        total = np.concatenate([[0.0], np.cumsum(each.counts)])
-        shares.append(np.interp(edges, each.edges, total / max(total[-1], 1.0)))
-    return float(np.abs(shares[0] - shares[1]).max())
-
-
 def _site(case: Case, seen: Portrait, unseen: Portrait) -> Site | None:
     held = window(seen.params)
     before, after = outside(seen.histogram, *held), outside(unseen.histogram, *held)
@@ -61,10 +50,11 @@ def _site(case: Case, seen: Portrait, unseen: Portrait) -> Site | None:
         if clips
         else f"evaluation samples reach {unseen.magnitude:.3g}, a {unused:.0f}th of what calibration samples did"
     )
+    apart = shift(seen.histogram, unseen.histogram)
     return Site(
         name=seen.name,
         severity=max(after / _CLIPPED, unused),
-        evidence=f"{what}; reach {unseen.magnitude:.3g} against {seen.magnitude:.3g}, shift {shift(seen, unseen):.2f}",
+        evidence=f"{what}; reach {unseen.magnitude:.3g} against {seen.magnitude:.3g}, shift {apart:.2f}",
         nodes=case.around(seen.name),
         values=(seen.name,),
     )

@@ -17,10 +17,11 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from ...coverage import outside
 from ..case import Case, Site
 from ..changes import Bounds, ranged
 from ..laboratory import Change
-from ..portrait import Portrait, outside
+from ..portrait import Portrait
 
 __all__ = ["DeadRange", "live_range"]
 

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from support.graphs import model, weights
 from support.planted import Planted, conv, healthy, images
 
+from edgec.compiler.coverage import outside, shift, window
 from edgec.compiler.diagnose import diagnose_patient
 from edgec.compiler.diagnosing.case import Case, robust_ratio
 from edgec.compiler.diagnosing.causes import CAUSES
 from edgec.compiler.diagnosing.causes.bias_overflow import BiasOverflow
-from edgec.compiler.diagnosing.causes.calibration_mismatch import shift
 from edgec.compiler.diagnosing.causes.outlier import Outlier
 from edgec.compiler.diagnosing.causes.saturation import pairs_loss, saturates
 from edgec.compiler.diagnosing.causes.scale_clash import ScaleClash
 from edgec.compiler.diagnosing.finding import Diagnosis
 from edgec.compiler.diagnosing.laboratory import Laboratory
 from edgec.compiler.diagnosing.patient import Patient
-from edgec.compiler.diagnosing.portrait import Portrait, outside, portraits, quantile, window
+from edgec.compiler.diagnosing.portrait import Portrait, portraits, quantile
 from edgec.compiler.load import load_model
 from edgec.compiler.samples import open_samples
 from edgec.compiler.signature import inputs_of
@@ -241,6 +241,6 @@ def test_shares_outside_and_quantiles() -> None:
 
 def test_the_shift_is_that_of_kolmogorov_and_smirnov() -> None:
     one, two = portrait(histogram([0, 1, 2], [5, 5])), portrait(histogram([0, 1, 2], [9, 1]))
-    assert shift(one, one) == 0
-    assert shift(one, two) == pytest.approx(0.4)
-    assert shift(one, portrait(histogram([3, 4], [7]))) == 1
+    assert shift(one.histogram, one.histogram) == 0
+    assert shift(one.histogram, two.histogram) == pytest.approx(0.4)
+    assert shift(one.histogram, histogram([3, 4], [7])) == 1

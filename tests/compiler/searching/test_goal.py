@@ -20,7 +20,8 @@ def test_the_worst_output_counts_each_by_its_kind() -> None:
         "field": Fidelity(kind="field", noise=10**-2.7, divergence=None),
     }
     alone = {name: goal.loss({name: each}) for name, each in found.items()}
-    assert alone == pytest.approx({"image": 1.0, "values": 10.0, "class": 2.0, "map": 0.5, "tokens": 0.5, "field": 10**0.1})
+    expected = {"image": 1.0, "values": 10.0, "class": 2.0, "map": 0.5, "tokens": 0.5, "field": 10**0.1}
+    assert alone == pytest.approx(expected)
     assert goal.loss(found) == pytest.approx(10.0)
     assert goal.excess({"class": found["class"]}) == pytest.approx(3.0)  # the regret is worse than the divergence
 

@@ -16,11 +16,11 @@ from support.small_graphs import small_graphs
 
 from edgec.compiler.load import load_model
 from edgec.compiler.observe import observe
+from edgec.compiler.observing import segments
+from edgec.compiler.observing.cut import cut
+from edgec.compiler.observing.spill import Crossing, spill
 from edgec.compiler.progress import Quiet
 from edgec.compiler.samples import open_samples
-from edgec.compiler.segmented import observe as segmented
-from edgec.compiler.segmented.cut import cut
-from edgec.compiler.segmented.spill import Crossing, spill
 from edgec.compiler.signature import inputs_of
 from edgec.passes.observe.statistics import Extremes, Need, Range, observation_of
 
@@ -45,11 +45,11 @@ def computed(source: ir.Model, feeds: dict[str, np.ndarray], names: list[str]) -
 
 def check(source: ir.Model, limit: int) -> None:
     feeds = feeds_of(source)
-    segments = list(cut(source, limit))
-    assert [each.start for each in segments] == [0, *(each.stop for each in segments[:-1])]
-    assert segments[-1].stop == len(source.graph)
-    assert sum(len(each.model.graph) for each in segments) == len(source.graph)
-    crossing = [name for each in segments for name in each.writes]
+    parts = list(cut(source, limit))
+    assert [each.start for each in parts] == [0, *(each.stop for each in parts[:-1])]
+    assert parts[-1].stop == len(source.graph)
+    assert sum(len(each.model.graph) for each in parts) == len(source.graph)
+    crossing = [name for each in parts for name in each.writes]
     known = run_in_segments(source, feeds, limit)
     for name, whole in computed(source, feeds, crossing).items() if crossing else ():
         # ONNX Runtime computes half precision in float between casts, and a cut is one more cast.
@@ -81,22 +81,22 @@ def deep() -> ir.Model:
 
 
 def test_a_segment_reads_what_crosses_and_holds_its_weights_alone() -> None:
-    segments = list(cut(deep(), 256))
-    assert [(each.start, each.stop) for each in segments] == [(0, 2), (2, 4), (4, 6), (6, 7)]
-    assert [set(each.reads) for each in segments] == [{"x"}, {"b", "z"}, {"d", "b"}, {"f"}]
-    assert [each.writes for each in segments] == [("b",), ("d",), ("f",), ()]
-    assert [each.keeps for each in segments] == [(), ("b",), (), ()]
-    assert [list(each.model.graph.initializers) for each in segments] == [["w0"], ["w1"], ["w2"], ["w0"]]
+    parts = list(cut(deep(), 256))
+    assert [(each.start, each.stop) for each in parts] == [(0, 2), (2, 4), (4, 6), (6, 7)]
+    assert [set(each.reads) for each in parts] == [{"x"}, {"b", "z"}, {"d", "b"}, {"f"}]
+    assert [each.writes for each in parts] == [("b",), ("d",), ("f",), ()]
+    assert [each.keeps for each in parts] == [(), ("b",), (), ()]
+    assert [list(each.model.graph.initializers) for each in parts] == [["w0"], ["w1"], ["w2"], ["w0"]]
 
 
 def test_observed_in_segments_as_observed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmented, "_SEGMENT_BYTES", 256)
+    monkeypatch.setattr(segments, "_SEGMENT_BYTES", 256)
     source = deep()
     feeds = [feeds_of(source, seed=seed) for seed in range(5)]
     samples = open_samples(feeds, inputs_of(source), role="calibration")
     needs = [Need(value=name, statistic=Extremes()) for name in ("z", "b", "d", "x", "y", "f")]
     whole = observe(source.clone(), needs, samples, threads=1, progress=Quiet())
-    found = segmented.observe_in_segments(source, needs, samples, threads=1, progress=Quiet())
+    found = segments.observe_in_segments(source, needs, samples, threads=1, progress=Quiet())
     assert set(found) == set(needs)
     for need in needs:
         ours, theirs = found[need], whole[need]

@@ -1,0 +1,131 @@
+"""From the loaded model to what ships: run the recipe, observe where a pass needs it, search for a better one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+
+from ..errors import ModelError, OptionError
+from ..passes.observe.statistics import Need
+from ..passes.quantize.decide import DecideQuantization, nothing_to_do
+from ..passes.quantize.dynamic import DynamicQuantization
+from ..passes.quantize.insert_qdq import InsertQdq
+from ..passes.recipe import Recipe
+from ..passes.weight_only.compact_weights import CompactWeights
+from ..passes.weight_only.half_weights import HalfWeights
+from ..targets.policy import widths
+from ..targets.spec import TargetSpec
+from .clock import Clock
+from .data import CompileData
+from .load import Loaded
+from .materialize import weight_bytes
+from .observe import observe
+from .observing.cache import ObservationCache, cache_folder
+from .observing.segments import SEGMENT_ABOVE, observe_in_segments
+from .pipeline import Measure, PassReport
+from .request import CompileRequest
+from .search import search
+from .searching.candidates import Candidate, Candidates
+
+__all__ = ["Built", "build"]
+
+_QUANTIZERS = tuple(each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """What ships.
+
+    Attributes:
+        candidate: The model and the recipe that made it.
+        observed: The float model whose values were observed; None where nothing was decided by them.
+        notes: What a search chose.
+        weights_alone: The note of a static compile that found weights to store and nothing to run in integers.
+    """
+
+    candidate: Candidate
+    observed: ir.Model | None
+    notes: tuple[str, ...]
+    weights_alone: tuple[str, ...]
+
+
+def build(
+    loaded: Loaded, recipe: Recipe, data: CompileData, target: TargetSpec, request: CompileRequest, clock: Clock
+) -> Built:
+    """Run a recipe; search for a better one unless it is the user's own.
+
+    Args:
+        loaded: The model.
+        recipe: The target's passes, or a lock's.
+        data: The samples.
+        target: What is compiled for.
+        request: All the user asked for.
+        clock: Told of the stages `passes`, `observe`, `search`.
+
+    Raises:
+        ModelError: Nothing becomes smaller, and float was not asked for.
+        OptionError: The recipe observes, and there are no samples.
+    """
+    candidates = Candidates(source=loaded.model, measure=_measure(data, request, clock))
+    with clock.stage("passes"):
+        chosen = candidates.build(recipe, request.observers)
+    _check_integers(chosen, recipe)
+    notes: tuple[str, ...] = ()
+    if request.search and request.recipe is None:
+        with clock.stage("search"):
+            found = search(chosen, candidates, request=request, target=target, data=data)
+        chosen, notes = found.candidate, found.notes
+    static = _is_static(chosen.recipe)
+    alone = static and not _changed_by(chosen.reports, InsertQdq.__name__)
+    note = f"nothing runs in integers; weights stored in {widths(recipe.scheme)[1]} bits"
+    return Built(
+        candidate=chosen,
+        observed=candidates.prepared if static and not alone else None,
+        notes=notes,
+        weights_alone=(note,) if alone else (),
+    )
+
+
+def _measure(data: CompileData, request: CompileRequest, clock: Clock) -> Measure:
+    """Observes values of a model on the calibration samples."""
+
+    def measure(model: ir.Model, needs: Sequence[Need]) -> None:
+        if data.calibration is None:
+            raise OptionError(
+                "--recipe",
+                f"observes {len({need.value for need in needs})} values, and there are no calibration samples",
+                remedy="Give --calibration, or a recipe of scheme d8w8 or w8",
+            )
+        with clock.stage("observe"):
+            common: Any = {"threads": request.threads, "progress": request.progress, "max_memory": request.max_memory}
+            if weight_bytes(model) > SEGMENT_ABOVE and not data.calibration.state.carried:
+                observe_in_segments(model, needs, data.calibration, **common)
+            else:
+                cache = ObservationCache(folder=request.cache_dir or cache_folder()) if request.cache else None
+                observe(model, needs, data.calibration, **common, cache=cache)
+
+    return measure
+
+
+def _check_integers(made: Candidate, recipe: Recipe) -> None:
+    """Refuse a bundle in which nothing became smaller, unless float was asked for."""
+    if recipe.scheme == "float" or _changed_by(made.reports, *_QUANTIZERS):
+        return
+    if _is_static(recipe):
+        raise nothing_to_do(made.model)
+    raise ModelError(
+        str(made.model.graph.name),
+        f"has nothing that scheme {recipe.scheme} stores in integers",
+        remedy="Pack it as it is with --scheme float, or choose another scheme",
+    )
+
+
+def _is_static(recipe: Recipe) -> bool:
+    return any(isinstance(each, DecideQuantization) for each in recipe.passes)
+
+
+def _changed_by(reports: Sequence[PassReport], *names: str) -> bool:
+    return any(report.modified for report in reports if report.name in names)
