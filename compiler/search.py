@@ -104,19 +104,20 @@ def search(
 def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest) -> Found:
     """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree."""
     goal, rejected = Goal.of(request.contract), 0
-    asked = verifier is not None or goal.sqnr_db is not None
     while True:
-        restored = restore(trials, goal, cap=1.0 if asked else _cap(trials), whatever_it_takes=asked)
+        # The guard is ours: only a limit on SQNR, or evaluation samples that refuse, are worth more than its cap.
+        insist = goal.sqnr_db is not None or rejected > 0
+        restored = restore(trials, goal, cap=1.0 if insist else _cap(trials), whatever_it_takes=insist)
         if restored.excess > _COLLAPSED:
             restored = restore(trials, goal, cap=1.0, whatever_it_takes=True)
         if restored.names and trials.units.none_left(restored.names | trials.base):
             return _without_integers(hastened, trials, goal, verifier, request)
         made = _mixed(restored, trials, goal) if restored.names else hastened.made
-        factor = 1.0 if verifier is None else verifier.tighter(made.model, strictly=rejected == 0)
+        factor = 1.0 if verifier is None else verifier.tighter(made.model)
         if factor <= 1 or rejected == _ROUNDS:
             break
         rejected += 1
-        goal = goal.tighter(factor)
+        goal = goal.tighter(factor / max(1.0, restored.excess))
     notes = (*hastened.notes, *notes_of(trials, goal, restored, rejected))
     accuracy = {"accuracy": accuracy_record(trials, goal, restored, rejected)} if restored.names else {}
     return _found(made, hastened, accuracy, notes, trials, request)
@@ -138,7 +139,7 @@ def _without_integers(
     made = trials.shop.weights_alone()
     note = "accuracy: nothing in integers keeps the limits; weights are stored in 8 bits"
     kept = goal.excess(trials.bench.score(made.model)) <= 1
-    if not kept or (verifier is not None and verifier.tighter(made.model, strictly=False) > 1):
+    if not kept or (verifier is not None and verifier.tighter(made.model) > 1):
         made = trials.shop.in_float()
         note = "accuracy: nothing in 8 bits keeps the limits; the model is packed in float"
     record = {"accuracy": {"runs": trials.runs}}
@@ -179,7 +180,7 @@ def _timed(
     goal = Goal.of(request.contract)
     if _is_attention(trials) and trials.excess(frozenset(), goal) > 1:
         rival, measured = best_rival(first, trials, goal, watch)
-        if rival is not None and (verifier is None or verifier.tighter(rival.made.model, strictly=False) <= 1):
+        if rival is not None and (verifier is None or verifier.tighter(rival.made.model) <= 1):
             note = f"int8 is {rival.kind}: {rival.ratio.ratio:.2f}x float's time, and closer to float than static"
             return Hastened(made=rival.made, final=True, notes=(note,), record={"kinds": measured})
     return hasten(first, trials, watch, cap=cap)

@@ -48,14 +48,13 @@ class Verifier:
         """The limits it looks at."""
         return tuple(clause for clause in self.contract.clauses if clause.id in BUDGETS)
 
-    def tighter(self, model: ir.Model, *, strictly: bool) -> float:
+    def tighter(self, model: ir.Model) -> float:
         """How many times less noise a model needs for its limits; at most 1 where it keeps them.
 
         Args:
             model: The candidate; it is not changed.
-            strictly: What the samples leave open counts as broken; else only where the measured value misses.
         """
-        return max((_factor(each) for each in self.judge(model) if _is_refused(each, strictly)), default=1.0)
+        return max((_factor(each) for each in self.judge(model) if _is_refused(each)), default=1.0)
 
     def judge(self, model: ir.Model) -> tuple[ClauseResult, ...]:
         """One result per clause."""
@@ -80,15 +79,11 @@ class Verifier:
         return judge_accuracy(self.clauses, found)
 
 
-def _is_refused(result: ClauseResult, strictly: bool) -> bool:
-    if result.status != "inconclusive":
+def _is_refused(result: ClauseResult) -> bool:
+    """Broken; or left open by the samples, and missed by what was measured."""
+    if result.status != "inconclusive" or result.id != "accuracy_drop":
         return result.status == "broken"
-    return strictly or (
-        result.id == "accuracy_drop"
-        and result.limit is not None
-        and result.measured is not None
-        and result.measured > result.limit.value
-    )
+    return result.limit is not None and result.measured is not None and result.measured > result.limit.value
 
 
 def _factor(result: ClauseResult) -> float:
