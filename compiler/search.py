@@ -33,10 +33,10 @@ from .searching.trials import Trials
 from .searching.verify import Verifier
 from .searching.workshop import Workshop
 
-__all__ = ["Found", "search"]
+__all__ = ["LARGEST_WEIGHTS", "Found", "search"]
 
 # float and candidate are held by the runtime at the same time.
-_LARGEST_WEIGHTS = 512 << 20
+LARGEST_WEIGHTS = 512 << 20
 # The guard gives at most this share of the MACs back to float; attention has fewer to lose.
 _CAP_CONVOLUTION, _CAP_ATTENTION = 0.20, 0.40
 # A model this many times noisier than the goal has collapsed: it does not ship, whatever it takes.
@@ -83,8 +83,8 @@ def search(
     place = runtime(target.runtime)
     if decide is None or data.calibration is None or place.available() is not None:
         return Found(candidate=first)
-    if weight_bytes(candidates.source) > _LARGEST_WEIGHTS:
-        note = f"accuracy was not searched: the weights are larger than {_LARGEST_WEIGHTS >> 20} MiB"
+    if weight_bytes(candidates.source) > LARGEST_WEIGHTS:
+        note = f"accuracy was not searched: the weights are larger than {LARGEST_WEIGHTS >> 20} MiB"
         return Found(candidate=first, notes=(note,))
     bench = open_bench(place, candidates.source, data.calibration, threads=request.threads)
     with request.progress.stage("search"), closing(bench):
