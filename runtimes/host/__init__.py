@@ -1,0 +1,1 @@
+"""Another process that runs a bundle: one self-contained runner, wherever its interpreter lives."""

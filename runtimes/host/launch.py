@@ -1,0 +1,29 @@
+"""How the interpreter of a host is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Launch"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launch:
+    """A command that runs a Python file somewhere.
+
+    Attributes:
+        command: The interpreter with all that stands before it (an emulator, a loader, `ssh`); the runner's path
+            and arguments are appended.
+        environment: Variables added to a clean copy of this process's environment.
+        site: Folders the runner puts on `sys.path` before it imports onnxruntime and numpy.
+        emulated: What emulates the processor ("qemu-aarch64 10.0, cortex-a76"); "" when it is real.
+        shares_files: Whether the host sees this machine's files under the same paths.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    site: tuple[Path, ...] = ()
+    emulated: str = ""
+    shares_files: bool = True
