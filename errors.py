@@ -13,6 +13,7 @@
      │   ├─ OutputError ............ the place to write to: exists, full, forbidden
      │   └─ MissingExtraError ...... a package that an extra brings; names the pip line
      ├─ ExecutionRequiredError .. 3  the contract asks to execute, this machine cannot
+ │   └─ HostError .............. 3  a place that was to execute is missing, died, hung or answered garbage
      └─ InternalError ........... 4  our defect; comes with a reproducer
 
 A message has four parts: where, what is wrong, who is affected, what to do.
@@ -27,6 +28,7 @@ __all__ = [
     "ContractError",
     "EdgecError",
     "ExecutionRequiredError",
+    "HostError",
     "InputError",
     "InternalError",
     "MissingExtraError",
@@ -108,6 +110,10 @@ class ExecutionRequiredError(EdgecError):
     """The contract asks for proof by execution and the target cannot be executed here."""
 
     exit_code = 3
+
+
+class HostError(ExecutionRequiredError):
+    """A place that was to execute a bundle is missing, died, hung, or answered something else."""
 
 
 class InternalError(EdgecError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ __all__ = [
     "ModelSource",
     "Placement",
     "Runtime",
+    "RuntimeFacts",
     "Session",
     "SessionSettings",
     "TensorInfo",
@@ -50,6 +51,10 @@ class SessionSettings:
     threads: int = 0
     optimize: bool = True
     config: Mapping[str, str] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """The keywords `runner.options` takes, as JSON values."""
+        return {"threads": self.threads, "optimize": self.optimize, "config": dict(self.config)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,13 +160,58 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuntimeFacts:
+    """What executes in a place.
+
+    Attributes:
+        onnxruntime, numpy, python: Versions.
+        machine: The processor's architecture, as the place sees it.
+        system: Operating system and release.
+        emulated: What emulates the processor; "" when it is real, and only then are times a device's.
+    """
+
+    onnxruntime: str
+    numpy: str
+    python: str
+    machine: str
+    system: str
+    emulated: str = ""
+
+    @classmethod
+    def here(cls) -> RuntimeFacts:
+        """Of this process."""
+        from .runner import hello
+
+        return cls.of(hello())
+
+    @classmethod
+    def of(cls, hello: Mapping[str, Any], emulated: str = "") -> RuntimeFacts:
+        """What a runner says of itself."""
+        names = ("onnxruntime", "numpy", "python", "machine", "system")
+        return cls(**{name: str(hello[name]) for name in names}, emulated=emulated)
+
+
 class Runtime(Protocol):
     """A place that executes bundles."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Execution providers its sessions use, in order."""
+        ...
+
     def available(self) -> str | None:
         """None when the runtime can be used here, else the reason why not."""
         ...
 
+    def facts(self) -> RuntimeFacts:
+        """What executes there."""
+        ...
+
     def open(self, model: ModelSource, settings: SessionSettings = SessionSettings()) -> Session: ...
+
+    def close(self) -> None:
+        """End what was started; the next `open` starts it again."""
+        ...

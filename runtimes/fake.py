@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .base import Feeds, Kernel, Latency, ModelSource, Placement, Session, SessionSettings, TensorInfo
+from .base import Feeds, Kernel, Latency, ModelSource, Placement, RuntimeFacts, Session, SessionSettings, TensorInfo
 
 __all__ = ["FakeRuntime", "FakeSession"]
 
@@ -31,9 +31,16 @@ class FakeRuntime:
     seconds: float = 0.001
     reason: str | None = None
     name: str = "fake"
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
     def available(self) -> str | None:
         return self.reason
+
+    def facts(self) -> RuntimeFacts:
+        return RuntimeFacts.here()
+
+    def close(self) -> None:
+        return None
 
     def open(self, model: ModelSource, settings: SessionSettings = SessionSettings()) -> Session:
         return FakeSession(runtime=self, model=model, settings=settings)

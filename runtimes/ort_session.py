@@ -1,4 +1,4 @@
-"""Start an ONNX Runtime session: options, weights that stay where they are, readable messages."""
+"""What ONNX Runtime is given and says, in this process's words."""
 
 from __future__ import annotations
 
@@ -8,50 +8,41 @@ from typing import Any
 
 import numpy as np
 
+from . import runner
 from .base import ModelInMemory, ModelSource, SessionSettings
 
-__all__ = ["PROVIDER", "ort_message", "session_options", "start_session"]
+__all__ = ["PROVIDER", "evidence_of", "ort_message", "start_session"]
 
 PROVIDER = "CPUExecutionProvider"
-QUIET = 4  # OrtLoggingLevel FATAL: what matters comes back as an exception
 
 
-def session_options(settings: SessionSettings) -> Any:
-    """ONNX Runtime session options for these settings; everything not named stays at its default."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = QUIET
-    if settings.threads:
-        options.intra_op_num_threads = settings.threads
-    if not settings.optimize:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    for key, value in settings.config.items():
-        options.add_session_config_entry(key, value)
-    return options
-
-
-def start_session(model: ModelSource, options: Any) -> tuple[Any, list[Any]]:
-    """An `InferenceSession`, and what must live as long as it does.
-
-    The weights of a `ModelInMemory` are handed over as they are, mapped files included: nothing is
-    serialized, parsed or written to a disk on their account.
+def start_session(model: ModelSource, settings: SessionSettings) -> tuple[Any, list[Any]]:
+    """An `InferenceSession` on the CPU provider, and what must live as long as it does.
 
     Raises:
         Exception: What ONNX Runtime raises; its exceptions share no base.
     """
-    import onnxruntime
+    source, weights = _parts(model)
+    return runner.open_session(source, runner.options(**settings.options()), [PROVIDER], weights)
 
+
+def evidence_of(model: ModelSource, settings: SessionSettings, feeds: dict[str, np.ndarray]) -> runner.Evidence:
+    """What one run of checked feeds shows of where it ran.
+
+    Raises:
+        Exception: What ONNX Runtime raises.
+    """
+    source, weights = _parts(model)
+    return runner.evidence(source, settings.options(), [PROVIDER], weights, feeds)
+
+
+def _parts(model: ModelSource) -> tuple[str | bytes, dict[str, np.ndarray]]:
     if isinstance(model, ModelInMemory):
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(a)) for a in model.weights.values()]
-        if values:
-            options.add_external_initializers(list(model.weights), values)
-        return onnxruntime.InferenceSession(model.graph, options, providers=[PROVIDER]), values
-    source = str(model) if isinstance(model, Path) else model
-    return onnxruntime.InferenceSession(source, options, providers=[PROVIDER]), []
+        return model.graph, dict(model.weights)
+    return (str(model) if isinstance(model, Path) else model), {}
 
 
-def ort_message(error: Exception) -> str:
+def ort_message(error: Exception | str) -> str:
     """One line of an ONNX Runtime exception, without its code, C++ location and stack."""
     text = str(error).split("\nStacktrace:")[0].strip()
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)

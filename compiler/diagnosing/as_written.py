@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ...runtimes.base import ModelSource, Runtime, Session, SessionSettings
+from ...runtimes.base import ModelSource, Runtime, RuntimeFacts, Session, SessionSettings
 
 __all__ = ["AsWritten"]
 
@@ -22,6 +22,16 @@ class AsWritten:
     @property
     def name(self) -> str:
         return self.place.name
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return self.place.providers
+
+    def facts(self) -> RuntimeFacts:
+        return self.place.facts()
+
+    def close(self) -> None:
+        self.place.close()
 
     def available(self) -> str | None:
         return self.place.available()

@@ -20,6 +20,7 @@ class Launch:
         site: Folders the runner puts on `sys.path` before it imports onnxruntime and numpy.
         emulated: What emulates the processor ("qemu-aarch64 10.0, cortex-a76"); "" when it is real.
         shares_files: Whether the host sees this machine's files under the same paths.
+        quoted: Whether a shell reads what is appended, as it does behind `ssh`.
     """
 
     command: tuple[str, ...]
@@ -27,3 +28,4 @@ class Launch:
     site: tuple[Path, ...] = ()
     emulated: str = ""
     shares_files: bool = True
+    quoted: bool = False

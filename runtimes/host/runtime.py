@@ -1,0 +1,76 @@
+"""A place in another process, as a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...errors import HostError
+from ..base import ModelSource, RuntimeFacts, Session, SessionSettings
+from .launch import Launch
+from .process import Host
+from .session import HostSession
+
+__all__ = ["HostRuntime"]
+
+
+class HostRuntime:
+    """Executes models in a host, which is started by the first `open` and serves all that follow.
+
+    Args:
+        name: What the user calls it.
+        launch: Tells how the host's interpreter is started; called when it is.
+        missing: Tells why it cannot be used here; None when it can.
+        providers: Execution providers it is there for, in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        launch: Callable[[], Launch],
+        missing: Callable[[], str | None],
+        providers: tuple[str, ...] = ("CPUExecutionProvider",),
+    ) -> None:
+        self.name = name
+        self.providers = providers
+        self._launch = launch
+        self._missing = missing
+        self._host: Host | None = None
+
+    def available(self) -> str | None:
+        return self._missing()
+
+    def facts(self) -> RuntimeFacts:
+        """Versions of the host's ONNX Runtime, numpy and Python, its machine, and what emulates it.
+
+        Raises:
+            HostError: The host cannot be started.
+        """
+        host = self._running()
+        return RuntimeFacts.of(host.hello, host.launch.emulated)
+
+    def open(self, model: ModelSource, settings: SessionSettings = SessionSettings()) -> Session:
+        """Open a model in the host.
+
+        Raises:
+            HostError: The host cannot be started, fails, or lacks a provider.
+            ModelError: Its ONNX Runtime refuses the model.
+        """
+        return HostSession(self._running(), model, settings, self.providers)
+
+    def close(self) -> None:
+        """End the host; the next `open` starts another."""
+        if self._host is not None:
+            self._host.close()
+            self._host = None
+
+    def _running(self) -> Host:
+        if self._host is None or not self._host.alive:
+            reason = self._missing()
+            if reason is not None:
+                raise HostError(f"runtime {self.name!r}", f"is not available here: {reason}", remedy=_INSTALL)
+            self._host = Host(self.name, self._launch())
+        return self._host
+
+
+_INSTALL = "See `edgec runtime list`"

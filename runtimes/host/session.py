@@ -1,0 +1,161 @@
+"""A model that is open in a host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import EdgecError, HostError, ModelError
+from ..base import Feeds, Latency, ModelInMemory, ModelSource, Placement, SessionSettings, TensorInfo
+from ..feeds import check_feeds, tensor_info
+from ..ort_session import ort_message
+from ..placement import placement_of
+from ..runner import Evidence
+from ..timing import latency_of, run_seconds
+from .process import Host
+
+__all__ = ["HostSession"]
+
+
+class HostSession:
+    """A session with a number, in a host.
+
+    Args:
+        host: Where.
+        model: What to open.
+        settings: How.
+        providers: Execution providers, in order; all of them must be there.
+
+    Raises:
+        HostError: The host failed, or lacks a provider.
+        ModelError: Its ONNX Runtime refuses the model.
+    """
+
+    def __init__(self, host: Host, model: ModelSource, settings: SessionSettings, providers: tuple[str, ...]) -> None:
+        self._host = host
+        self._settings = settings
+        self._where = str(model) if isinstance(model, Path) else "model"
+        request: dict[str, Any] = {
+            "do": "open",
+            "providers": list(providers),
+            "settings": settings.options(),
+        }
+        more, arrays = _source(model, shares_files=host.launch.shares_files)
+        header, _ = self._ask({**request, **more}, arrays, f"open {self._where}")
+        self._number = header["session"]
+        self._load_seconds = float(header["seconds"])
+        self._inputs = tuple(tensor_info(*each) for each in header["inputs"])
+        self._outputs = tuple(tensor_info(*each) for each in header["outputs"])
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        return self._outputs
+
+    @property
+    def load_seconds(self) -> float:
+        return self._load_seconds
+
+    @property
+    def threads(self) -> int:
+        return self._settings.threads
+
+    def run(self, feeds: Feeds) -> dict[str, np.ndarray]:
+        """Outputs by name.
+
+        Raises:
+            SamplesError: A feed is missing, unknown, or of the wrong dtype or shape.
+            ModelError: A kernel fails.
+            HostError: The host fails.
+        """
+        checked = check_feeds(feeds, self._inputs)
+        return self._ask({"do": "run", "session": self._number}, checked, "run")[1]
+
+    def run_seconds(self, feeds: Feeds) -> float:
+        """Seconds one run takes in the host, the way there and back left out."""
+        header, _ = self._ask({"do": "run", "session": self._number, "outputs": False}, dict(feeds), "run")
+        return float(header["seconds"])
+
+    def placement(self, feeds: Feeds) -> Placement:
+        checked = check_feeds(feeds, self._inputs)
+        header, arrays = self._ask({"do": "profile", "session": self._number}, checked, "profile")
+        graph = arrays.get("graph:")
+        return placement_of(
+            Evidence(
+                events=header["events"],
+                assigned=header["assigned"],
+                graph=None if graph is None else graph.tobytes(),
+            )
+        )
+
+    def latency(self, feeds: Feeds, runs: int) -> Latency:
+        checked = check_feeds(feeds, self._inputs)
+        return latency_of(run_seconds([self], checked, runs)[0], self.threads)
+
+    def close(self) -> None:
+        """Free the session; a host that has ended has freed it already."""
+        if self._host.alive:
+            self._ask({"do": "close", "session": self._number}, {}, "close")
+
+    def _ask(
+        self, request: dict[str, Any], arrays: dict[str, np.ndarray], what: str
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        header, found = self._host.ask(request, arrays, what=what)
+        if "error" in header:
+            raise self._refused(header["error"], header["message"], what)
+        return header, found
+
+    def _refused(self, kind: str, message: str, what: str) -> EdgecError:
+        version = f"ONNX Runtime {self._host.hello['onnxruntime']} of runtime {self._host.name!r}"
+        match kind:
+            case "open":
+                return ModelError(
+                    self._where,
+                    f"{version} cannot open it: {ort_message(message)}",
+                    remedy="Compile it for a target of that runtime, which pins the opset it loads",
+                )
+            case "run":
+                return ModelError(
+                    self._where,
+                    f"{version} fails when running it: {ort_message(message)}",
+                    remedy="Check the feeds against the model's inputs; if they are right, it cannot run there",
+                )
+            case "provider":
+                return HostError(
+                    f"runtime {self._host.name!r}",
+                    f"does not run it where the target asks for: {message}",
+                    remedy=f"Install it anew: edgec runtime install {self._host.name} --force",
+                )
+        return HostError(
+            f"runtime {self._host.name!r}", f"refused a request ({what}): {message}", remedy="Report this defect"
+        )
+
+
+def _source(model: ModelSource, *, shares_files: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and arrays that say what to open."""
+    if isinstance(model, ModelInMemory):
+        return {}, {"model:": np.frombuffer(model.graph, dtype=np.uint8), **model.weights}
+    if isinstance(model, bytes):
+        return {}, {"model:": np.frombuffer(model, dtype=np.uint8)}
+    if not model.is_file():
+        raise ModelError(str(model), "no such file", remedy="Check the path")
+    if shares_files:
+        return {"path": str(model.absolute())}, {}
+    files = [model, *_external(model)]
+    contents = {f"file:{file.name}": np.fromfile(file, dtype=np.uint8) for file in files}
+    return {"files": [file.name for file in files]}, contents
+
+
+def _external(model: Path) -> list[Path]:
+    """Files beside a model that hold its weights."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    graph = onnx.load(model, load_external_data=False).graph
+    names = {ExternalDataInfo(each).location for each in graph.initializer if uses_external_data(each)}
+    return [model.parent / name for name in sorted(names)]

@@ -1,0 +1,32 @@
+"""Another interpreter on this machine: a virtual environment with its own ONNX Runtime."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from .host.launch import Launch
+from .host.runtime import HostRuntime
+
+__all__ = ["PREFIX", "isolated"]
+
+PREFIX = "python:"
+
+
+def isolated(interpreter: str, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> HostRuntime:
+    """The runtime of an interpreter; its name is `python:` and the interpreter's path.
+
+    Args:
+        interpreter: A Python, or the folder of a virtual environment; it must have onnxruntime and numpy.
+        providers: Execution providers to use, in order.
+    """
+    given = Path(interpreter).expanduser()
+    inside = [given / "bin" / "python", given / "Scripts" / "python.exe"]
+    python = next((str(path) for path in inside if path.is_file()), interpreter)
+
+    def missing() -> str | None:
+        return None if shutil.which(python) else f"{interpreter} is no Python interpreter"
+
+    return HostRuntime(
+        name=PREFIX + interpreter, launch=lambda: Launch(command=(python,)), missing=missing, providers=providers
+    )
