@@ -1,0 +1,5 @@
+"""Model → model: normalize, rewrite, quantize, lower."""
+
+from .deferred import defer_sympy
+
+defer_sympy()

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..edit import is_constant, is_op, subgraph_nodes
 from .carriers import JOINERS, carry
@@ -162,6 +160,10 @@ class Tracer:
 
     def resolved(self) -> Channels:
         """One label per set of joined labels, the pinned ones 0."""
+        # 22 MB, which a compile that equalizes nothing does not take.
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         a, b = np.concatenate([*self.same, np.zeros((2, 1), np.int64)], axis=1)
         edges = coo_array((np.ones(a.size, np.int8), (a, b)), shape=(self.count, self.count))
         # Components are numbered in the order they are met: that of label 0 is 0.
