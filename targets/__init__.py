@@ -1,5 +1,5 @@
 """Targets by name, by TOML file, or detected."""
 
-from .find import find_target, target_names
+from .find import ALIASES, find_target, target_names
 
-__all__ = ["find_target", "target_names"]
+__all__ = ["ALIASES", "find_target", "target_names"]

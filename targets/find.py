@@ -10,17 +10,30 @@ from typing import Any
 
 from ..errors import TargetError
 from .cpu.host import host
-from .cpu.spec import ARM64, ARM64_DOTPROD, X86_64_AVX2, X86_64_VNNI
+from .cpu.spec import (
+    ANDROID_CPU,
+    ARM64,
+    ARM64_DOTPROD,
+    ARMV7,
+    RASPBERRY_PI_4,
+    RASPBERRY_PI_5,
+    X86_64_AVX2,
+    X86_64_VNNI,
+)
 from .spec import TargetSpec
 from .strict import from_table
+from .xnnpack.spec import PIXEL_8
 
-__all__ = ["find_target", "target_names"]
+__all__ = ["ALIASES", "find_target", "target_names"]
 
-_NAMED = {each.name: each for each in (X86_64_VNNI, X86_64_AVX2, ARM64_DOTPROD, ARM64)}
+# Older names; what they compile differs in the name alone.
+ALIASES = {"arm64": "raspberry-pi-4", "arm64-dotprod": "raspberry-pi-5"}
+_DEVICES = (RASPBERRY_PI_4, RASPBERRY_PI_5, ANDROID_CPU, PIXEL_8, ARMV7, X86_64_VNNI, X86_64_AVX2)
+_NAMED = {each.name: each for each in (*_DEVICES, ARM64, ARM64_DOTPROD)}
 
 
 def target_names() -> tuple[str, ...]:
-    """Names `find_target` knows, `host` first."""
+    """Names `find_target` knows: `host` first, aliases last."""
     return ("host", *_NAMED)
 
 

@@ -7,10 +7,11 @@ from ..passes.recipe import Recipe
 from .cpu import pipeline as cpu
 from .policy import Policy
 from .spec import TargetSpec
+from .xnnpack import pipeline as xnnpack
 
 __all__ = ["Policy", "recipe_for"]
 
-_FAMILIES = {"cpu": cpu.recipe}
+_FAMILIES = {"cpu": cpu.recipe, "xnnpack": xnnpack.recipe}
 
 
 def recipe_for(target: TargetSpec, policy: Policy) -> Recipe:

@@ -35,12 +35,13 @@ class TargetSpec:
     Attributes:
         name: What the user types.
         description: One line.
-        runtime: Name of the runtime that executes the bundle (`onnxruntime-cpu`).
+        runtime: What the bundle ships to (`onnxruntime-cpu`).
         isa: Instruction set the kernels are chosen for (`x86_64+avx512_vnni`).
         providers: ONNX Runtime execution providers wanted, in order.
         opset: Operator set floor: an older model is raised to it, a newer one keeps its own.
         max_opset, max_ir_version: The newest the runtime loads.
         rules: First match wins.
+        proof: Names of the runtimes that can prove a bundle without the device, the preferred one first.
         limits: What the device holds.
         facts: Everything above with its source.
     """
@@ -55,8 +56,15 @@ class TargetSpec:
     max_opset: int
     max_ir_version: int
     rules: tuple[OpRule, ...]
+    proof: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     facts: tuple[Fact, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.opset <= self.max_opset:
+            raise ValueError(f"opset: {self.opset} is above max_opset, {self.max_opset}")
+        if len(set(self.proof)) < len(self.proof):
+            raise ValueError(f"proof: {', '.join(self.proof)} names a runtime twice")
 
     def rule(self, op_type: str, domain: str = "") -> OpRule | None:
         """The rule for an operator, or `None` when the target keeps it float."""

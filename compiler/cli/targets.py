@@ -30,8 +30,8 @@ class NameOptions:
 
 @takes_groups
 def targets(which: NameOptions, talk: TalkOptions) -> int:
-    """List the targets, or show one: its facts with their sources, and what runs in integers on it."""
-    from ...targets import find_target, target_names
+    """List the targets and where each can be proved, or show one: its facts with their sources, what runs in integers."""
+    from ...targets import ALIASES, find_target, target_names
     from ..report.device import target_list, target_report
     from ..report.json import target_json
     from .console import print_json, print_text
@@ -45,8 +45,9 @@ def targets(which: NameOptions, talk: TalkOptions) -> int:
         return 0
     known = [find_target(name) for name in target_names()]
     if talk.json:
-        keys = ("name", "description", "runtime", "isa")
-        print_json({"targets": [{key: getattr(target, key) for key in keys} for target in known]})
+        keys = ("name", "description", "runtime", "isa", "proof")
+        rows = [{**{key: getattr(each, key) for key in keys}, "alias_of": ALIASES.get(each.name)} for each in known]
+        print_json({"targets": rows})
     else:
         print_text(target_list(known))
     return 0

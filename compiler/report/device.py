@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import RenderableType
 
 from ...passes.spec import Derived, Fixed, Given, OpRule, PerTensor, QuantSpec, Shared
+from ...targets.find import ALIASES
 from ...targets.spec import TargetSpec
 from .layout import facts, heading, table
 from .units import size
@@ -15,9 +16,13 @@ __all__ = ["rule_texts", "target_list", "target_report"]
 
 
 def target_list(targets: Iterable[TargetSpec]) -> RenderableType:
-    """Names, what they are, where their bundles run."""
-    rows = [(target.name, target.description, target.runtime) for target in targets]
-    return table(("target", "description", "runtime"), rows)
+    """Names, what they are, where their bundles run and where that can be proved without the device."""
+    rows = [(target.name, _description(target), target.runtime, ", ".join(target.proof)) for target in targets]
+    return table(("target", "description", "runtime", "proved on"), rows)
+
+
+def _description(target: TargetSpec) -> str:
+    return f"As {ALIASES[target.name]}" if target.name in ALIASES else target.description
 
 
 def target_report(target: TargetSpec) -> Iterator[RenderableType]:
@@ -30,6 +35,7 @@ def target_report(target: TargetSpec) -> Iterator[RenderableType]:
             ("family", target.family),
             ("instructions", target.isa),
             ("runtime", f"{target.runtime}: {', '.join(target.providers)}"),
+            ("proved on", ", ".join(target.proof) or "nothing: checked, not executed"),
             ("opset", f"{target.opset} to {target.max_opset}, IR version up to {target.max_ir_version}"),
             ("memory", "not known" if memory is None else size(memory)),
         ]

@@ -126,6 +126,7 @@ def target_json(target: TargetSpec) -> dict[str, object]:
         "runtime": target.runtime,
         "isa": target.isa,
         "providers": list(target.providers),
+        "proof": list(target.proof),
         "opset": target.opset,
         "max_opset": target.max_opset,
         "max_ir_version": target.max_ir_version,

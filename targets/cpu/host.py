@@ -41,7 +41,13 @@ def host() -> TargetSpec:
         source=f"{machine}, numpy's CPU dispatcher and the operating system",
         date="now",
     )
-    return replace(base, name="host", description=f"This machine: {base.description}", facts=(detected, *base.facts))
+    return replace(
+        base,
+        name="host",
+        description=f"This machine: {base.description}",
+        proof=("onnxruntime-cpu",),
+        facts=(detected, *base.facts),
+    )
 
 
 def cpu_features() -> frozenset[str]:

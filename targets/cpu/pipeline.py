@@ -53,8 +53,14 @@ from .kinds import of_widths
 __all__ = ["recipe"]
 
 
-def recipe(target: TargetSpec, policy: Policy) -> Recipe:
-    """The passes for a CPU target under a policy."""
+def recipe(target: TargetSpec, policy: Policy, *, align: bool = True) -> Recipe:
+    """The passes for a CPU target under a policy.
+
+    Args:
+        target: The target.
+        policy: What the user asked for.
+        align: Channels are padded to the width of MLAS' kernels.
+    """
     passes: tuple[Pass, ...] = normalize() + prepare()
     activations, weights = widths(policy.scheme)
     rules = tuple(of_widths(_bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
@@ -73,7 +79,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
             decide = DecideQuantization(
                 rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes
             )
-            passes += rewrites(policy) + static(policy, decide, align=activations == 8)
+            passes += rewrites(policy) + static(policy, decide, align=align and activations == 8)
         case "d8w8":
             dynamic = DynamicQuantization(
                 per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only

@@ -71,7 +71,7 @@ CASES = (
     Case(
         name="target is unknown",
         words=_with("--target", "x86-64-vni"),
-        message="target 'x86-64-vni': is not known, did you mean 'x86-64-vnni'? Known are host, x86-64-vnni, x86-64-avx2, arm64-dotprod, arm64; a file of your own ends in .toml.",
+        message="target 'x86-64-vni': is not known, did you mean 'x86-64-vnni'? Known are host, raspberry-pi-4, raspberry-pi-5, android-cpu, pixel-8, armv7, x86-64-vnni, x86-64-avx2, arm64, arm64-dotprod; a file of your own ends in .toml.",
     ),
     Case(
         name="target's file is missing",

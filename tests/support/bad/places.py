@@ -252,6 +252,6 @@ CASES = (
     Case(
         name="target is unknown, shown",
         words=("targets", "arm46"),
-        message="target 'arm46': is not known, did you mean 'arm64'? Known are host, x86-64-vnni, x86-64-avx2, arm64-dotprod, arm64; a file of your own ends in .toml.",
+        message="target 'arm46': is not known, did you mean 'arm64'? Known are host, raspberry-pi-4, raspberry-pi-5, android-cpu, pixel-8, armv7, x86-64-vnni, x86-64-avx2, arm64, arm64-dotprod; a file of your own ends in .toml.",
     ),
 )

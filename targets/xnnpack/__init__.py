@@ -1,0 +1,1 @@
+"""Phones and boards on ONNX Runtime's XNNPACK provider."""
