@@ -11,13 +11,15 @@ Gemm, MatMul        (K, N)                             (1, N, K)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
 from ..observe.statistics import Products, Window
 from ..quantize.decision import Decision
 
-__all__ = ["from_matrix", "products_of", "to_matrix"]
+__all__ = ["from_matrix", "products_of", "to_matrix", "window_of"]
 
 
 def products_of(node: ir.Node, decision: Decision) -> Products | str | None:
@@ -38,7 +40,8 @@ def products_of(node: ir.Node, decision: Decision) -> Products | str | None:
         return Products() if len(weight.shape) == 2 else "multiplies with several matrices"
     if not isinstance(x.shape[1], int):
         return "reads an unknown number of channels"
-    window = _window(node, tuple(size for size in tuple(weight.shape)[2:] if isinstance(size, int)))
+    kernel = tuple(size for size in tuple(weight.shape)[2:] if isinstance(size, int))
+    window = window_of(node, kernel, [size for size in tuple(x.shape)[2:] if isinstance(size, int)])
     return Products(window=window) if isinstance(window, Window) else window
 
 
@@ -61,17 +64,20 @@ def _is_transposed(node: ir.Node) -> bool:
     return node.op_type == "Gemm" and bool(node.attributes.get_int("transB", 0))
 
 
-def _window(node: ir.Node, kernel: tuple[int, ...]) -> Window | str:
-    """How a Conv reads its input, `auto_pad` resolved (ONNX Conv)."""
+def window_of(node: ir.Node, kernel: tuple[int, ...], sizes: Sequence[int]) -> Window | str:
+    """How a Conv reads its input, `auto_pad` resolved (ONNX Conv); or why that is unknown.
+
+    Args:
+        node: The Conv.
+        kernel: Spatial shape of its filter.
+        sizes: Spatial shape of its input; as many as are known.
+    """
     ones = (1,) * len(kernel)
     strides = tuple(node.attributes.get_ints("strides", ones))
     dilations = tuple(node.attributes.get_ints("dilations", ones))
     pads = tuple(node.attributes.get_ints("pads", (0,) * (2 * len(kernel))))
     auto_pad = node.attributes.get_string("auto_pad", "NOTSET")
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
-        x = node.inputs[0]
-        dims = () if x is None or x.shape is None else tuple(x.shape)[2:]
-        sizes = [size for size in dims if isinstance(size, int)]
         if len(sizes) != len(kernel):
             return f"pads by {auto_pad} an input of unknown size"
         totals = [
