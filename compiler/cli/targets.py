@@ -30,7 +30,7 @@ class NameOptions:
 
 @takes_groups
 def targets(which: NameOptions, talk: TalkOptions) -> int:
-    """List the targets and where each can be proved, or show one: its facts with their sources, what runs in integers."""
+    """List the targets and where each is proved, or show one: its facts with sources, and what runs in integers."""
     from ...targets import ALIASES, find_target, target_names
     from ..report.device import target_list, target_report
     from ..report.json import target_json
