@@ -11,6 +11,7 @@
      │   ├─ OptionError ............ an option of the command line or the library
      │   ├─ BundleError ............ a bundle on disk
      │   ├─ OutputError ............ the place to write to: exists, full, forbidden
+     │   ├─ InstallError ........... a runtime cannot be fetched: no network, no apt, no pip
      │   └─ MissingExtraError ...... a package that an extra brings; names the pip line
      ├─ ExecutionRequiredError .. 3  the contract asks to execute, this machine cannot
  │   └─ HostError .............. 3  a place that was to execute is missing, died, hung or answered garbage
@@ -30,6 +31,7 @@ __all__ = [
     "ExecutionRequiredError",
     "HostError",
     "InputError",
+    "InstallError",
     "InternalError",
     "MissingExtraError",
     "ModelError",
@@ -93,6 +95,10 @@ class BundleError(InputError):
 
 class OutputError(InputError):
     """The output cannot be written: it exists, the disk is full, or writing is forbidden."""
+
+
+class InstallError(InputError):
+    """A runtime cannot be installed: no network, no apt, no pip, no mirror."""
 
 
 class MissingExtraError(InputError):

@@ -15,7 +15,25 @@ def _ort_cpu() -> Runtime:
     return OrtCpu()
 
 
-RUNTIMES: dict[str, Callable[[], Runtime]] = {"onnxruntime-cpu": _ort_cpu}
+def _installed(name: str) -> Runtime:
+    from .host.runtime import HostRuntime
+    from .places import places
+
+    place = places()[name]
+    return HostRuntime(name=name, launch=place.launch, missing=place.missing, providers=place.providers)
+
+
+# Those behind the first are installed: a test compares them with `places()`.
+RUNTIMES: dict[str, Callable[[], Runtime]] = {
+    "onnxruntime-cpu": _ort_cpu,
+    "arm64-cortex-a53": lambda: _installed("arm64-cortex-a53"),
+    "arm64-cortex-a72": lambda: _installed("arm64-cortex-a72"),
+    "arm64-cortex-a76": lambda: _installed("arm64-cortex-a76"),
+    "armv7-cortex-a7": lambda: _installed("armv7-cortex-a7"),
+    "x86-64-haswell": lambda: _installed("x86-64-haswell"),
+    "xnnpack-x86-64": lambda: _installed("xnnpack-x86-64"),
+    "xnnpack-arm64": lambda: _installed("xnnpack-arm64"),
+}
 
 
 def runtime(name: str) -> Runtime:

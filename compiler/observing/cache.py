@@ -11,8 +11,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
-import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -24,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ...runtimes.base import ModelInMemory
+from ...runtimes.cache import cache_folder
 
 __all__ = ["Entry", "ObservationCache", "cache_folder", "entry_key"]
 
@@ -103,17 +102,6 @@ class ObservationCache:
                 return
             path.unlink(missing_ok=True)
             kept -= size
-
-
-def cache_folder() -> Path:
-    """Where this system keeps caches: XDG_CACHE_HOME or ~/.cache, ~/Library/Caches, %LOCALAPPDATA%."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "edgec"
 
 
 def entry_key(model: ModelInMemory, *, settings: str) -> str:

@@ -1,0 +1,205 @@
+"""What can be fetched: each component once, whichever runtimes share it. Facts only.
+
+Sizes were measured with Debian 13 "trixie" on 2026-11-21; they are shown before anything is fetched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["PYTHON", "Component", "DebianPackages", "Source", "Wheels", "components", "onnxruntime_version"]
+
+# trixie's interpreter. Wheels must be of the same version.
+PYTHON = "3.13"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DebianPackages:
+    """Packages of a Debian suite with all they depend on, of which some files are kept.
+
+    Attributes:
+        suite: Debian's name of the release.
+        architecture: Debian's name of the processor; "" is this machine's.
+        packages: What is asked for.
+        keep: Shell patterns of the files that stay, from the root; a pattern that ends in / is a whole folder.
+        drop: Those among them that go all the same.
+    """
+
+    suite: str
+    architecture: str
+    packages: tuple[str, ...]
+    keep: tuple[str, ...]
+    drop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wheels:
+    """Binary wheels for another processor, without what they depend on.
+
+    Attributes:
+        requirements: As pip reads them.
+        platforms: Platform tags the place can run, best first.
+        python: Version of its interpreter.
+    """
+
+    requirements: tuple[str, ...]
+    platforms: tuple[str, ...]
+    python: str
+
+
+Source: TypeAlias = DebianPackages | Wheels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Component:
+    """A folder of the home.
+
+    Attributes:
+        name: Of the folder.
+        about: What is in it.
+        licence: Its licences by their SPDX names.
+        source: Where it comes from.
+        fetched_bytes: What is downloaded, about.
+        kept_bytes: What remains on disk, about.
+    """
+
+    name: str
+    about: str
+    licence: str
+    source: Source
+    fetched_bytes: int
+    kept_bytes: int
+
+
+_SUITE = "trixie"
+# Debian asks that the licences go with the files.
+_LICENCES = "usr/share/doc/*/copyright"
+# onnxruntime and numpy import these; what else its package asks for (sympy, ...) serves its tools.
+_MODULES = ("flatbuffers", "google", "numpy", "onnxruntime", "packaging")
+
+
+def _interpreter(triplet: str) -> tuple[str, ...]:
+    return (
+        f"usr/bin/python{PYTHON}",
+        "usr/lib/ld-*",
+        "usr/lib64/",
+        f"usr/lib/{triplet}/",
+        f"usr/lib/python{PYTHON}/",
+        _LICENCES,
+    )
+
+
+def _rarely(triplet: str) -> tuple[str, ...]:
+    """Large parts of an interpreter's sysroot that running a model never touches."""
+    stdlib = f"usr/lib/python{PYTHON}"
+    return (
+        f"usr/lib/{triplet}/gconv/",
+        f"usr/lib/{triplet}/perl*/",
+        f"{stdlib}/test/",
+        f"{stdlib}/pydoc_data/",
+        # The oneDNN provider: 44 MB that no target asks for.
+        f"usr/lib/{triplet}/libdnnl*",
+        f"usr/lib/{triplet}/libonnxruntime_providers_*",
+    )
+
+
+def _debian_onnxruntime(architecture: str, triplet: str) -> DebianPackages:
+    return DebianPackages(
+        suite=_SUITE,
+        architecture=architecture,
+        packages=("python3-onnxruntime",),
+        keep=(*_interpreter(triplet), *(f"usr/lib/python3/dist-packages/{name}/" for name in _MODULES)),
+        drop=(*_rarely(triplet), "usr/lib/python3/dist-packages/numpy/*/tests/"),
+    )
+
+
+_PYTHON_LICENCE = "PSF-2.0, LGPL-2.1-or-later (glibc), GPL-3.0 with GCC-exception-3.1 (libstdc++), others"
+_DEBIAN_LICENCE = f"MIT (ONNX Runtime), BSD-3-Clause (XNNPACK, numpy), {_PYTHON_LICENCE}"
+
+_FIXED = (
+    Component(
+        name="emulators",
+        about="qemu-user 10 of Debian trixie: qemu-aarch64, qemu-arm, qemu-x86_64",
+        licence="GPL-2.0-or-later",
+        source=DebianPackages(
+            suite=_SUITE,
+            architecture="",
+            packages=("qemu-user",),
+            keep=("usr/bin/qemu-aarch64", "usr/bin/qemu-arm", "usr/bin/qemu-x86_64", _LICENCES),
+        ),
+        fetched_bytes=81_000_000,
+        kept_bytes=46_000_000,
+    ),
+    Component(
+        name="arm64-python",
+        about=f"Python {PYTHON} of Debian trixie for arm64, and its libraries",
+        licence=_PYTHON_LICENCE,
+        source=DebianPackages(
+            suite=_SUITE,
+            architecture="arm64",
+            packages=("python3", "libstdc++6"),
+            keep=_interpreter("aarch64-linux-gnu"),
+            drop=_rarely("aarch64-linux-gnu"),
+        ),
+        fetched_bytes=28_000_000,
+        kept_bytes=48_000_000,
+    ),
+    Component(
+        name="armv7-debian",
+        about="ONNX Runtime 1.21 of Debian trixie for armhf, with XNNPACK, its Python and libraries",
+        licence=_DEBIAN_LICENCE,
+        source=_debian_onnxruntime("armhf", "arm-linux-gnueabihf"),
+        fetched_bytes=49_000_000,
+        kept_bytes=80_000_000,
+    ),
+    Component(
+        name="arm64-debian",
+        about="ONNX Runtime 1.21 of Debian trixie for arm64, with XNNPACK, its Python and libraries",
+        licence=_DEBIAN_LICENCE,
+        source=_debian_onnxruntime("arm64", "aarch64-linux-gnu"),
+        fetched_bytes=54_000_000,
+        kept_bytes=100_000_000,
+    ),
+    Component(
+        name="x86-64-debian",
+        about="ONNX Runtime 1.21 of Debian trixie for x86-64, with XNNPACK, its Python and libraries",
+        licence=_DEBIAN_LICENCE,
+        source=_debian_onnxruntime("amd64", "x86_64-linux-gnu"),
+        fetched_bytes=63_000_000,
+        kept_bytes=100_000_000,
+    ),
+)
+
+
+def onnxruntime_version() -> str:
+    """The version of the ONNX Runtime of this very interpreter."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("onnxruntime")
+    except PackageNotFoundError:  # another distribution carries it: onnxruntime-gpu, a nightly
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
+
+
+def components() -> dict[str, Component]:
+    """All of them by name; arm64's wheels are of the version installed here, so that like is compared with like."""
+    version = onnxruntime_version()
+    wheels = Component(
+        name=f"arm64-onnxruntime-{version}",
+        about=f"ONNX Runtime {version}, the version installed here, and numpy for arm64: wheels",
+        licence="MIT (ONNX Runtime), BSD-3-Clause (numpy)",
+        source=Wheels(
+            requirements=(f"onnxruntime=={version}", "numpy>=2"),
+            platforms=(
+                *(f"manylinux_2_{minor}_aarch64" for minor in (34, 31, 28, 27, 17)),
+                "manylinux2014_aarch64",
+            ),
+            python=PYTHON,
+        ),
+        fetched_bytes=37_000_000,
+        kept_bytes=95_000_000,
+    )
+    return {each.name: each for each in (*_FIXED, wheels)}

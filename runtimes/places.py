@@ -1,0 +1,14 @@
+"""The runtimes that can be installed, by name."""
+
+from __future__ import annotations
+
+from .emulated import emulated_places
+from .install.place import Place
+from .xnnpack import xnnpack_places
+
+__all__ = ["places"]
+
+
+def places() -> dict[str, Place]:
+    """All of them, in the order they are listed."""
+    return {place.name: place for place in (*emulated_places(), *xnnpack_places())}
