@@ -95,6 +95,7 @@ def manifest_values(
             "runtime": target.runtime,
             "isa": target.isa,
             "providers": list(target.providers),
+            "proof": list(target.proof),
             "max_opset": target.max_opset,
             "max_ir_version": target.max_ir_version,
         },

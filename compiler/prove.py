@@ -16,11 +16,12 @@ from .progress import Progress
 from .proving.float_model import FloatModel
 from .proving.judge import check_units, judge
 from .proving.measure import measure
+from .proving.places import place_named
 from .proving.proof import Proof
 from .samples import DataSource, ImagePreprocess
 from .samples.base import State
 
-__all__ = ["measure", "prove"]
+__all__ = ["measure", "prove", "write_proof", "write_records"]
 
 
 def prove(
@@ -38,6 +39,7 @@ def prove(
     threads: Sequence[int] = (1, 2),
     progress: Progress | None = None,
     notes: Sequence[str] = (),
+    on: str | None = None,
     write: bool = True,
 ) -> Verdict:
     """Prove a bundle against a contract.
@@ -56,6 +58,7 @@ def prove(
         threads: Thread counts to time; latency clauses look at one thread.
         progress: Who watches.
         notes: What the reader of the verdict must know beside what is measured.
+        on: The place: a runtime, or a target whose runtimes can prove it; None takes the best that is at hand.
         write: Write `proof/proof.json` and `proof/verdict.json` into the bundle.
 
     Returns:
@@ -66,7 +69,9 @@ def prove(
         SamplesError: The samples do not fit the model.
         ContractError: A limit does not fit the metric.
         ModelError: A model cannot be opened or run.
-        ExecutionRequiredError: The contract asks for execution, and the target's kernels are not here.
+        TargetError: There is no such place.
+        ExecutionRequiredError: The contract asks for execution, and the target's kernels are not here; as HostError,
+            the place is not installed or fails.
         OutputError: The proof cannot be written.
     """
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
@@ -87,6 +92,7 @@ def prove(
         threads=threads,
         progress=progress,
         notes=notes,
+        place=None if on is None else place_named(on, bundle.manifest["target"]),
     )
     if proof.unexecuted and contract.proof == "executed":
         raise ExecutionRequiredError(
@@ -96,17 +102,36 @@ def prove(
         )
     verdict = judge(contract, proof)
     if write:
-        _write(bundle, contract, proof, verdict)
+        write_proof(bundle, contract, proof, verdict)
     return verdict
 
 
-def _write(bundle: Bundle, contract: Contract, proof: Proof, verdict: Verdict) -> None:
-    """Write both files whole or not at all; the verdict last, since it rests on the proof."""
+def write_proof(bundle: Bundle, contract: Contract, proof: Proof, verdict: Verdict) -> None:
+    """Write both files whole or not at all; the verdict last, since it rests on the proof.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
     bound = {"schema_version": "1", "bundle": proof.bundle, "date": proof.date}
+    write_records(
+        bundle,
+        {
+            "proof": proof.to_json(),
+            "verdict": {**bound, **verdict.to_json(), "contract": contract.to_json()},
+        },
+    )
+
+
+def write_records(bundle: Bundle, records: Mapping[str, Mapping[str, object]]) -> None:
+    """Write `proof/NAME.json` of a bundle, each whole or not at all, in order.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
     try:
         bundle.proof.mkdir(exist_ok=True)
-        _replace(bundle.proof / "proof.json", proof.to_json())
-        _replace(bundle.proof / "verdict.json", {**bound, **verdict.to_json(), "contract": contract.to_json()})
+        for name, values in records.items():
+            _replace(bundle.proof / f"{name}.json", values)
     except OSError as error:
         raise OutputError(
             str(bundle.proof),

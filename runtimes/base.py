@@ -101,6 +101,11 @@ class Placement:
         """Share of MACs in integer kernels in 0..1; None when nothing was counted."""
         return self.integer_macs / self.macs if self.macs else None
 
+    def mac_share_on(self, provider: str) -> float | None:
+        """Share of MACs that ran on a provider in 0..1; None when nothing was counted."""
+        there = sum(kernel.macs or 0 for kernel in self.kernels if kernel.provider == provider)
+        return there / self.macs if self.macs else None
+
     def off_provider(self, wanted: Sequence[str]) -> tuple[Kernel, ...]:
         """Kernels that ran on none of the wanted providers (or for which that is unknown)."""
         return tuple(kernel for kernel in self.kernels if kernel.provider not in wanted)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from .groups import takes_groups
 from .options import ContractOptions, EvaluationOptions, TalkOptions
 
+if TYPE_CHECKING:
+    from ...bundle import Bundle
+
 __all__ = ["EXAMPLES", "prove"]
 
 EXAMPLES = """
 edgec prove out/ --evaluation eval.npz --model model.onnx --max-drop 1pt
 edgec prove out/ --evaluation eval.npz --config edgec.toml --format json
+edgec prove out/ --evaluation eval.npz --model model.onnx --on raspberry-pi-4,raspberry-pi-5,x86-64-avx2
 """
 _PROOF = "Proof"
 
@@ -33,6 +38,15 @@ class ProofOptions:
             rich_help_panel=_PROOF,
         ),
     ] = None  # fmt: skip
+    on: Annotated[
+        str | None,
+        Option(
+            "--on",
+            metavar="PLACE,PLACE,...",
+            help="Runtimes or targets to run it on (edgec runtime list, edgec targets); several are compared.",
+            rich_help_panel=_PROOF,
+        ),
+    ] = None
     latency_runs: Annotated[
         int,
         Option("--latency-runs", metavar="N", help="Timed runs of each session, at most.", rich_help_panel=_PROOF),
@@ -49,29 +63,61 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
     Proof and verdict are written into the bundle's proof/ folder; the exit code is the verdict's.
     """
     from ...bundle import Bundle
-    from ..prove import prove as make_verdict
-    from ..report.json import proof_json
-    from ..report.layout import heading
-    from ..report.text import proof_facts, verdict_line, verdict_table
-    from .console import print_json, print_text
     from .request import positive, proof_settings, thread_counts
     from .talk import talking
 
     bundle = Bundle.open(proof.bundle)
+    places = _places(proof.on)
     with talking(talk) as talker:
-        verdict = make_verdict(
-            bundle,
-            float_model=proof.float_model,
-            latency_runs=positive("--latency-runs", proof.latency_runs) or 0,
-            threads=thread_counts(proof.threads),
-            progress=talker.progress,
+        settings: dict[str, Any] = {
+            "float_model": proof.float_model,
+            "latency_runs": positive("--latency-runs", proof.latency_runs) or 0,
+            "threads": thread_counts(proof.threads),
+            "progress": talker.progress,
             **proof_settings(evaluation, contract, talker),
-        ).to_json()
+        }
+        if len(places) > 1:
+            from ..portability import prove_on
+
+            found = prove_on(bundle, places, **settings).to_json()
+        else:
+            from ..prove import prove as make_verdict
+
+            found = make_verdict(bundle, on=places[0] if places else None, **settings).to_json()
+    (_print_places if len(places) > 1 else _print_verdict)(bundle, found, as_json=talk.json)
+    return int(str(found["exit_code"]))
+
+
+def _places(on: str | None) -> tuple[str, ...]:
+    return tuple(word for each in (on or "").split(",") if (word := each.strip()))
+
+
+def _print_verdict(bundle: Bundle, verdict: Mapping[str, Any], *, as_json: bool) -> None:
+    from ..report.json import proof_json
+    from ..report.layout import heading
+    from ..report.text import proof_facts, verdict_line, verdict_table
+    from .console import print_json, print_text
+
     found = proof_json(bundle, "proof")
-    if talk.json:
+    if as_json:
         print_json({"bundle": str(bundle.path), "digest": bundle.digest, "proof": found, "verdict": verdict})
-    else:
-        if found is not None:
-            print_text(proof_facts(found))
-        print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
-    return int(str(verdict["exit_code"]))
+        return
+    if found is not None:
+        print_text(proof_facts(found))
+    print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
+
+
+def _print_places(bundle: Bundle, found: Mapping[str, Any], *, as_json: bool) -> None:
+    from ..report.layout import heading
+    from ..report.portability import portability_report
+    from ..report.text import verdict_line, verdict_table
+    from .console import print_json, print_text
+
+    if as_json:
+        print_json({"path": str(bundle.path), **found})
+        return
+    print_text(portability_report(found))
+    for place in found["places"]:
+        if place["verdict"]["exit_code"]:
+            print_text(heading(place["place"]), verdict_table(place["verdict"]))
+            print_text(verdict_line(place["verdict"]))

@@ -17,7 +17,8 @@ from .proof import EvaluationProof, Proof
 __all__ = ["check_units", "judge", "judge_accuracy"]
 
 # What only the target's own kernels can answer; excused, not undecided, where they cannot be executed.
-_NEEDS_TARGET = frozenset({"load_time", "p95", "latency_ratio", "integer_macs", "off_provider"})
+_TIMES = frozenset({"load_time", "p95", "latency_ratio"})
+_NEEDS_TARGET = _TIMES | {"integer_macs", "off_provider"}
 
 
 def judge(contract: Contract, proof: Proof) -> Verdict:
@@ -33,6 +34,9 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
         if nothing_ran or (proof.unexecuted and clause.id in _NEEDS_TARGET):
             excused.add(clause.id)
             results.append(unknown(clause, f"not executed on the target's own kernels: {proof.unexecuted}"))
+        elif proof.untimed and clause.id in _TIMES:
+            excused.add(clause.id)
+            results.append(unknown(clause, f"not timed: {proof.untimed}"))
         else:
             results.append(JUDGES[clause.id](clause, proof))
     return Verdict.of(results, executed=not proof.unexecuted, excused=excused, notes=proof.notes)

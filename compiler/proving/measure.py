@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 
 from ... import __version__
 from ...bundle import Bundle
-from ...errors import TargetError
 from ...runtimes import runtime
-from ...runtimes.base import Feeds, Session, SessionSettings
+from ...runtimes.base import Feeds, RuntimeFacts, Session, SessionSettings
 from ...runtimes.timing import latency_of, run_seconds
-from ...targets.cpu.host import host
 from ..metrics import Metric
 from ..metrics.intervals import median_ratio_interval
 from ..progress import Progress, Quiet
@@ -29,7 +26,9 @@ from .evaluate import evaluate
 from .float_model import FloatModel, float_file
 from .golden import replay_golden
 from .machine import Machine
+from .places import IN_PROCESS, Place, place_for
 from .proof import EvaluationProof, LatencyProof, Proof
+from .steps import Beside, output_steps
 
 __all__ = ["measure"]
 
@@ -50,6 +49,7 @@ def measure(
     threads: Sequence[int] = (1, 2),
     progress: Progress | None = None,
     notes: Sequence[str] = (),
+    place: Place | None = None,
 ) -> Proof:
     """Measure everything a contract can ask about.
 
@@ -66,39 +66,43 @@ def measure(
         threads: Thread counts to time.
         progress: Who watches.
         notes: What the reader of the verdict must know beside what is measured.
+        place: Where; None takes the best that is at hand. Elsewhere than in this process, the bundle is run here
+            too, and the differences are kept.
 
     Raises:
         BundleError: The bundle is incomplete or altered.
         SamplesError: The samples do not fit the model.
         ModelError: A model cannot be opened or run.
+        HostError: The place fails.
     """
     bundle.verify()
     manifest = bundle.manifest
-    place = runtime(str(manifest["target"]["runtime"]))
-    missing = place.available()
+    place = place or place_for(manifest["target"])
+    missing = place.runtime.available()
     golden_feeds, golden_outputs = bundle.golden()
     state = _state(manifest, golden_feeds) if state is None else state
     common: dict[str, Any] = {
         "bundle": bundle.digest,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": Machine.here(),
-        "versions": _versions(),
-        "runtime": place.name,
+        "runtime": place.runtime.name,
         "providers": tuple(manifest["target"]["providers"]),
         "session_options": dict(manifest["session_options"]),
-        "unexecuted": missing or _foreign(str(manifest["target"]["isa"])),
+        "unexecuted": missing or place.unexecuted,
+        "untimed": missing or place.untimed,
         "size_bytes": bundle.size_bytes,
     }
-    with float_file(float_model) as (reference, float_bytes):
+    with float_file(float_model) as (reference, float_bytes), place.open() as there:
         common["float_bytes"] = float_bytes
         if missing:
             return Proof(
-                **common, golden=None, placement=None, evaluation=None, load_seconds=None, opened=0, latency=(),
-                notes=tuple(notes),
+                **common, versions=_versions(None), emulated="", golden=None, placement=None, evaluation=None,
+                load_seconds=None, opened=0, latency=(), notes=tuple(notes),
             )  # fmt: skip
-        bench = _Bench(place.open, bundle.model, reference, common["session_options"])
+        facts = there.facts()
+        bench = _Bench(place, bundle.model, reference, common["session_options"])
         progress = progress or Quiet()
-        with closing(bench.bundle(1)) as session:
+        with closing(bench.bundle(1, compared=True)) as session:
             golden = replay_golden(session, golden_feeds, golden_outputs, state)
             placement = session.placement(golden_feeds[0])
             evaluated: EvaluationProof | None = None
@@ -114,16 +118,21 @@ def measure(
                     seed=seed,
                 )
                 evaluated, found = _evaluated(bench, session, data, state, metric, seed, progress)
-        with progress.stage("latency", len(threads)) as advance:
-            latency = []
-            for count in threads:
-                latency.append(_latency(bench, golden_feeds[0], count, latency_runs))
-                advance(1)
+            apart = session.results() if isinstance(session, Beside) else None
+        latency = []
+        if not place.elsewhere or not place.untimed:
+            with progress.stage("latency", len(threads)) as advance:
+                for count in threads:
+                    latency.append(_latency(bench, golden_feeds[0], count, latency_runs))
+                    advance(1)
     return Proof(
         **common,
+        versions=_versions(facts),
+        emulated=facts.emulated,
         golden=golden,
         placement=placement,
         evaluation=evaluated,
+        apart=apart,
         load_seconds=median(bench.load_seconds),
         opened=len(bench.load_seconds),
         latency=tuple(latency),
@@ -132,31 +141,35 @@ def measure(
 
 
 class _Bench:
-    """Opens sessions of bundle and float, and keeps the bundle's load times."""
+    """Opens sessions of bundle and float, and keeps the bundle's load times.
 
-    def __init__(
-        self,
-        opened: Callable[[Path | bytes, SessionSettings], Session],
-        bundle: Path,
-        float_file: Path | bytes | None,
-        options: Mapping[str, str],
-    ) -> None:
-        self._open = opened
+    Float runs in this process: it is what accuracy is compared with, wherever the bundle runs. Only where the
+    place's times are the device's is it timed there.
+    """
+
+    def __init__(self, place: Place, bundle: Path, float_file: Path | bytes | None, options: Mapping[str, str]) -> None:
+        self._place = place
         self._bundle = bundle
         self._float = float_file
         self.options = options
         self.load_seconds: list[float] = []
 
-    def bundle(self, threads: int) -> Session:
-        session = self._open(self._bundle, SessionSettings(threads=threads, config=self.options))
+    def bundle(self, threads: int, *, compared: bool = False) -> Session:
+        settings = SessionSettings(threads=threads, config=self.options)
+        session = self._place.runtime.open(self._bundle, settings)
         self.load_seconds.append(session.load_seconds)
+        if compared and self._place.elsewhere:
+            return Beside(session, runtime(IN_PROCESS).open(self._bundle, settings), output_steps(self._bundle))
         return session
 
     def bundle_without_options(self, threads: int) -> Session | None:
-        return self._open(self._bundle, SessionSettings(threads=threads)) if self.options else None
+        return self._place.runtime.open(self._bundle, SessionSettings(threads=threads)) if self.options else None
 
-    def float_model(self, threads: int) -> Session | None:
-        return None if self._float is None else self._open(self._float, SessionSettings(threads=threads))
+    def float_model(self, threads: int, *, timed: bool = False) -> Session | None:
+        if self._float is None:
+            return None
+        where = self._place.runtime if timed else runtime(IN_PROCESS)
+        return where.open(self._float, SessionSettings(threads=threads))
 
 
 def _evaluated(
@@ -181,7 +194,7 @@ def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyPro
     """Time bundle, float and, where it has session options, the bundle without them."""
     sessions = {
         "bundle": bench.bundle(threads),
-        "float": bench.float_model(threads),
+        "float": bench.float_model(threads, timed=True),
         "without": bench.bundle_without_options(threads),
     }
     present = {name: session for name, session in sessions.items() if session is not None}
@@ -209,15 +222,6 @@ def _state(manifest: Mapping[str, Any], golden: Sequence[Feeds]) -> State:
     return State(carried=carried, start={name: golden[0][name] for name in carried if golden and name in golden[0]})
 
 
-def _foreign(isa: str) -> str:
-    """Why this machine's kernels are not the target's; "" when they are."""
-    try:
-        here = host().isa
-    except TargetError as error:
-        return error.problem
-    return "" if here == isa else f"the target's instruction set is {isa}, this machine's is {here}"
-
-
 def _same_samples(manifest: Mapping[str, Any], evaluated: EvaluationProof | None) -> tuple[str, ...]:
     calibration = manifest["samples"]["calibration"]
     if evaluated is not None and calibration is not None and calibration["digest"] == evaluated.digest:
@@ -225,13 +229,7 @@ def _same_samples(manifest: Mapping[str, Any], evaluated: EvaluationProof | None
     return ()
 
 
-def _versions() -> dict[str, str]:
-    import onnxruntime
-
-    return {
-        "edgec": __version__,
-        "onnx": onnx.__version__,
-        "onnx_ir": ir.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "numpy": np.__version__,
-    }
+def _versions(facts: RuntimeFacts | None) -> dict[str, str]:
+    """Of what measured, and of what executed."""
+    there = {} if facts is None else {"onnxruntime": facts.onnxruntime, "numpy": facts.numpy}
+    return {"edgec": __version__, "onnx": onnx.__version__, "onnx_ir": ir.__version__, **there}

@@ -11,6 +11,7 @@ from ...runtimes.base import Latency, Placement
 from ...runtimes.compare import Comparison
 from ..metrics.intervals import Interval
 from .machine import Machine
+from .steps import OutputSteps
 
 __all__ = ["EvaluationProof", "GoldenProof", "LatencyProof", "MetricProof", "OutputProof", "Proof"]
 
@@ -127,7 +128,10 @@ class Proof:
         providers: Execution providers the target wants.
         session_options: Applied to the bundle's sessions.
         unexecuted: Why the target's own kernels could not be executed here; "" when they were.
+        untimed: Why times taken here are not the target's; "" when they are.
+        emulated: What emulated the processor; "" when it is real.
         golden, placement: None when nothing could be executed.
+        apart: By output, how far the place is from this process; None where it is this process.
         evaluation: None without evaluation samples.
         size_bytes, float_bytes: Of the bundle's model, of float's.
         load_seconds: Median over all times the bundle was opened.
@@ -152,6 +156,9 @@ class Proof:
     load_seconds: float | None
     opened: int
     latency: tuple[LatencyProof, ...]
+    untimed: str = ""
+    emulated: str = ""
+    apart: Mapping[str, OutputSteps] | None = None
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -167,6 +174,8 @@ class Proof:
             "session_options": dict(self.session_options),
             "executed": not self.unexecuted,
             "unexecuted": self.unexecuted,
+            "untimed": self.untimed,
+            "emulated": self.emulated,
             "golden": None if self.golden is None else _plain(self.golden),
             "evaluation": None if self.evaluation is None else _evaluation(self.evaluation),
             "size": {
@@ -177,6 +186,7 @@ class Proof:
             "load": {"seconds": self.load_seconds, "opened": self.opened},
             "latency": [_plain(each) for each in self.latency],
             "placement": None if self.placement is None else _placement(self.placement, self.providers),
+            "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},
             "notes": list(self.notes),
         }
 
@@ -206,6 +216,7 @@ def _placement(placement: Placement, wanted: tuple[str, ...]) -> dict[str, objec
         "macs": placement.macs,
         "integer_macs": placement.integer_macs,
         "integer_mac_share": placement.integer_mac_share,
+        "wanted_mac_share": placement.mac_share_on(wanted[0]) if wanted else None,
         "uncounted": [kernel.name for kernel in placement.kernels if kernel.macs is None],
         "off_provider": [kernel.name for kernel in placement.off_provider(wanted)],
         "kernels": [

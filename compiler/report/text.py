@@ -63,6 +63,7 @@ def proof_facts(proof: Mapping[str, Any]) -> Table:
             ("load", _load(proof["load"])),
             ("latency", _latency(proof["latency"])),
             ("integers", _placement(proof["placement"])),
+            ("apart", _apart(proof.get("apart"))),
             ("notes", lines(proof["notes"])),
         ]
     )
@@ -84,6 +85,8 @@ def _where(proof: Mapping[str, Any]) -> str:
     machine = proof["machine"]
     what = f"{proof['runtime']} {proof['versions']['onnxruntime']} on {machine['cpu']}"
     text = f"{what} ({plural(machine['cores'], 'core')}, {machine['system']}), {proof['date']}"
+    if proof.get("emulated"):
+        text += f"; emulated by {proof['emulated']}: accuracy and placement, no times"
     if proof["session_options"]:
         text += f"; session options {', '.join(f'{k}={v}' for k, v in proof['session_options'].items())}"
     return text if proof["executed"] else f"{text}; not on the target: {proof['unexecuted']}"
@@ -204,6 +207,21 @@ def _placement_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"not counted: {', '.join(found['uncounted'][:_NAMES_SHOWN])}{_more(len(found['uncounted']))}"
     if found["off_provider"]:
         yield f"off the provider: {', '.join(found['off_provider'][:_NAMES_SHOWN])}{_more(len(found['off_provider']))}"
+
+
+def _apart(found: Mapping[str, Any] | None) -> RenderableType | None:
+    """How far the place is from the same bundle in this process."""
+    if found is None:
+        return None
+    return lines(
+        f"{name}: identical to this machine's"
+        if each["exact"]
+        else f"{name}: at most {each['max_steps']:.2g} quantization steps from this machine's, "
+        f"{share(each['equal_share'])} equal"
+        if each["max_steps"] is not None
+        else f"{name}: {share(each['equal_share'])} equal to this machine's"
+        for name, each in found.items()
+    )
 
 
 def _more(number: int) -> str:

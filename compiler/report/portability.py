@@ -1,0 +1,86 @@
+"""One row per place, from the JSON of a portability proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from .layout import lines, table
+from .units import share
+
+__all__ = ["portability_report"]
+
+_WORDS = {"proved": "green", "checked": "green", "broken": "red", "inconclusive": "yellow"}
+
+
+def portability_report(found: Mapping[str, Any]) -> Group:
+    """What each place answers and how far it is from this process, in quantization steps; then where each ran."""
+    return Group(_table(found["places"]), lines(_where(found["places"])) or "")
+
+
+def _table(places: list[Mapping[str, Any]]) -> Table:
+    rows = []
+    for place in places:
+        proof, word = place["proof"], place["verdict"]["word"]
+        rows.append(
+            (
+                place["place"],
+                Text(word, style=_WORDS[word]),
+                *_metric(proof["evaluation"]),
+                *_apart(proof["apart"]),
+                _integers(proof["placement"]),
+                _on_provider(proof["placement"]),
+            )
+        )
+    columns = ("place", "verdict", "metric", "drop", "max steps", "equal", "integer MACs", "on provider")
+    return table(columns, rows, right=columns[2:])
+
+
+def _metric(evaluation: Mapping[str, Any] | None) -> tuple[str, str]:
+    metric = None if evaluation is None else evaluation["metric"]
+    if metric is None:
+        return "–", "–"
+    factor, unit = (100.0, "pt") if metric["unit"] == "pt" else (1.0, metric["unit"])
+    drop = "–" if metric["drop"] is None else f"{metric['drop'] * factor:.3g}{unit}"
+    return f"{metric['name']} {metric['value'] * factor:.4g}{unit}", drop
+
+
+def _apart(outputs: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The worst output's difference in steps, and the least share of equal elements."""
+    if outputs is None:
+        return "(reference)", ""
+    steps = [output["max_steps"] for output in outputs.values() if output["max_steps"] is not None]
+    equal = min((output["equal_share"] for output in outputs.values()), default=1.0)
+    return (f"{max(steps):.2g}" if steps else "–"), share(equal)
+
+
+def _integers(placement: Mapping[str, Any] | None) -> str:
+    if placement is None or placement["integer_mac_share"] is None:
+        return "unknown"
+    return share(placement["integer_mac_share"])
+
+
+def _on_provider(placement: Mapping[str, Any] | None) -> str:
+    """Share of the MACs on the provider the target wants first."""
+    if placement is None or placement["wanted_mac_share"] is None:
+        return "unknown"
+    return share(placement["wanted_mac_share"])
+
+
+def _where(places: list[Mapping[str, Any]]) -> Iterator[str]:
+    for place in places:
+        proof = place["proof"]
+        how = f", {proof['emulated']}" if proof["emulated"] else ""
+        evidence = "unknown" if proof["placement"] is None else proof["placement"]["evidence"]
+        yield (
+            f"{place['place']}: {proof['runtime']}, ONNX Runtime {proof['versions'].get('onnxruntime', 'unknown')}"
+            f"{how}; placement from {evidence}"
+        )
+        if proof["unexecuted"]:
+            yield f"  not on the target's own kernels: {proof['unexecuted']}"
+        for note in proof["notes"]:
+            yield f"  {note}"
