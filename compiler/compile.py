@@ -32,7 +32,7 @@ from .pipeline import PassReport
 from .prove import prove
 from .proving.judge import check_units
 from .request import CompileRequest
-from .scheme import check_measured, choose_scheme, opset_of_scheme
+from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
@@ -134,6 +134,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
 def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, tuple[int, ...]]) -> Loaded:
     """The request's model, brought to what the target's runtime reads."""
     scheme = request.policy.scheme if request.recipe is None else read_lock(request.recipe).scheme
+    check_scheme(scheme, target)
     return load_model(
         request.model,
         shapes=shapes,

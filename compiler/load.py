@@ -27,6 +27,7 @@ from .loading.detached import attach
 from .loading.finite import check_finite
 from .loading.fix_shapes import fix_shapes
 from .loading.infer_shapes import infer_shapes
+from .loading.lower_opset import lower_opset
 from .loading.names import unique_names
 from .loading.operators import check_operators, check_schema, inline_functions
 from .loading.opset import check_opset, raise_opset, set_ir_version
@@ -79,7 +80,7 @@ def load_model(
         source: A path, an `onnx_ir.Model` or an `onnx.ModelProto`; never changed.
         shapes: Fixed shapes by input name; dimensions not fixed stay dynamic.
         opset_floor: Raise models of an older operator set to this one.
-        max_opset: The newest operator set the runtime reads.
+        max_opset: The newest operator set the runtime reads: a newer model is lowered to it.
         max_ir_version: The newest IR version the runtime reads.
         already_quantized: Whether a model with quantized operators is refused or taken as it is.
 
@@ -101,7 +102,8 @@ def load_model(
     check_schema(proto, origin)
     fix_shapes(proto, shapes or {})
     proto, raised = raise_opset(proto, opened.weights, opset_floor, origin)
-    notes += [*raised, *set_ir_version(proto, max_ir_version)]
+    proto, lowered = lower_opset(proto, opened.weights, max_opset, origin)
+    notes += [*raised, *lowered, *set_ir_version(proto, max_ir_version)]
     lift_constants(proto)
     proto, dropped = infer_shapes(proto, origin)
     notes += dropped

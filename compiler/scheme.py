@@ -6,9 +6,10 @@ import onnx_ir as ir
 
 from ..errors import OptionError
 from ..targets.policy import STATIC_SCHEMES, Policy, widths
+from ..targets.spec import TargetSpec
 from .planning.macs import macs_by_op
 
-__all__ = ["check_measured", "choose_scheme", "opset_of_scheme"]
+__all__ = ["check_measured", "check_scheme", "choose_scheme", "opset_of_scheme"]
 
 # Cast, QuantizeLinear and DequantizeLinear take 4-bit and 16-bit integers from this operator set on (ONNX changelog).
 _WIDTHS_SINCE = 21
@@ -17,6 +18,21 @@ _WIDTHS_SINCE = 21
 def opset_of_scheme(scheme: str) -> int:
     """The operator set whose types a scheme needs; 1 where any does."""
     return _WIDTHS_SINCE if widths(scheme) != (8, 8) else 1
+
+
+def check_scheme(scheme: str, target: TargetSpec) -> None:
+    """Refuse a scheme whose types came with an operator set that the target's runtime does not read.
+
+    Raises:
+        OptionError: It is such a scheme.
+    """
+    needed = opset_of_scheme(scheme)
+    if needed > target.max_opset:
+        raise OptionError(
+            f"--scheme {scheme}",
+            f"needs the types of operator set {needed}, and target {target.name} runs {target.max_opset} at most",
+            remedy="Choose a8w8, d8w8 or w8",
+        )
 
 
 def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool) -> tuple[str, str]:

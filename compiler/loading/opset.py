@@ -24,7 +24,7 @@ def opset_of(model: onnx.ModelProto) -> int | None:
 
 
 def check_opset(model: onnx.ModelProto, newest: int, origin: str) -> None:
-    """Refuse a model that declares no operator set, or one newer than the runtime's.
+    """Refuse a model that declares no operator set, or one newer than the runtime's and all that onnx knows.
 
     Raises:
         ModelError: It does.
@@ -32,7 +32,7 @@ def check_opset(model: onnx.ModelProto, newest: int, origin: str) -> None:
     version = opset_of(model)
     if version is None and not model.opset_import:
         raise ModelError(origin, "declares no operator set", remedy="Export the model again")
-    if version is not None and version > newest:
+    if version is not None and version > max(newest, onnx.defs.onnx_opset_version()):
         raise ModelError(
             origin,
             f"uses operator set {version}, the newest this target runs is {newest}",
