@@ -102,6 +102,17 @@ def test_a_fixed_batch_is_one(first: str, expected: int) -> None:
     assert lay_out(model, [Need(value="t", statistic=Extremes())], 1).batch == expected
 
 
+def test_a_batch_is_as_large_as_what_it_shows_allows() -> None:
+    """8 MiB of elements to be counted, 4 bytes each."""
+    model = loaded(TEXT.replace("3, 4, 4", "1, 64, 64"))
+    chosen = [Need(value=name, statistic=Counts(elements=1 << 14)) for name in ("x", "t", "y")]
+    assert lay_out(model, chosen, 1).batch == 64  # the value has fewer elements than may be chosen: 16 KiB each
+    many = [Need(value=name, statistic=Counts(elements=each)) for name in ("t", "y") for each in range(64, 2048)]
+    assert lay_out(model, many, 1).batch == 1
+    some = [Need(value="t", statistic=Counts(elements=elements)) for elements in range(600, 800)]
+    assert lay_out(model, some, 1).batch == (8 << 20) // (4 * sum(range(600, 800))) == 14
+
+
 def test_cores_share_samples_while_activations_are_small() -> None:
     small, large = loaded(TEXT), loaded(TEXT.replace("3, 4, 4", "3, 2048, 2048"))
     need = [Need(value="t", statistic=Extremes())]
