@@ -22,6 +22,7 @@ from . import run as run_command
 from . import targets as targets_command
 from .argv import normalised, wants_json
 from .help import CONTEXT, Command, Group
+from .runtime import runtime_commands
 from .signals import interruptible
 
 __all__ = ["app", "main", "run"]
@@ -70,6 +71,9 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
 )
 for _name, _function, _short, _examples in _COMMANDS:
     app.command(_name, cls=Command, short_help=_short, epilog=_examples, context_settings=CONTEXT)(_function)
+app.add_typer(
+    runtime_commands, name="runtime", short_help="Install, list, remove what executes.", context_settings=CONTEXT
+)
 
 
 def main() -> NoReturn:

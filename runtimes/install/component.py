@@ -114,7 +114,7 @@ def _debian_onnxruntime(architecture: str, triplet: str) -> DebianPackages:
     )
 
 
-_PYTHON_LICENCE = "PSF-2.0, LGPL-2.1-or-later (glibc), GPL-3.0 with GCC-exception-3.1 (libstdc++), others"
+_PYTHON_LICENCE = "PSF-2.0 (Python), LGPL-2.1-or-later (glibc), others in its usr/share/doc"
 _DEBIAN_LICENCE = f"MIT (ONNX Runtime), BSD-3-Clause (XNNPACK, numpy), {_PYTHON_LICENCE}"
 
 _FIXED = (

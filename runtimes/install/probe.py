@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ...errors import InstallError
 from ..host.process import Host
 from .component import onnxruntime_version
 from .place import Place
@@ -21,7 +22,6 @@ class Probe:
     Attributes:
         onnxruntime, python: Versions.
         machine: The processor's architecture, as the place sees it.
-        providers: Execution providers it is there for and has.
         emulated: What emulates the processor; "" when it is real.
         of: The components it was asked with, and the ONNX Runtime of this interpreter.
     """
@@ -29,7 +29,6 @@ class Probe:
     onnxruntime: str
     python: str
     machine: str
-    providers: tuple[str, ...]
     emulated: str
     of: tuple[str, ...]
 
@@ -39,6 +38,7 @@ def probe(place: Place, home: Path) -> Probe:
 
     Raises:
         HostError: It does not start.
+        InstallError: It lacks a provider it is there for.
     """
     launch = place.launch()
     host = Host(place.name, launch)
@@ -46,11 +46,17 @@ def probe(place: Place, home: Path) -> Probe:
         hello = host.hello
     finally:
         host.close()
+    lacking = [name for name in place.providers if name not in hello["providers"]]
+    if lacking:
+        raise InstallError(
+            f"runtime {place.name!r}",
+            f"its ONNX Runtime {hello['onnxruntime']} lacks {', '.join(lacking)}",
+            remedy=f"Install it anew: edgec runtime install {place.name} --force",
+        )
     found = Probe(
         onnxruntime=str(hello["onnxruntime"]),
         python=str(hello["python"]),
         machine=str(hello["machine"]),
-        providers=tuple(name for name in place.providers if name in hello["providers"]),
         emulated=launch.emulated,
         of=_of(place),
     )
@@ -66,7 +72,7 @@ def read_probe(place: Place, home: Path) -> Probe | None:
     """What a runtime answered when it was installed; None when it was not, or with other components."""
     try:
         values = json.loads(_file(place, home).read_text(encoding="utf-8"))
-        found = Probe(**{**values, "providers": tuple(values["providers"]), "of": tuple(values["of"])})
+        found = Probe(**{**values, "of": tuple(values["of"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if found.of == _of(place) else None
