@@ -130,22 +130,32 @@ def _static(node: ir.Node) -> IntegerProduct | None:
             depthwise = weight.shape[1] == 1 and weight.shape[0] == node.attributes.get_int("group", 1)
             if depthwise or reader is None or not is_op(reader, "QuantizeLinear"):
                 return None
-        case "Gemm" if node.attributes.get_int("transA", 0) != 0:
+        case "Gemm" if not _is_bare(node):
             return None
-    codes = x.inputs[0]
-    if codes is None or codes.dtype != ir.DataType.UINT8:
+    codes, zero = x.inputs[0], x.inputs[2] if len(x.inputs) > 2 else None
+    if codes is None or not _is_uint8(codes, zero):
         return None
-    return IntegerProduct(
-        node=node, codes=codes, zero=x.inputs[2] if len(x.inputs) > 2 else None, weight=weight, scale=scale
-    )
+    return IntegerProduct(node=node, codes=codes, zero=zero, weight=weight, scale=scale)
 
 
 def _dynamic(node: ir.Node) -> IntegerProduct | None:
     inputs = [*node.inputs, None, None][:4]
     codes, weight = inputs[0], constant_array(inputs[1])
-    if codes is None or weight is None or not _is_plain(weight, inputs[3]) or codes.dtype != ir.DataType.UINT8:
+    if codes is None or weight is None or not _is_plain(weight, inputs[3]) or not _is_uint8(codes, inputs[2]):
         return None
     return IntegerProduct(node=node, codes=codes, zero=inputs[2], weight=weight, scale=np.ones((), np.float32))
+
+
+def _is_uint8(codes: ir.Value, zero: ir.Value | None) -> bool:
+    """Whether codes are unsigned; a bundle says so of its zero points only, and without one they are (ONNX)."""
+    if codes.dtype is not None:
+        return codes.dtype == ir.DataType.UINT8
+    found = None if zero is None else constant_array(zero)
+    return (
+        is_op(codes.producer(), "DynamicQuantizeLinear")
+        or zero is None
+        or (found is not None and found.dtype == np.uint8)
+    )
 
 
 def _is_plain(weight: np.ndarray, zero: ir.Value | None) -> bool:
@@ -154,6 +164,12 @@ def _is_plain(weight: np.ndarray, zero: ir.Value | None) -> bool:
         return False
     found = None if zero is None else constant_array(zero)
     return zero is None or (found is not None and not found.any())
+
+
+def _is_bare(gemm: ir.Node) -> bool:
+    """Whether a Gemm neither scales nor transposes its left side, as none does that edgec quantizes."""
+    scales = (gemm.attributes.get_float(key, 1.0) for key in ("alpha", "beta"))
+    return all(scale == 1.0 for scale in scales) and gemm.attributes.get_int("transA", 0) == 0
 
 
 def _dequantized(value: ir.Value | None) -> ir.Node | None:
