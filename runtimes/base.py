@@ -81,10 +81,19 @@ class Kernel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
-    """Where every node ran, and on what evidence."""
+    """Where every node ran, and on what evidence.
+
+    Attributes:
+        kernels: In order of first execution.
+        evidence: What shows it.
+        partitions: Runs of kernels on one provider; 0 when not known.
+        crossing_bytes: Bytes of one run that one provider writes and another reads; None when not known.
+    """
 
     kernels: tuple[Kernel, ...]
     evidence: str
+    partitions: int = 0
+    crossing_bytes: int | None = None
 
     @property
     def macs(self) -> int:

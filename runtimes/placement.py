@@ -19,6 +19,7 @@ from typing import Any
 import onnx
 
 from .base import Kernel, Placement
+from .crossing import crossing_bytes, partitions
 from .kernels import INTEGER_KERNELS, kernel_macs
 from .runner import Evidence
 
@@ -26,6 +27,9 @@ __all__ = ["placement_of"]
 
 _NCHWC = re.compile(r"(?P<value>.*)_nchwc(?:_token_\d+)?$")
 _KERNEL = "_kernel_time"
+# With x86 from AVX2 on and arm64 with dot products, MatMulNBits has int8 kernels: with neither (cortex-a53, a72,
+# Nehalem, WebAssembly) its results are those of float (ONNX Runtime 1.31.1 under emulation, 2026-11).
+_INT8_DOT = {"AVX2", "ASIMDDP"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,18 +48,20 @@ def placement_of(seen: Evidence) -> Placement:
         seen: What the run showed.
     """
     facts = {} if seen.graph is None else dict(_facts(onnx.load_model_from_string(seen.graph).graph))
+    kernels = tuple(_kernels(seen, facts))
+    placed = None if seen.placed is None else onnx.load_model_from_string(seen.placed).graph
     return Placement(
-        kernels=tuple(_kernels(seen.events, facts, seen.assigned)),
+        kernels=kernels,
+        partitions=partitions(kernels),
+        crossing_bytes=crossing_bytes(kernels, placed),
         evidence="profile of one run" + (" and ONNX Runtime's graph assignment record" if seen.assigned else ""),
     )
 
 
-def _kernels(
-    events: Sequence[Mapping[str, Any]], facts: Mapping[str, _Node], assigned: Mapping[str, str]
-) -> Iterator[Kernel]:
+def _kernels(seen: Evidence, facts: Mapping[str, _Node]) -> Iterator[Kernel]:
     """One Kernel per node, its MACs summed over repeated executions (a Loop's body), in order of first execution."""
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for event in events:
+    for event in seen.events:
         args = event["args"]
         groups.setdefault((event["name"], args["op_name"], str(args.get("node_index", ""))), []).append(args)
     for (event_name, op_type, _), runs in groups.items():
@@ -65,11 +71,11 @@ def _kernels(
         yield Kernel(
             name=name,
             op_type=op_type,
-            provider=first.get("provider") or assigned.get(name) or "unknown",
+            provider=first.get("provider") or seen.assigned.get(name) or "unknown",
             inputs=_operands(first.get("input_type_shape")),
             outputs=_operands(first.get("output_type_shape")),
             macs=None if None in counted else sum(macs or 0 for macs in counted),
-            integer=_is_integer(name, op_type, facts),
+            integer=_is_integer(name, op_type, facts, seen.features),
         )
 
 
@@ -86,11 +92,13 @@ def _macs(name: str, args: Mapping[str, Any], facts: Mapping[str, _Node]) -> int
     return kernel_macs(args["op_name"], inputs, outputs)
 
 
-def _is_integer(name: str, op_type: str, facts: Mapping[str, _Node]) -> bool:
+def _is_integer(name: str, op_type: str, facts: Mapping[str, _Node], features: Sequence[str]) -> bool:
     if op_type == "MatMulNBits":
-        # accuracy_level 4 quantizes the activations to int8 (onnxruntime contrib_ops MatMulNBits; MLAS has such
-        # kernels for x86 from AVX2 on and for arm64 with dotprod); other levels compute in float. A node without
-        # a name cannot be found again: it is integer when all of its kind are.
+        # accuracy_level 4 quantizes the activations to int8 (onnxruntime contrib_ops MatMulNBits), where MLAS has
+        # such kernels; elsewhere, and at other levels, it computes in float. A node without a name cannot be found
+        # again: it is integer when all of its kind are.
+        if not _INT8_DOT & set(features):
+            return False
         named = facts.get(name)
         alike = [named] if named is not None else [node for node in facts.values() if node.op_type == op_type]
         return bool(alike) and all(node.accuracy_level == 4 for node in alike)

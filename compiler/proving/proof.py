@@ -213,6 +213,8 @@ def _evaluation(evaluation: EvaluationProof) -> dict[str, object]:
 def _placement(placement: Placement, wanted: tuple[str, ...]) -> dict[str, object]:
     return {
         "evidence": placement.evidence,
+        "partitions": placement.partitions,
+        "crossing_bytes": placement.crossing_bytes,
         "macs": placement.macs,
         "integer_macs": placement.integer_macs,
         "integer_mac_share": placement.integer_mac_share,

@@ -205,6 +205,11 @@ def _placement_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"in float: {', '.join(shown)}{_more(len(floats))}"
     if found["uncounted"]:
         yield f"not counted: {', '.join(found['uncounted'][:_NAMES_SHOWN])}{_more(len(found['uncounted']))}"
+    if found.get("partitions", 0) > 1:
+        crossing = found["crossing_bytes"]
+        bytes_ = "an unknown number of bytes crosses" if crossing is None else f"{size(crossing)} cross"
+        providers = ", ".join(dict.fromkeys(kernel["provider"] for kernel in found["kernels"]))
+        yield f"{found['partitions']} partitions on {providers}; {bytes_} between them in one run"
     if found["off_provider"]:
         yield f"off the provider: {', '.join(found['off_provider'][:_NAMES_SHOWN])}{_more(len(found['off_provider']))}"
 

@@ -21,6 +21,7 @@ class Launch:
         emulated: What emulates the processor ("qemu-aarch64 10.0, cortex-a76"); "" when it is real.
         shares_files: Whether the host sees this machine's files under the same paths.
         quoted: Whether a shell reads what is appended, as it does behind `ssh`.
+        mend: What the user can do when onnxruntime, or a provider of it, is not there; "" is to install it anew.
     """
 
     command: tuple[str, ...]
@@ -29,3 +30,4 @@ class Launch:
     emulated: str = ""
     shares_files: bool = True
     quoted: bool = False
+    mend: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from ...errors import HostError
@@ -36,6 +37,7 @@ class HostRuntime:
         self._launch = launch
         self._missing = missing
         self._host: Host | None = None
+        self._starting = threading.Lock()
 
     def available(self) -> str | None:
         return self._missing()
@@ -60,17 +62,19 @@ class HostRuntime:
 
     def close(self) -> None:
         """End the host; the next `open` starts another."""
-        if self._host is not None:
-            self._host.close()
-            self._host = None
+        with self._starting:
+            if self._host is not None:
+                self._host.close()
+                self._host = None
 
     def _running(self) -> Host:
-        if self._host is None or not self._host.alive:
-            reason = self._missing()
-            if reason is not None:
-                raise HostError(f"runtime {self.name!r}", f"is not available here: {reason}", remedy=_INSTALL)
-            self._host = Host(self.name, self._launch())
-        return self._host
+        with self._starting:
+            if self._host is None or not self._host.alive:
+                reason = self._missing()
+                if reason is not None:
+                    raise HostError(f"runtime {self.name!r}", f"is not available here: {reason}", remedy=_INSTALL)
+                self._host = Host(self.name, self._launch())
+            return self._host
 
 
 _INSTALL = "See `edgec runtime list`"

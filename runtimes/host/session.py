@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +18,9 @@ from ..placement import placement_of
 from ..runner import Evidence
 from ..timing import latency_of, run_seconds
 from .process import Host
+
+if TYPE_CHECKING:
+    import onnx
 
 __all__ = ["HostSession"]
 
@@ -45,6 +51,7 @@ class HostSession:
         more, arrays = _source(model, shares_files=host.launch.shares_files)
         header, _ = self._ask({**request, **more}, arrays, f"open {self._where}")
         self._number = header["session"]
+        self._free = weakref.finalize(self, host.forget, self._number)  # when nobody closes it
         self._load_seconds = float(header["seconds"])
         self._inputs = tuple(tensor_info(*each) for each in header["inputs"])
         self._outputs = tuple(tensor_info(*each) for each in header["outputs"])
@@ -84,14 +91,11 @@ class HostSession:
     def placement(self, feeds: Feeds) -> Placement:
         checked = check_feeds(feeds, self._inputs)
         header, arrays = self._ask({"do": "profile", "session": self._number}, checked, "profile")
-        graph = arrays.get("graph:")
-        return placement_of(
-            Evidence(
-                events=header["events"],
-                assigned=header["assigned"],
-                graph=None if graph is None else graph.tobytes(),
-            )
-        )
+        graphs: dict[str, Any] = {
+            name: arrays[name].tobytes() if name in arrays else None for name in ("graph", "placed")
+        }
+        seen = {name: header[name] for name in ("events", "assigned", "features")}
+        return placement_of(Evidence(**seen, **graphs))
 
     def latency(self, feeds: Feeds, runs: int) -> Latency:
         checked = check_feeds(feeds, self._inputs)
@@ -99,8 +103,9 @@ class HostSession:
 
     def close(self) -> None:
         """Free the session; a host that has ended has freed it already."""
-        if self._host.alive:
-            self._ask({"do": "close", "session": self._number}, {}, "close")
+        if self._free.detach() is not None and self._host.alive:
+            with contextlib.suppress(HostError):  # it has ended meanwhile
+                self._ask({"do": "close", "session": self._number}, {}, "close")
 
     def _ask(
         self, request: dict[str, Any], arrays: dict[str, np.ndarray], what: str
@@ -129,7 +134,14 @@ class HostSession:
                 return HostError(
                     f"runtime {self._host.name!r}",
                     f"does not run it where the target asks for: {message}",
-                    remedy=f"Install it anew: edgec runtime install {self._host.name} --force",
+                    remedy=self._host.launch.mend
+                    or f"Install it anew: edgec runtime install {self._host.name} --force",
+                )
+            case "disk":
+                return HostError(
+                    f"runtime {self._host.name!r}",
+                    f"cannot write the model to its disk: {message}",
+                    remedy="Free space in its temporary folder, or set TMPDIR there to another",
                 )
         return HostError(
             f"runtime {self._host.name!r}", f"refused a request ({what}): {message}", remedy="Report this defect"
@@ -146,16 +158,40 @@ def _source(model: ModelSource, *, shares_files: bool) -> tuple[dict[str, Any], 
         raise ModelError(str(model), "no such file", remedy="Check the path")
     if shares_files:
         return {"path": str(model.absolute())}, {}
-    files = [model, *_external(model)]
-    contents = {f"file:{file.name}": np.fromfile(file, dtype=np.uint8) for file in files}
-    return {"files": [file.name for file in files]}, contents
+    names = [model.name, *_external(model)]
+    return {"files": names}, {f"file:{name}": _contents(model, name) for name in names}
 
 
-def _external(model: Path) -> list[Path]:
-    """Files beside a model that hold its weights."""
+def _contents(model: Path, name: str) -> np.ndarray:
+    try:
+        return np.fromfile(model.parent / name, dtype=np.uint8)
+    except OSError as error:
+        raise ModelError(
+            str(model),
+            f"its file {name} cannot be read: {error.strerror}",
+            remedy="Keep the model and the files of its weights together",
+        ) from error
+
+
+def _external(model: Path) -> list[str]:
+    """Files that hold a model's weights, as the model names them; none where it cannot be read: the host says why."""
     import onnx
+    from google.protobuf.message import DecodeError
     from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-    graph = onnx.load(model, load_external_data=False).graph
-    names = {ExternalDataInfo(each).location for each in graph.initializer if uses_external_data(each)}
-    return [model.parent / name for name in sorted(names)]
+    try:
+        graph = onnx.load(model, load_external_data=False).graph
+    except DecodeError:
+        return []
+    return sorted({str(ExternalDataInfo(each).location) for each in _tensors(graph) if uses_external_data(each)})
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Initializers and constants, those of subgraphs included."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _tensors(inner)
