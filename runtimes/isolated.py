@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,13 +21,16 @@ def isolated(interpreter: str, providers: tuple[str, ...] = ("CPUExecutionProvid
         interpreter: A Python, or the folder of a virtual environment; it must have onnxruntime and numpy.
         providers: Execution providers to use, in order.
     """
-    given = Path(interpreter).expanduser()
-    inside = [given / "bin" / "python", given / "Scripts" / "python.exe"]
-    python = next((str(path) for path in inside if path.is_file()), interpreter)
+    given = os.path.expanduser(interpreter)  # noqa: PTH111 - a Path would drop what says that it is no name on PATH
+    inside = [Path(given, "bin", "python"), Path(given, "Scripts", "python.exe")] if given else []
+    python = next((str(path) for path in inside if path.is_file()), given)
 
     def missing() -> str | None:
-        return None if shutil.which(python) else f"{interpreter} is no Python interpreter"
+        return None if shutil.which(python) else f"{interpreter or 'nothing'} is no program"
 
     return HostRuntime(
-        name=PREFIX + interpreter, launch=lambda: Launch(command=(python,)), missing=missing, providers=providers
+        name=PREFIX + interpreter,
+        launch=lambda: Launch(command=(python,), mend=f"Install it there: {python} -m pip install onnxruntime"),
+        missing=missing,
+        providers=providers,
     )

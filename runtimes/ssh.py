@@ -22,16 +22,20 @@ def ssh(destination: str, providers: tuple[str, ...] = ("CPUExecutionProvider",)
         providers: Execution providers to use, in order.
     """
     machine, _, python = destination.partition(":")
+    python = python or "python3"
 
     def missing() -> str | None:
+        if not machine or machine.startswith("-"):
+            return f"{machine or 'nothing'} is no machine"
         return None if shutil.which("ssh") else "there is no ssh on this machine"
 
     return HostRuntime(
         name=PREFIX + destination,
         launch=lambda: Launch(
-            command=("ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", machine, python or "python3"),
+            command=("ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", machine, python),
             shares_files=False,
             quoted=True,
+            mend=f"Install it there: ssh {machine} {python} -m pip install onnxruntime",
         ),
         missing=missing,
         providers=providers,
