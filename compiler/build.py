@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import onnx_ir as ir
 
@@ -21,10 +20,8 @@ from ..targets.spec import TargetSpec
 from .clock import Clock
 from .data import CompileData
 from .load import Loaded
-from .materialize import weight_bytes
-from .observe import observe
 from .observing.cache import ObservationCache, cache_folder
-from .observing.segments import SEGMENT_ABOVE, observe_in_segments
+from .observing.segments import observe_any
 from .pipeline import Measure, PassReport
 from .request import CompileRequest
 from .search import search
@@ -100,12 +97,15 @@ def _measure(data: CompileData, request: CompileRequest, clock: Clock) -> Measur
                 remedy="Give --calibration, or a recipe of scheme d8w8 or w8",
             )
         with clock.stage("observe"):
-            common: Any = {"threads": request.threads, "progress": request.progress, "max_memory": request.max_memory}
-            if weight_bytes(model) > SEGMENT_ABOVE and not data.calibration.state.carried:
-                observe_in_segments(model, needs, data.calibration, **common)
-            else:
-                cache = ObservationCache(folder=request.cache_dir or cache_folder()) if request.cache else None
-                observe(model, needs, data.calibration, **common, cache=cache)
+            observe_any(
+                model,
+                needs,
+                data.calibration,
+                threads=request.threads,
+                progress=request.progress,
+                max_memory=request.max_memory,
+                cache=ObservationCache(folder=request.cache_dir or cache_folder()) if request.cache else None,
+            )
 
     return measure
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
+from ..errors import OptionError
 from ..passes.edit import SkipNotes
 from ..passes.quantize.decide import DecideQuantization
 from ..passes.recipe import Recipe
@@ -17,7 +18,7 @@ from ..targets.spec import TargetSpec
 from .build import Built, build
 from .clock import Clock
 from .contract import Verdict
-from .coverage import Coverage, coverage, write_coverage
+from .coverage import coverage, write_coverage
 from .data import CompileData, open_data
 from .destination import check_destination, scratch, writing
 from .diagnose import diagnose_miss, missed
@@ -25,8 +26,6 @@ from .diagnosing.finding import Diagnosis
 from .diagnosing.patient import Patient
 from .load import Loaded, load_model
 from .lockfile import read_lock
-from .materialize import weight_bytes
-from .observing.segments import SEGMENT_ABOVE
 from .pack import manifest_values, pack
 from .pipeline import PassReport
 from .prove import prove
@@ -157,10 +156,6 @@ def _prove(
     bundle: Bundle, loaded: Loaded, built: Built, data: CompileData, request: CompileRequest, clock: Clock
 ) -> Verdict:
     with clock.stage("prove"):
-        compared = _coverage(built, data, request)
-        if compared is not None:
-            write_coverage(compared, bundle)
-        warning = None if compared is None else compared.warning()
         return prove(
             bundle,
             evaluation=data.evaluation,
@@ -170,18 +165,22 @@ def _prove(
             seed=request.seed,
             state=request.state,
             progress=request.progress,
-            notes=(*data.notes, *built.notes, *data.overlap_notes(), *([warning] if warning else [])),
+            notes=(*data.notes, *built.notes, *data.overlap_notes(), *_compared(bundle, built, data, request)),
         )
 
 
-def _coverage(built: Built, data: CompileData, request: CompileRequest) -> Coverage | None:
-    """Whether the observed samples stand for those that prove; None where no ranges were taken from any."""
+def _compared(bundle: Bundle, built: Built, data: CompileData, request: CompileRequest) -> tuple[str, ...]:
+    """What the verdict says of the observed samples beside those that prove; nothing where no ranges were taken."""
     if built.observed is None or data.calibration is None or data.evaluation is None:
-        return None
-    if weight_bytes(built.observed) > SEGMENT_ABOVE:
-        return None
-    decided = built.candidate.model
-    return coverage(built.observed, decided, data.calibration, data.evaluation, threads=request.threads)
+        return ()
+    limits: Any = {"threads": request.threads, "max_memory": request.max_memory}
+    try:
+        found = coverage(built.observed, built.candidate.model, data.calibration, data.evaluation, **limits)
+    except OptionError as error:
+        return (f"calibration samples were not compared with the evaluation samples: {error}",)
+    write_coverage(found, bundle)
+    warning = found.warning()
+    return (warning,) if warning else ()
 
 
 def _diagnose(

@@ -1,7 +1,8 @@
 """Do the calibration samples stand for the evaluation samples? Ranges covered, elements clipped, distributions shifted.
 
-Observed in the float model, value by value, on at most 64 samples of either set. `shift` is the largest distance of
-the two cumulative distributions (Kolmogorov-Smirnov): 0 alike, 1 disjoint.
+Observed in the float model, value by value, on at most 64 samples of either set; on 16 where the model is so large
+that it is observed in segments. `shift` is the largest distance of the two cumulative distributions
+(Kolmogorov-Smirnov): 0 alike, 1 disjoint.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from ..errors import OutputError
 from ..passes.observe.statistics import Counts, Extremes, Histogram, Need, Range
 from ..passes.quantize.decision import decided_values, params_of
 from ..passes.spec import QuantParams
-from .observe import observe
+from .materialize import weight_bytes
+from .observing.segments import SEGMENT_ABOVE, observe_any
 from .progress import Progress, Quiet
 from .samples.base import Samples
 from .samples.subset import draw, view_of
 
 __all__ = ["Coverage", "ValueCoverage", "coverage", "outside", "shift", "window", "write_coverage"]
 
-# Samples looked at of either set, and elements of each.
-_SAMPLES, _ELEMENTS = 64, 1 << 12
+# Samples looked at of either set, of a model in segments, and elements of each.
+_SAMPLES, _FEWER, _ELEMENTS = 64, 16, 1 << 12
 # What two sets may differ by before anything is said; small sets differ more by chance alone.
 _SHIFTED, _CLIPPED, _MORE = 0.25, 1e-2, 4.0
 _NAMED = 3
@@ -101,6 +103,7 @@ def coverage(
     *,
     threads: int,
     progress: Progress | None = None,
+    max_memory: int | None = None,
 ) -> Coverage:
     """Compare what a float model's values are on calibration and on evaluation samples.
 
@@ -111,6 +114,10 @@ def coverage(
         evaluation: The samples that prove.
         threads: Cores to use; 0 is all of them.
         progress: Told of every batch.
+        max_memory: Bytes this process may hold; None does not limit it.
+
+    Raises:
+        OptionError: `max_memory` does not hold one statistic of one batch.
     """
     params = _params_by_name(decided)
     values = {str(value.name): value for value in model.graph.inputs}
@@ -121,9 +128,11 @@ def coverage(
         for name in names
         for statistic in (Extremes(), Counts(elements=_ELEMENTS))
     ]
-    sets = [_few(samples) for samples in (calibration, evaluation)]
+    most = _FEWER if weight_bytes(model) > SEGMENT_ABOVE else _SAMPLES
+    sets = [_few(samples, most) for samples in (calibration, evaluation)]
     before, after = (
-        observe(model.clone(), needs, samples, threads=threads, progress=progress or Quiet()) for samples in sets
+        observe_any(model.clone(), needs, samples, threads=threads, progress=progress or Quiet(), max_memory=max_memory)
+        for samples in sets
     )
     n, m = (len(samples) for samples in sets)
     found = []
@@ -212,8 +221,8 @@ def _neighbour(value: ir.Value) -> str:
     return "" if node is None else str(node.name or node.op_type)
 
 
-def _few(samples: Samples) -> Samples:
-    """At most 64 samples, drawn over all of them."""
-    if len(samples) <= _SAMPLES:
+def _few(samples: Samples, most: int) -> Samples:
+    """At most so many samples, drawn over all of them."""
+    if len(samples) <= most:
         return samples
-    return view_of(samples).choose(draw(len(samples), _SAMPLES, seed=0), samples.origin)
+    return view_of(samples).choose(draw(len(samples), most, seed=0), samples.origin)

@@ -1,4 +1,4 @@
-"""Observe segment after segment: never more weights in memory than one segment holds.
+"""Observe segment after segment where a model is too large for memory: never more weights than one segment holds.
 
 Each segment is opened twice: instrumented, to be observed, and as it is, to write what the next ones read. That
 doubles the work of an inference, for models that could else not be observed at all.
@@ -15,19 +15,39 @@ import onnx_ir as ir
 
 from ...passes.observe.statistics import Need, Observation, set_observation
 from ...runtimes.base import SessionSettings
-from ..materialize import in_memory
+from ..materialize import in_memory, weight_bytes
 from ..observe import observe
 from ..progress import Progress
 from ..samples.base import Samples
+from .cache import ObservationCache
 from .cut import Segment, cut
 from .spill import Crossing, spill
 
-__all__ = ["SEGMENT_ABOVE", "observe_in_segments"]
+__all__ = ["SEGMENT_ABOVE", "observe_any", "observe_in_segments"]
 
 # Models of less weight are observed whole. ONNX Runtime holds the weights of a session about twice: as they are,
 # and packed for its kernels.
 SEGMENT_ABOVE = 1 << 30
 _SEGMENT_BYTES = 512 << 20
+
+
+def observe_any(
+    model: ir.Model,
+    needs: Sequence[Need],
+    samples: Samples,
+    *,
+    threads: int,
+    progress: Progress,
+    max_memory: int | None = None,
+    cache: ObservationCache | None = None,
+) -> dict[Need, Observation]:
+    """Observe a model whole, or in segments where it is too large for that and carries no state.
+
+    Arguments, result and errors are those of `observe`; segments are not cached.
+    """
+    if weight_bytes(model) > SEGMENT_ABOVE and not samples.state.carried:
+        return observe_in_segments(model, needs, samples, threads=threads, progress=progress, max_memory=max_memory)
+    return observe(model, needs, samples, threads=threads, progress=progress, max_memory=max_memory, cache=cache)
 
 
 def observe_in_segments(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -14,7 +15,12 @@ from support.graphs import model, weights
 from support.recipes import compiled
 
 import edgec
+from edgec.compiler import build
+from edgec.compiler import coverage as coverage_module
 from edgec.compiler.coverage import Coverage, ValueCoverage, coverage, outside, shift
+from edgec.compiler.observe import observe
+from edgec.compiler.observing import segments, slices
+from edgec.compiler.observing.segments import observe_any
 from edgec.compiler.samples import open_samples
 from edgec.compiler.signature import inputs_of
 from edgec.passes.observe.statistics import Histogram
@@ -144,3 +150,64 @@ def test_the_verdict_is_silent_about_a_fair_split(tmp_path: Path) -> None:
     made = edgec.compile(net(), calibration=feeds(80, seed=0), output=tmp_path / "fair")
     notes = json.loads((made.proof / "proof.json").read_text(encoding="utf-8"))["notes"]
     assert not [note for note in notes if note.startswith("calibration samples do not stand for")]
+
+
+def notes_of(made: edgec.Bundle) -> list[str]:
+    notes: list[str] = json.loads((made.proof / "proof.json").read_text(encoding="utf-8"))["notes"]
+    return notes
+
+
+def test_a_model_of_many_weights_is_compared_in_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same samples the same is found, and no part holds the weights of another."""
+    sets = feeds(16, seed=0, bright=3.0), feeds(16, seed=1)
+    whole = compared(*sets)
+    held = []
+
+    def watched(model: ir.Model, *arguments: Any, **options: Any) -> Any:
+        held.append(list(model.graph.initializers))
+        return observe(model, *arguments, **options)
+
+    monkeypatch.setattr(coverage_module, "SEGMENT_ABOVE", 0)
+    monkeypatch.setattr(segments, "SEGMENT_ABOVE", 0)
+    monkeypatch.setattr(segments, "_SEGMENT_BYTES", 64)
+    decided = compiled(net(), "a8w8", sets[0])
+    monkeypatch.setattr(segments, "observe", watched)
+    before, after = (open_samples(each, inputs_of(net()), role="calibration") for each in sets)
+    assert coverage(net(), decided, before, after, threads=1) == whole
+    assert held == 2 * [["w"], ["u"]]  # nothing is decided of what the last product writes
+
+
+@pytest.mark.parametrize("more", [0, 40])
+def test_a_limit_on_memory_is_kept_or_the_verdict_says_that_nothing_was_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: int
+) -> None:
+    monkeypatch.setattr(slices, "resident_bytes", lambda: 100_000_000)
+    sizes = []
+
+    def remembered(*arguments: Any, **options: Any) -> Any:
+        sizes.append(options["max_memory"])
+        # Calibrating fits; the comparison finds a process that has grown.
+        options["max_memory"] = None if len(sizes) == 1 else options["max_memory"] + more * 1_000_000
+        return observe_any(*arguments, **options)
+
+    monkeypatch.setattr(build, "observe_any", remembered)
+    monkeypatch.setattr(coverage_module, "observe_any", remembered)
+    made = edgec.compile(
+        net(),
+        calibration=feeds(40, seed=0, bright=3.0),
+        evaluation=feeds(40, seed=1),
+        search=False,
+        max_memory=101_000_000,
+        output=tmp_path / "out",
+    )
+    assert set(sizes) == {101_000_000}
+    said = [note for note in notes_of(made) if note.startswith("calibration samples")]
+    if more:
+        assert said[0].startswith("calibration samples do not stand for the evaluation samples: input 'image' (")
+        assert (made.proof / "coverage.json").is_file()
+    else:
+        assert said == [
+            "calibration samples were not compared with the evaluation samples: --max-memory: 101MB do not hold one "
+            "statistic of one batch. This process holds 100MB before anything is observed. Give at least 128MB."
+        ]
+        assert not (made.proof / "coverage.json").exists()
