@@ -265,7 +265,7 @@ def evidence(
 ) -> Evidence:
     """What one run of `feeds` shows, in a session opened as the user would open it.
 
-    Prepacking is off in that session: it drops prepacked weights from the profile and changes no node.
+    Prepacking is off in that session where it can be: it drops prepacked weights from the profile and changes no node.
 
     Args:
         model: As `open_session` takes it.
@@ -282,7 +282,7 @@ def evidence(
         made.enable_profiling = True
         made.profile_file_prefix = str(Path(folder) / "profile")
         made.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        made.add_session_config_entry("session.disable_prepacking", "1")
+        _keep_weights(made, providers)
         session, _ = open_session(model, made, providers, weights)
         session.run(None, feeds)
         profile = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
@@ -293,6 +293,12 @@ def evidence(
         if len({event["args"].get("provider") for event in events}) > 1:
             placed = _optimized(model, settings, providers, weights, Path(folder) / "placed.onnx", extended=False)
     return Evidence(events=events, assigned=_assigned(session), graph=graph, placed=placed, features=_features())
+
+
+def _keep_weights(made: Any, providers: list[str]) -> None:
+    # XNNPACK's kernels run on what they have packed, and crash without it (1.21).
+    if providers == ["CPUExecutionProvider"]:
+        made.add_session_config_entry("session.disable_prepacking", "1")
 
 
 def _features() -> list[str]:
@@ -336,7 +342,7 @@ def _optimized(
     made.optimized_model_filepath = str(saved)
     made.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.bin")
     made.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
-    made.add_session_config_entry("session.disable_prepacking", "1")
+    _keep_weights(made, providers)
     open_session(model, made, providers, weights)
     return saved.read_bytes()
 
