@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import shlex
@@ -89,7 +90,7 @@ class Host:
                 self._child.stdin.flush()
             self.hello = self._answer()[0]
             if "error" not in self.hello and not self.hello.keys() >= _HELLO:
-                raise runner.GarbageError(repr(self.hello).encode())
+                raise runner.GarbageError(json.dumps(self.hello).encode())
         if "error" in self.hello:
             self.close()
             raise HostError(
