@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites clean
+.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,10 +20,14 @@ demo: $(VENV)/core  ## compile the shipped example for this machine and prove it
 dev: $(VENV)/dev  ## set up .venv with everything below
 
 test: $(VENV)/dev  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not targets"
 
 test-all: $(VENV)/dev  ## every test; those on real models need EDGEC_ZOO
 	$(BIN)/python -m pytest
+
+test-targets: $(VENV)/dev  ## install every runtime this machine can run, and test on them
+	$(BIN)/edgec runtime install --all
+	$(BIN)/python -m pytest -m targets
 
 check: $(VENV)/dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from .tools import failure, run_tool
 __all__ = ["Archive", "need_apt"]
 
 _LEFT_OUT = re.compile(r"Failed to fetch|^W: Some index files failed|^E: |^Err:", re.MULTILINE)
-_KEYS = re.compile(r"NO_PUBKEY|not signed|invalid signature|Missing key|signed-by|keyring", re.IGNORECASE)
+_KEYS = re.compile(r"NO_PUBKEY|BADSIG|EXPKEYSIG|signatures? (?:was|were) invalid|Missing key")
 _NEED = re.compile(r"^Need to get (?P<size>[\d.,]+ [kMG]?B)")
 _NEW = re.compile(r"(?P<count>\d+) newly installed")
 
@@ -77,7 +77,7 @@ class Archive:
             if _KEYS.search(text):
                 raise InstallError(
                     f"Debian {self.suite}",
-                    f"this machine has no key for the signature of {self.mirror.uri}",
+                    f"none of this machine's keys verifies the signature of {self.mirror.uri}",
                     affects="What is not signed is not installed",
                     remedy="Install or update the package debian-archive-keyring",
                 )

@@ -35,7 +35,7 @@ _OPTIONS = re.compile(r"^\[(?P<options>[^\]]*)\]\s*(?P<rest>.*)$")
 def parse_one_line(text: str, file: Path) -> Iterator[AptSource]:
     """Sources of a `.list`: ``deb [signed-by=KEYS] URI SUITE COMPONENT...``, one a line."""
     for line in text.splitlines():
-        kind, _, rest = line.partition("#")[0].strip().partition(" ")
+        kind, rest = [*line.partition("#")[0].split(maxsplit=1), "", ""][:2]
         if kind != "deb":
             continue
         found = _OPTIONS.match(rest.strip())

@@ -23,7 +23,7 @@ _OFFLINE = re.compile(
     r"|ProxyError|Read timed out|Could not wait for server fd",
     re.IGNORECASE,
 )
-_TELLING = re.compile(r"^(?:[EW]:|Err:|ERROR|error|dpkg-deb: error|tar:|/.*: No module named)")
+_TELLING = re.compile(r"^(?:[EW]:|Err:|ERROR|error)")
 
 
 def run_tool(
