@@ -30,6 +30,7 @@ from .pack import manifest_values, pack
 from .pipeline import PassReport
 from .prove import prove
 from .proving.judge import check_units
+from .proving.places import IN_PROCESS
 from .request import CompileRequest
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
@@ -114,6 +115,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     notes=(*loaded.notes, *data.notes, *built.weights_alone, *built.notes),
                     golden=data.golden_origin,
                 ),
+                reference=None if target.runtime == IN_PROCESS else loaded.model,
             )
         verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
         diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)

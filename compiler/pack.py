@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from .. import __version__
 from ..bundle import MANIFEST, SCHEMA_VERSION, Bundle, sha256_of
 from ..passes.recipe import Recipe
 from ..runtimes.base import Feeds, SessionSettings, TensorInfo
+from ..runtimes.compare import Comparer
 from ..targets.spec import TargetSpec
-from .materialize import EXTERNAL_ABOVE, weight_bytes
+from .materialize import EXTERNAL_ABOVE, materialize, weight_bytes
 from .samples import replay
 from .samples.base import Sample, State
 
@@ -27,10 +29,18 @@ __all__ = ["GOLDEN_STEPS", "manifest_values", "pack"]
 
 MODEL = "model.onnx"
 GOLDEN_STEPS = 8
+_CLEAN_DB = 100.0
 
 
 def pack(
-    model: ir.Model, folder: Path, *, recipe: Recipe, golden: Sample, state: State, manifest: Mapping[str, Any]
+    model: ir.Model,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    golden: Sample,
+    state: State,
+    manifest: Mapping[str, Any],
+    reference: ir.Model | None = None,
 ) -> Bundle:
     """Write the payload of a bundle into an empty folder.
 
@@ -41,6 +51,8 @@ def pack(
         golden: The sample whose feeds and outputs go along (its first `GOLDEN_STEPS` steps).
         state: Outputs fed back as inputs.
         manifest: What `manifest_values` returned.
+        reference: The float model, where the target's kernels round otherwise than this process: how far the golden
+            outputs are from float's then tells how far another place's may be from them.
 
     Returns:
         The bundle.
@@ -69,6 +81,7 @@ def pack(
             **described,
             "state": dict(state.carried),
             "session_options": {},
+            **({} if reference is None else {"golden_noise_db": _noise_db(reference, inputs, outputs)}),
             **manifest,
         },
     )
@@ -126,6 +139,20 @@ def _golden(
         return [feeds for feeds, _ in steps], [outputs for _, outputs in steps], (session.inputs, session.outputs)
     finally:
         session.close()
+
+
+def _noise_db(reference: ir.Model, inputs: Sequence[Feeds], outputs: Sequence[Mapping[str, np.ndarray]]) -> float:
+    """SQNR of the golden outputs against float's on the same feeds: of the worst output, in dB, at most 100."""
+    from ..runtimes.ort import OrtCpu
+
+    comparers = {name: Comparer() for name in outputs[0]}
+    with materialize(reference) as opened, closing(OrtCpu().open(opened, SessionSettings(threads=1))) as session:
+        for feeds, golden in zip(inputs, outputs, strict=True):
+            answer = session.run(feeds)
+            for name, comparer in comparers.items():
+                comparer.add(answer[name], golden[name])
+    found = [comparer.result().sqnr_db for comparer in comparers.values()]
+    return round(min((max(-_CLEAN_DB, db) for db in found if db is not None and db < _CLEAN_DB), default=_CLEAN_DB), 1)
 
 
 def _save_steps(file: Path, steps: Sequence[Feeds]) -> None:

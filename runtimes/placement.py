@@ -21,6 +21,7 @@ import onnx
 from .base import Kernel, Placement
 from .crossing import crossing_bytes, partitions
 from .kernels import INTEGER_KERNELS, kernel_macs
+from .operands import Constants, all_operands, constants_of
 from .runner import Evidence
 
 __all__ = ["placement_of"]
@@ -48,8 +49,8 @@ def placement_of(seen: Evidence) -> Placement:
         seen: What the run showed.
     """
     facts = {} if seen.graph is None else dict(_facts(onnx.load_model_from_string(seen.graph).graph))
-    kernels = tuple(_kernels(seen, facts))
     placed = None if seen.placed is None else onnx.load_model_from_string(seen.placed).graph
+    kernels = tuple(_kernels(seen, facts, {} if placed is None else constants_of(placed)))
     return Placement(
         kernels=kernels,
         partitions=partitions(kernels),
@@ -58,7 +59,7 @@ def placement_of(seen: Evidence) -> Placement:
     )
 
 
-def _kernels(seen: Evidence, facts: Mapping[str, _Node]) -> Iterator[Kernel]:
+def _kernels(seen: Evidence, facts: Mapping[str, _Node], constants: Mapping[str, Constants]) -> Iterator[Kernel]:
     """One Kernel per node, its MACs summed over repeated executions (a Loop's body), in order of first execution."""
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for event in seen.events:
@@ -66,6 +67,7 @@ def _kernels(seen: Evidence, facts: Mapping[str, _Node]) -> Iterator[Kernel]:
         groups.setdefault((event["name"], args["op_name"], str(args.get("node_index", ""))), []).append(args)
     for (event_name, op_type, _), runs in groups.items():
         name = event_name.removesuffix(_KERNEL)
+        runs = [{**args, "input_type_shape": all_operands(args, constants.get(name))} for args in runs]
         counted = [_macs(name, args, facts) for args in runs]
         first = runs[0]
         yield Kernel(

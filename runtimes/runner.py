@@ -61,6 +61,7 @@ _HEAD = struct.Struct("<4sIQ")
 _LARGEST_HEADER = 1 << 30
 _FATAL = 4  # OrtLoggingLevel: what matters comes back as an exception
 _KERNEL = "_kernel_time"
+_CPU = "CPUExecutionProvider"
 _PLAIN = frozenset(
     f"{kind}{bits}"
     for kind, sizes in {
@@ -206,7 +207,7 @@ class Evidence(NamedTuple):
         events: Kernel events of the profile, in order.
         assigned: Provider by node name, of the assignment record; empty where this ONNX Runtime keeps none.
         graph: The graph as optimized before layouts are chosen; None where no event needs it.
-        placed: The graph as it ran; None where one provider ran everything.
+        placed: The graph as it ran; None where only the CPU provider was asked for.
         features: Instruction sets of the processor, by numpy's names (`AVX2`, `ASIMDDP`).
     """
 
@@ -250,7 +251,10 @@ def open_session(
     import numpy as np
     import onnxruntime
 
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(a)) for a in (weights or {}).values()]
+    values = []
+    for array in (weights or {}).values():
+        whole = np.ascontiguousarray(array).reshape(np.shape(array))  # a scalar stays one
+        values.append(onnxruntime.OrtValue.ortvalue_from_numpy(whole))
     if values:
         made.add_external_initializers(list(weights or {}), values)
     return onnxruntime.InferenceSession(model, made, providers=providers), values
@@ -290,14 +294,14 @@ def evidence(
         graph = placed = None
         if any(_needs_graph(event) for event in events):
             graph = _optimized(model, settings, providers, weights, Path(folder) / "extended.onnx", extended=True)
-        if len({event["args"].get("provider") for event in events}) > 1:
+        if providers != [_CPU]:
             placed = _optimized(model, settings, providers, weights, Path(folder) / "placed.onnx", extended=False)
     return Evidence(events=events, assigned=_assigned(session), graph=graph, placed=placed, features=_features())
 
 
 def _keep_weights(made: Any, providers: list[str]) -> None:
     # XNNPACK's kernels run on what they have packed, and crash without it (1.21).
-    if providers == ["CPUExecutionProvider"]:
+    if providers == [_CPU]:
         made.add_session_config_entry("session.disable_prepacking", "1")
 
 

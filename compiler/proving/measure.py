@@ -103,7 +103,7 @@ def measure(
         bench = _Bench(place, bundle.model, reference, common["session_options"])
         progress = progress or Quiet()
         with closing(bench.bundle(1, compared=True)) as session:
-            golden = replay_golden(session, golden_feeds, golden_outputs, state)
+            golden = replay_golden(session, golden_feeds, golden_outputs, state, manifest.get("golden_noise_db"))
             placement = session.placement(golden_feeds[0])
             evaluated: EvaluationProof | None = None
             found: tuple[str, ...] = ()
