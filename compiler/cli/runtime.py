@@ -26,7 +26,7 @@ runtime_commands = typer.Typer(
 INSTALL_EXAMPLES = """
 edgec runtime install arm64-cortex-a72
 edgec runtime install arm64-cortex-a72 xnnpack-x86-64 --dry-run
-edgec runtime install --all --mirror http://mirror.example/debian
+edgec runtime install --all --mirror file:///srv/debian
 """
 
 LIST_EXAMPLES = """
