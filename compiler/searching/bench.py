@@ -66,16 +66,17 @@ class Bench:
             ModelError: The runtime refuses it.
         """
         if self._last is None or self._last[0] is not model:
-            self._close_last()
+            self.forget()
             self._last = model, self.runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
         return self._last[1]
 
     def close(self) -> None:
         """Free both sessions."""
-        self._close_last()
+        self.forget()
         self.reference.close()
 
-    def _close_last(self) -> None:
+    def forget(self) -> None:
+        """Free the candidate's session, where another candidate is to be built and observed."""
         if self._last is not None:
             self._last[1].close()
             self._last = None

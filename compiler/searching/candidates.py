@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,8 +14,12 @@ from ...passes.quantize.decide import DecideQuantization
 from ...passes.recipe import Recipe
 from ..observers import SignatureGuard
 from ..pipeline import Measure, PassObserver, PassReport, run_passes
+from ..planning.memory import resident_bytes
 
 __all__ = ["Candidate", "Candidates"]
+
+# Python meets dropped graphs, which are cyclic, long after the fact. A collection takes a tenth of a second.
+_DROPPED_BYTES = 24 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -49,6 +54,7 @@ class Candidates:
     _head: tuple[Pass, ...] | None = field(default=None, init=False)
     _prepared: ir.Model | None = field(default=None, init=False)
     _reports: list[PassReport] = field(default_factory=list, init=False)
+    _held: int = field(default=0, init=False)
 
     @property
     def prepared(self) -> ir.Model:
@@ -64,6 +70,7 @@ class Candidates:
             observers: Who watches them beside the signature guard; passes that ran for an earlier candidate
                 are not watched again.
         """
+        self._collect()
         head, tail = _parts(recipe)
         watching = (SignatureGuard(), *observers)
         if not head and self._prepared is not None:
@@ -78,6 +85,13 @@ class Candidates:
         after = run_passes(model, tail, measure=shared.observe, observers=(*watching, shared))
         reports = [*self._reports, *(replace(each, index=each.index + len(head)) for each in after)]
         return Candidate(recipe=recipe, model=model, reports=reports)
+
+    def _collect(self) -> None:
+        """Free candidates that were dropped, once they may be large."""
+        if self._held and resident_bytes() - self._held > _DROPPED_BYTES:
+            gc.collect()
+            self._held = resident_bytes()
+        self._held = self._held or resident_bytes()
 
     def _run(self, model: ir.Model, passes: Sequence[Pass], observers: Sequence[PassObserver]) -> list[PassReport]:
         return run_passes(model, passes, measure=self.measure, observers=observers)
