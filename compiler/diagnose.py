@@ -25,6 +25,7 @@ from .diagnosing.laboratory import Laboratory
 from .diagnosing.patient import Patient, all_in_integers, patient_of
 from .diagnosing.portrait import Portrait, portraits
 from .diagnosing.repairs import candidates, chosen, measured
+from .diagnosing.saturated import saturates
 from .diagnosing.subject import Subject
 from .diagnosing.write import write_diagnosis
 from .progress import Progress, Quiet
@@ -49,6 +50,7 @@ def diagnose(
     target: str | Path | TargetSpec | None = None,
     state: State | None = None,
     preprocess: Mapping[str, ImagePreprocess] | None = None,
+    on: str | Path | TargetSpec | None = None,
     plots: str | Path | None = None,
     threads: int = 0,
     progress: Progress | None = None,
@@ -63,6 +65,7 @@ def diagnose(
         target: The target, where the bundle's is a TOML of the user's.
         state: Outputs fed back as inputs; None takes the manifest's.
         preprocess: How image files become an input, by input name.
+        on: A target on whose kernels the bundle is to run, where that is not its own: what saturates there is computed.
         plots: Folder of `diagnosis.json` and the plots; None takes `proof/diagnosis` of the bundle.
         threads: Cores to use; 0 is all.
         progress: Who watches.
@@ -83,6 +86,7 @@ def diagnose(
         target=target,
         state=state,
         preprocess=preprocess,
+        on=on,
     )
     found = diagnose_patient(patient, threads=threads, progress=progress)
     write_diagnosis(found, bundle.proof / "diagnosis" if plots is None else Path(plots), bundle=bundle.digest)
@@ -142,9 +146,9 @@ def diagnose_patient(patient: Patient, *, threads: int = 0, progress: Progress |
         births=places,
         curve=curve,
         repairs=tuple(outcomes),
-        best=chosen(outcomes, cause),
+        best=chosen(outcomes),
         guilty=_guilty(case, cause),
-        notes=(*patient.notes, *_notes(benches)),
+        notes=(*patient.notes, *_notes(case, benches)),
     )
 
 
@@ -166,6 +170,7 @@ def _opened(patient: Patient, threads: int, progress: Progress) -> tuple[Case, B
         # What a search left float, repairs leave float too.
         policy=replace(patient.policy, scheme=patient.recipe.scheme, float_nodes=decide.float_nodes),
         passes=passes,
+        isa=patient.isa or patient.target.isa,
         decided=decided,
         portraits=portraits(laboratory, passes, decided),
     )
@@ -211,7 +216,12 @@ def _guilty(case: Case, cause: Finding | None) -> tuple[Portrait, ...]:
     return tuple(seen[name] for name in dict.fromkeys(names) if name in seen)[:_PLOTTED]
 
 
-def _notes(benches: Benches) -> tuple[str, ...]:
+def _notes(case: Case, benches: Benches) -> tuple[str, ...]:
+    computed = f"outputs are those of {case.isa}, computed bit for bit as its kernels add: nothing ran on one"
+    notes = (computed,) if saturates(case.isa) else ()
     if benches.unseen is None:
-        return ("no evaluation samples: whether the calibration samples represent them was not examined",)
-    return ("half of the evaluation samples may be observed by repairs; the other half judges them (seed 0)",)
+        return (*notes, "no evaluation samples: whether the calibration samples represent them was not examined")
+    return (
+        *notes,
+        "half of the evaluation samples may be observed by repairs; the other half judges them (seed 0)",
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-__all__ = ["made_from", "out_of_scope"]
+__all__ = ["made_from", "matches", "out_of_scope"]
 
 _ORIGIN = "edgec.origin"
 
@@ -33,9 +33,14 @@ def out_of_scope(
         return "is excluded by operator type"
     if only_ops and not operators & set(only_ops):
         return "is not among the operator types to quantize"
-    if any(re.search(pattern, node.name or "") for pattern in exclude_nodes):
+    if matches(node, exclude_nodes):
         return "is excluded by name"
     return None
+
+
+def matches(node: ir.Node, patterns: Sequence[str]) -> bool:
+    """Whether one of these regular expressions is found in a node's name."""
+    return any(re.search(pattern, node.name or "") for pattern in patterns)
 
 
 def _operators(node: ir.Node) -> set[str]:

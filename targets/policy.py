@@ -44,6 +44,7 @@ class Policy:
             faster from 128 cells on, and 33 to 38 dB from float.
         block_size: Elements that share a scale of 4-bit weights stored for float kernels.
         reduce_range: 7-bit weights; None follows the target.
+        reduce_range_nodes: Regular expressions over names of nodes that have 7-bit weights where the others have 8.
         calibration_method: How observed values become ranges; `auto` takes per value the one with the least error.
         percentile: Share of values inside the range, in percent, for `percentile`.
         ranges: `VALUE=LOW:HIGH`: ranges of activations that replace what was measured.
@@ -65,6 +66,7 @@ class Policy:
     block_size: int = 32
     recurrent: str = "float"
     reduce_range: bool | None = None
+    reduce_range_nodes: tuple[str, ...] = ()
     calibration_method: str = "auto"
     percentile: float = 99.99
     ranges: tuple[str, ...] = ()

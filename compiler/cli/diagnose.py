@@ -22,6 +22,7 @@ EXAMPLES = """
 edgec diagnose out/ --model model.onnx --calibration calib.npz --evaluation eval.npz
 edgec diagnose out/ --model model.onnx --calibration calib.npz --plots plots/ --format json
 edgec diagnose out/ --model model.onnx --calibration calib.npz --apply -o repaired/
+edgec diagnose out/ --model model.onnx --calibration calib.npz --on x86-64-avx2
 """
 _DATA, _OUTPUT = "Samples", "Output"
 
@@ -50,6 +51,15 @@ class CaseOptions:
             rich_help_panel=_DATA,
         ),
     ] = None  # fmt: skip
+    on: Annotated[
+        str | None,
+        Option(
+            "--on",
+            metavar="TARGET",
+            help="Examine it on the kernels of another target, say x86-64-avx2: what saturates there is computed.",
+            rich_help_panel="Model",
+        ),
+    ] = None
     config: Annotated[
         Path | None,
         Option(
@@ -110,6 +120,7 @@ def diagnose(case: CaseOptions, target: TargetOptions, talk: TalkOptions) -> int
             target=target.target,
             state=project.state if project.state.carried else None,
             preprocess=dict(project.inputs),
+            on=case.on,
         )
         found = diagnose_patient(patient, threads=not_negative("--threads", case.threads), progress=talker.progress)
         folder = bundle.proof / "diagnosis" if case.plots is None else case.plots

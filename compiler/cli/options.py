@@ -210,6 +210,15 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None
+    reduce_range_nodes: Annotated[
+        list[str] | None,
+        Option(
+            "--reduce-range-node",
+            metavar="REGEX",
+            help="7-bit weights for nodes whose name matches, 8 bits for the others; may be repeated.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
     calibration_method: Annotated[
         str | None,
         Option(

@@ -187,6 +187,7 @@ def _policy(said: Mapping[str, Any], quantize: QuantizeOptions) -> Policy:
     bent["scheme"] = scheme(bent.get("scheme", "auto"))
     for name, option, read, more in (
         ("exclude_nodes", "--exclude-nodes", regexes, quantize.exclude_nodes),
+        ("reduce_range_nodes", "--reduce-range-node", regexes, quantize.reduce_range_nodes),
         ("exclude_ops", "--op-types-to-exclude", op_types, quantize.op_types_to_exclude),
         ("only_ops", "--op-types-to-quantize", op_types, quantize.op_types_to_quantize),
     ):

@@ -19,7 +19,7 @@ class Unmatched:
     """Observer of the pipeline: compares options with the model as it was loaded.
 
     Attributes:
-        request: Whose `exclude_nodes`, `exclude_ops` and `only_ops` are looked up.
+        request: Whose `exclude_nodes`, `reduce_range_nodes`, `exclude_ops` and `only_ops` are looked up.
         found: One sentence per option that meets nothing.
     """
 
@@ -34,9 +34,14 @@ class Unmatched:
         self._looked = True
         nodes = list(model.graph.all_nodes())
         names, ops = [node.name or "" for node in nodes], {node.op_type for node in nodes}
-        for pattern in self.request.policy.exclude_nodes:
-            if not any(re.search(pattern, name) for name in names):
-                self.found.append(f"--exclude-nodes {pattern}: no node's name matches")
+        policy = self.request.policy
+        for option, patterns in (
+            ("--exclude-nodes", policy.exclude_nodes),
+            ("--reduce-range-node", policy.reduce_range_nodes),
+        ):
+            for pattern in patterns:
+                if not any(re.search(pattern, name) for name in names):
+                    self.found.append(f"{option} {pattern}: no node's name matches")
         for option, wanted in (
             ("--op-types-to-exclude", self.request.policy.exclude_ops),
             ("--op-types-to-quantize", self.request.policy.only_ops),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -39,14 +38,16 @@ class Avx2Kernels:
     """A runtime whose u8 x s8 products saturate as AVX2's do.
 
     Attributes:
-        place: Runs what cannot saturate; its own kernels must not.
+        place: Runs what cannot saturate.
+        saturate: False computes the same products exactly, as VNNI does: what the difference is due to.
     """
 
     place: Runtime
+    saturate: bool = True
 
     @property
     def name(self) -> str:
-        return f"{self.place.name}, u8 x s8 as AVX2 computes it"
+        return f"{self.place.name}, u8 x s8 products computed"
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ class Avx2Kernels:
             )
             for wave in waves(whole, cuts)
         )
-        return _Pieces(outer=outer, steps=steps)
+        return _Pieces(outer=outer, steps=steps, saturate=self.saturate)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -95,6 +96,7 @@ class _Pieces:
 
     outer: Session
     steps: Sequence[_Step]
+    saturate: bool
     _inputs: tuple[tuple[str, ...], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ class _Pieces:
             if step.session is not None:
                 held.update(step.session.run({name: held[name] for name in inputs}))
             for cut in step.cuts:
-                held[str(cut.result.value.name)] = _computed(cut, held)
+                held[str(cut.result.value.name)] = _computed(cut, held, self.saturate)
         return {info.name: held[info.name] for info in self.outputs}
 
     def placement(self, feeds: Feeds) -> Placement:
@@ -144,13 +146,13 @@ class _Pieces:
         self.outer.close()
 
 
-def _computed(cut: Cut, held: Mapping[str, np.ndarray]) -> np.ndarray:
+def _computed(cut: Cut, held: Mapping[str, np.ndarray], saturate: bool) -> np.ndarray:
     zero = cut.product.zero
     known = None if zero is None else constant_array(zero)
     if zero is not None and known is None:
         known = held[str(zero.name)]
     sums = cut.product.sums(held[str(cut.product.codes.name)], 0 if known is None else int(known.reshape(())))
-    return cut.result.of(sums.held)
+    return cut.result.of(sums.held if saturate else sums.exact)
 
 
 def _read(source: ModelSource) -> ir.Model:

@@ -59,6 +59,7 @@ class Case:
     Attributes:
         laboratory: Runs experiments.
         target, policy, passes: What the bundle was compiled for and with.
+        isa: Instruction set whose kernels it is examined on: the target's, or another's it is to run on.
         decided: The prepared float model, decisions and params on it.
         portraits: What calibration samples show of every quantized value.
         unseen: The same of evaluation samples; empty without them.
@@ -69,6 +70,7 @@ class Case:
     target: TargetSpec
     policy: Policy
     passes: tuple[Pass, ...]
+    isa: str
     decided: ir.Model
     portraits: Mapping[str, Portrait]
     unseen: Mapping[str, Portrait] = field(default_factory=dict)

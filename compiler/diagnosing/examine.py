@@ -10,17 +10,19 @@ from ..progress import Progress
 from ..samples import Samples, split
 from ..searching.bench import Bench, open_bench
 from .as_written import AsWritten
+from .avx2_kernels import Avx2Kernels
 from .case import Case, Site
 from .causes import CAUSES, Cause
+from .causes.saturation import Saturation
 from .finding import Finding, decibels_of
 from .laboratory import noise_of
 from .portrait import portraits
+from .saturated import saturates
 
 __all__ = ["Benches", "examined", "named", "opened"]
 
 # A more specific cause is named when it explains nine tenths of what the best one does.
 _AS_GOOD = 0.9
-_SITES = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -28,7 +30,7 @@ class Benches:
     """Where experiments are scored.
 
     Attributes:
-        seen: Calibration samples.
+        seen: Calibration samples, on the kernels of the instruction set that is examined.
         before: Noise over signal of the bundle on them.
         written, written_before: The same with Q/DQ run as they are written, for experiments.
         unseen: Evaluation samples that no experiment observes; None without them.
@@ -45,11 +47,12 @@ class Benches:
 
 def opened(case: Case, evaluation: Samples | None, threads: int) -> tuple[Case, Benches]:
     """Open the benches, and look at the evaluation samples: half of them may be observed, the others judge."""
-    # Wherever the bundle ships to: changes are compared in this process.
-    place, laboratory = runtime("onnxruntime-cpu"), case.laboratory
+    # Wherever the bundle ships to: changes are compared in this process, what saturates there is computed.
+    here, laboratory = runtime("onnxruntime-cpu"), case.laboratory
+    place = Avx2Kernels(here) if saturates(case.isa) else here
     bundle = laboratory.variant(case.passes)
     seen = open_bench(place, laboratory.model, laboratory.calibration, threads=threads)
-    written = replace(seen, runtime=AsWritten(place))
+    written = replace(seen, runtime=AsWritten(here))
     benches = Benches(
         seen=seen, before=noise_of(seen, bundle), written=written, written_before=noise_of(written, bundle)
     )
@@ -83,16 +86,11 @@ def named(findings: Sequence[Finding]) -> Finding | None:
 
 
 def _ordered(findings: Sequence[Finding]) -> list[Finding]:
-    """The most specific of those that explain it best, then by what they explain.
-
-    A predicted one (kernels that are not here) is on top of whatever runs here, and comes behind what was measured.
-    """
-    best = max((each.recovered or 0.0 for each in findings), default=0.0)
+    """The most specific of those that explain it best, then by what they explain."""
+    best = max((each.recovered for each in findings), default=0.0)
     rank = {cause.name: k for k, cause in enumerate(CAUSES)}
 
     def key(each: Finding) -> tuple[int, float, int]:
-        if each.recovered is None:
-            return (1, 0.0, rank[each.cause])
         if each.explains and each.recovered >= _AS_GOOD * best:
             return (0, 0.0, rank[each.cause])
         return (1 if each.explains else 2, -each.recovered, rank[each.cause])
@@ -103,18 +101,24 @@ def _ordered(findings: Sequence[Finding]) -> list[Finding]:
 def _experiment(case: Case, benches: Benches, cause: Cause, sites: tuple[Site, ...]) -> Finding:
     laboratory = case.laboratory
     change = cause.absent(case, sites)
-    on, before, after = "calibration", benches.written_before, None
+    on, before = "calibration", benches.written_before
     if change is not None:
         after = noise_of(benches.written, laboratory.variant(case.passes, change=change))
-    elif cause.name == "calibration mismatch" and benches.unseen is not None and benches.unseen_before is not None:
+    elif cause.name == Saturation.name:
+        before = benches.before
+        exact = replace(benches.seen, runtime=Avx2Kernels(runtime("onnxruntime-cpu"), saturate=False))
+        after = noise_of(exact, laboratory.variant(case.passes))
+    else:
+        assert benches.unseen is not None, "evaluation samples have left a range"
+        assert benches.unseen_before is not None
         on, before = "evaluation", benches.unseen_before
         after = noise_of(benches.unseen, laboratory.variant(case.passes, calibration=case.recalibration))
     return Finding(
         cause=cause.name,
         meaning=cause.meaning,
-        sites=sites[:_SITES],
-        recovered=None if after is None else max(0.0, 1 - after / before) if before else 0.0,
+        sites=sites,
+        recovered=max(0.0, 1 - after / before) if before else 0.0,
         before_db=decibels_of(before),
-        after_db=None if after is None else decibels_of(after),
+        after_db=decibels_of(after),
         measured_on=on,
     )

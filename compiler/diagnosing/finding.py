@@ -15,6 +15,7 @@ __all__ = ["EXPLAINS", "Birth", "Curve", "Diagnosis", "Finding", "Outcome", "Rep
 
 # A cause explains an error when taking it out removes at least half of the noise (3 dB).
 EXPLAINS = 0.5
+_SITES = 8
 Curve = Sequence[tuple[int, str, float]]
 
 
@@ -32,7 +33,7 @@ class Finding:
     Attributes:
         cause, meaning: What it is called, and how it makes error.
         sites: Where it shows, the worst first.
-        recovered: Share of the outputs' noise that is gone without it, 0..1; None where it was predicted, not run.
+        recovered: Share of the outputs' noise that is gone without it, 0..1.
         before_db, after_db: SQNR of the outputs with and without it.
         measured_on: `calibration` or `evaluation` samples.
     """
@@ -40,15 +41,15 @@ class Finding:
     cause: str
     meaning: str
     sites: tuple[Site, ...]
-    recovered: float | None
+    recovered: float
     before_db: float
-    after_db: float | None
+    after_db: float
     measured_on: str = "calibration"
 
     @property
     def explains(self) -> bool:
-        """Whether most of the error is gone without it; what cannot be run here stands by its evidence."""
-        return self.recovered is None or self.recovered >= EXPLAINS
+        """Whether most of the error is gone without it."""
+        return self.recovered >= EXPLAINS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,14 +80,12 @@ class Repair:
         settings: Policy fields and their new values.
         recalibrate: Observe samples like the evaluation samples.
         keeps_integers: No node becomes float.
-        against: The cause it is made against; empty for one that may help against any.
     """
 
     title: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     recalibrate: bool = False
     keeps_integers: bool = True
-    against: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -106,7 +105,7 @@ class Outcome:
         sqnr_db: SQNR of the outputs with it.
         gain_db: How much better than without.
         integer_share: Share of MACs that stay in integers.
-        predicted: It mends what this machine's kernels do not show: the gain here is not the target's.
+        predicted: Products were computed as the kernels of another processor do, bit for bit; none of it ran there.
         failed: Why it could not be tried; the numbers say nothing then.
     """
 
@@ -176,9 +175,11 @@ def _finding(found: Finding) -> dict[str, object]:
         "meaning": found.meaning,
         "recovered": found.recovered,
         "before_db": _finite(found.before_db),
-        "after_db": None if found.after_db is None else _finite(found.after_db),
+        "after_db": _finite(found.after_db),
         "measured_on": found.measured_on,
-        "sites": [{"name": s.name, "severity": _finite(s.severity), "evidence": s.evidence} for s in found.sites],
+        "sites": [
+            {"name": s.name, "severity": _finite(s.severity), "evidence": s.evidence} for s in found.sites[:_SITES]
+        ],
     }
 
 

@@ -39,6 +39,7 @@ class Patient:
         evaluation: Samples they did not observe; None leaves calibration mismatch unexamined.
         shapes: Fixed shapes by input name.
         notes: What the reader must know about these.
+        isa: Instruction set whose kernels it is examined on; "" takes the target's.
     """
 
     model: ir.Model
@@ -49,6 +50,7 @@ class Patient:
     evaluation: Samples | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    isa: str = ""
 
 
 def patient_of(
@@ -60,6 +62,7 @@ def patient_of(
     target: str | Path | TargetSpec | None = None,
     state: State | None = None,
     preprocess: Mapping[str, ImagePreprocess] | None = None,
+    on: str | Path | TargetSpec | None = None,
 ) -> Patient:
     """Read back what a bundle was compiled with.
 
@@ -71,6 +74,7 @@ def patient_of(
         target: The target, where the manifest's name does not find it (a TOML of the user's).
         state: Outputs fed back as inputs; None takes the manifest's.
         preprocess: How image files become an input, by input name.
+        on: A target on whose kernels the bundle is to run, where that is not its own.
 
     Raises:
         ModelError: The model is not the one the bundle was compiled from.
@@ -117,6 +121,7 @@ def patient_of(
         evaluation=unseen,
         shapes=shapes,
         notes=notes,
+        isa="" if on is None else find_target(on).isa,
     )
     return all_in_integers(patient)
 

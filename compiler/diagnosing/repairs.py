@@ -11,6 +11,7 @@ from ...errors import EdgecError
 from ...targets.pipeline import recipe_for
 from ...targets.policy import CALIBRATION_METHODS
 from ..searching.bench import Bench
+from .avx2_kernels import Avx2Kernels
 from .case import Case, Site
 from .causes.dead_range import live_range
 from .finding import Finding, Outcome, Repair, decibels_of
@@ -74,14 +75,8 @@ def measured(case: Case, bench: Bench, before: float, repairs: Sequence[Repair])
     return _ranked(found)
 
 
-def chosen(outcomes: Sequence[Outcome], cause: Finding | None) -> Outcome | None:
-    """The repair to keep: the largest gain, float nodes taxed; None when none gains a decibel.
-
-    What was predicted for the target cannot gain here: the repair made against it is kept as it is.
-    """
-    if cause is not None and cause.recovered is None:
-        made = (each for each in outcomes if each.repair.against == cause.cause and not each.failed)
-        return next((replace(each, predicted=True) for each in made), None)
+def chosen(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The repair to keep: the largest gain, float nodes taxed; None when none gains a decibel."""
     best = next(iter(_ranked(outcomes)), None)
     return best if best is not None and best.gain_db >= _WORTH_DB else None
 
@@ -102,7 +97,13 @@ def _tried(case: Case, bench: Bench, before: float, repair: Repair) -> Outcome |
         return None
     after_db = decibels_of(noise)
     gain = after_db - decibels_of(before)
-    return Outcome(repair=repair, sqnr_db=after_db, gain_db=gain, integer_share=share)
+    return Outcome(
+        repair=repair,
+        sqnr_db=after_db,
+        gain_db=gain,
+        integer_share=share,
+        predicted=isinstance(bench.runtime, Avx2Kernels),
+    )
 
 
 def _ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -123,11 +124,7 @@ def _aimed(case: Case, finding: Finding) -> Iterator[Repair]:
         case "calibration mismatch" if case.recalibration is not None:
             yield Repair(title="calibrate on samples like the evaluation samples", recalibrate=True)
         case "kernel saturation":
-            yield Repair(
-                title="7-bit weights: no sum of two products exceeds 16 bits",
-                settings={"reduce_range": True},
-                against=finding.cause,
-            )
+            yield from _reduced(case, finding)
         case "saturated input range":
             yield Repair(title="spend all codes where the function changes", settings={"ranges": _live(case, sites)})
         case "shared-scale clash":
@@ -141,6 +138,18 @@ def _aimed(case: Case, finding: Finding) -> Iterator[Repair]:
     for count in (1, len(sites)):
         nodes = [node for site in sites[:count] for node in site.nodes]
         yield from _left_float(case, f"leave {{}} float: {finding.cause}", nodes)
+
+
+def _reduced(case: Case, finding: Finding) -> Iterator[Repair]:
+    """7-bit weights where sums saturate, and everywhere."""
+    names = list(dict.fromkeys(node for site in finding.sites for node in site.nodes))
+    where = names[0] if len(names) == 1 else f"{len(names)} layers"
+    patterns = (f"^{re.escape(name)}$" for name in names)
+    yield Repair(
+        title=f"7-bit weights of {where}: no sum of two products exceeds 16 bits",
+        settings={"reduce_range_nodes": (*case.policy.reduce_range_nodes, *patterns)},
+    )
+    yield Repair(title="7-bit weights of all layers", settings={"reduce_range": True})
 
 
 def _general(case: Case) -> Iterator[Repair]:

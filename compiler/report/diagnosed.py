@@ -63,7 +63,7 @@ def _repair(best: Outcome | None) -> str:
         return "none gains a decibel"
     gain = "" if math.isinf(best.gain_db) else f", {best.gain_db:+.1f} dB"
     return (
-        f"{best.repair.title}: {decibels(best.sqnr_db)}{gain}{', measured on this machine' if best.predicted else ''}"
+        f"{best.repair.title}: {decibels(best.sqnr_db)}{gain}{', computed as the kernels do' if best.predicted else ''}"
     )
 
 
@@ -77,8 +77,6 @@ def _evidence(found: Diagnosis) -> Iterator[tuple[str, ...]]:
 
 
 def _experiment(finding: Finding) -> tuple[str, str, str, str]:
-    if finding.recovered is None or finding.after_db is None:
-        return finding.cause, "predicted", "–", "target"
     return finding.cause, share(finding.recovered), decibels(finding.after_db), finding.measured_on
 
 

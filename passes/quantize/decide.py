@@ -25,7 +25,7 @@ import onnx_ir as ir
 from ...errors import ModelError
 from ..base import Pass
 from ..edit import skip, subgraph_nodes, why_skipped
-from ..scope import out_of_scope
+from ..scope import matches, out_of_scope
 from ..spec import Fixed, OpRule
 from .clamps import clamp_behind
 from .decision import Decision, decision_of, set_decision
@@ -49,6 +49,7 @@ class DecideQuantization(Pass):
         exclude_ops: Operator types that stay float.
         only_ops: When not empty, the only `compute` operator types that run in integers.
         float_nodes: Names of nodes that stay float because a search found it better.
+        reduce_range_nodes: Regular expressions over names of nodes whose int8 weights use 7 bits.
     """
 
     rules: tuple[OpRule, ...]
@@ -56,6 +57,7 @@ class DecideQuantization(Pass):
     exclude_ops: tuple[str, ...] = ()
     only_ops: tuple[str, ...] = ()
     float_nodes: tuple[str, ...] = ()
+    reduce_range_nodes: tuple[str, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         if any(decision_of(node) for node in model.graph):
@@ -91,6 +93,7 @@ class DecideQuantization(Pass):
         if isinstance(decision, str):
             skip(node, decision)
             return None
+        decision = _reduced(decision) if matches(node, self.reduce_range_nodes) else decision
         # A fixed range is not fitted to the clamp, so saturation cannot do its work.
         clamp = None if rule.role == "carry" or isinstance(rule.outputs, Fixed) else clamp_behind(node)
         output = clamp.outputs[0] if clamp is not None else node.outputs[0]
@@ -117,6 +120,14 @@ def _is_depthwise(node: ir.Node) -> bool:
     weight = node.inputs[1] if len(node.inputs) > 1 else None
     group = node.attributes.get_int("group", 1)
     return group > 1 and weight is not None and weight.shape is not None and tuple(weight.shape[:2]) == (group, 1)
+
+
+def _reduced(decision: Decision) -> Decision:
+    """With 7-bit weights, where they are int8: no sum of two products leaves 16 bits."""
+    if decision.weight is None or decision.weight[1].dtype != "int8":
+        return decision
+    index, spec = decision.weight
+    return replace(decision, weight=(index, replace(spec, reduce_range=True)))
 
 
 def _supported(candidates: dict[ir.Node, Decision]) -> dict[ir.Node, Decision]:

@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, is_constant, is_op, skip, sole_consumer, value_names
-from ..scope import out_of_scope
+from ..scope import matches, out_of_scope
 from ..spec import PerAxis, PerTensor, QuantSpec
 from .params import of_tensor, quantize
 
@@ -27,16 +27,27 @@ __all__ = ["DynamicQuantization"]
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicQuantization(Pass):
-    """Run constant-weight MatMul and Gemm on integers with activation ranges taken at run time."""
+    """Run constant-weight MatMul and Gemm on integers with activation ranges taken at run time.
+
+    Attributes:
+        per_channel: A scale per output column, or one per weight.
+        reduce_range: 7-bit weights, for kernels that hold sums of two products in 16 bits.
+        reduce_range_nodes: Regular expressions over names of the only nodes that get them otherwise.
+        exclude_nodes: Regular expressions over node names that stay float.
+        exclude_ops: Operator types that stay float.
+        only_ops: When not empty, the only operator types that run in integers.
+    """
 
     per_channel: bool = True
+    reduce_range: bool = False
+    reduce_range_nodes: tuple[str, ...] = ()
     exclude_nodes: tuple[str, ...] = ()
     exclude_ops: tuple[str, ...] = ()
     only_ops: tuple[str, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph) | {node.name for node in model.graph if node.name}
-        weights: dict[tuple[ir.Value, bool], tuple[ir.Value, ir.Value, ir.Value]] = {}
+        weights: dict[tuple[ir.Value, bool, bool], tuple[ir.Value, ir.Value, ir.Value]] = {}
         inputs: dict[ir.Value, ir.Node] = {}
         done = []
         for node in model.graph:
@@ -56,7 +67,7 @@ class DynamicQuantization(Pass):
         graph: ir.Graph,
         node: ir.Node,
         taken: set[str],
-        weights: dict[tuple[ir.Value, bool], tuple[ir.Value, ir.Value, ir.Value]],
+        weights: dict[tuple[ir.Value, bool, bool], tuple[ir.Value, ir.Value, ir.Value]],
         inputs: dict[ir.Value, ir.Node],
     ) -> bool:
         x, weight = node.inputs[0], node.inputs[1]
@@ -72,18 +83,22 @@ class DynamicQuantization(Pass):
             skip(node, "what is added to it changes its shape, and ONNX Runtime would take that for a bias")
             return False
         transposed = bool(node.attributes.get_int("transB", 0))
-        if (weight, transposed) not in weights:
+        reduced = self.reduce_range or matches(node, self.reduce_range_nodes)
+        if (weight, transposed, reduced) not in weights:
             columns = array.T if transposed else array
             spec = QuantSpec(
-                dtype="int8", granularity=PerAxis(axis=1) if self.per_channel else PerTensor(), symmetric=True
+                dtype="int8",
+                granularity=PerAxis(axis=1) if self.per_channel else PerTensor(),
+                symmetric=True,
+                reduce_range=reduced,
             )
             params = of_tensor(spec, columns)
-            weights[weight, transposed] = (
+            weights[weight, transposed, reduced] = (
                 add_initializer(graph, fresh_name(f"{weight.name}_quantized", taken), quantize(columns, params)),
                 add_initializer(graph, fresh_name(f"{weight.name}_scale", taken), params.scale),
                 add_initializer(graph, fresh_name(f"{weight.name}_zero_point", taken), params.zero_point),
             )
-        codes, scale, zero = weights[weight, transposed]
+        codes, scale, zero = weights[weight, transposed, reduced]
         new: list[ir.Node] = []
 
         def add(

@@ -64,6 +64,7 @@ def recipe(target: TargetSpec, policy: Policy, *, align: bool = True) -> Recipe:
     passes: tuple[Pass, ...] = normalize() + prepare()
     activations, weights = widths(policy.scheme)
     rules = tuple(of_widths(_bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
+    reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in rules)
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     compact = CompactWeights(
         dtype=f"int{weights}",
@@ -77,18 +78,28 @@ def recipe(target: TargetSpec, policy: Policy, *, align: bool = True) -> Recipe:
     match policy.scheme:
         case "a8w8" | "a8w4" | "a16w8" | "a16w4":
             decide = DecideQuantization(
-                rules=rules, exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes
+                rules=rules,
+                exclude_nodes=nodes,
+                exclude_ops=ops,
+                only_ops=only,
+                float_nodes=policy.float_nodes,
+                reduce_range_nodes=policy.reduce_range_nodes,
             )
             passes += rewrites(policy) + static(policy, decide, align=align and activations == 8)
         case "d8w8":
             dynamic = DynamicQuantization(
-                per_channel=policy.per_channel, exclude_nodes=nodes, exclude_ops=ops, only_ops=only
+                per_channel=policy.per_channel,
+                reduce_range=reduced,
+                reduce_range_nodes=policy.reduce_range_nodes,
+                exclude_nodes=nodes,
+                exclude_ops=ops,
+                only_ops=only,
             )
             passes += (dynamic,)
     if policy.recurrent == "dynamic" and policy.scheme in (*STATIC_SCHEMES, "d8w8"):
         passes += (
             DynamicLstm(
-                reduce_range=any(rule.weights is not None and rule.weights.reduce_range for rule in rules),
+                reduce_range=reduced,
                 exclude_nodes=nodes,
                 exclude_ops=ops,
                 only_ops=only,

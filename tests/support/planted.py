@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from .graphs import model
 
-__all__ = ["FAULTS", "Planted", "healthy", "images", "planted"]
+__all__ = ["FAULTS", "Planted", "healthy", "images", "planted", "saturating"]
 
 CHANNELS = 16
 SIDE = 8
@@ -178,3 +178,30 @@ def _planted(net: ir.Model, seed: int, cause: str | None, place: str) -> Planted
 def planted(fault: str, seed: int) -> Planted:
     """The model of a fault."""
     return FAULTS[fault](seed)
+
+
+def saturating(seed: int, *, layers: int = 4, faults: int = 2) -> tuple[Planted, tuple[str, ...]]:
+    """Layers whose weights are all large: sums of two products leave 16 bits on AVX2, and nowhere else.
+
+    In the other layers neighbouring channels have weights of opposite signs, whose products cannot saturate.
+
+    Returns:
+        The model, and the names of these layers; none for `faults` 0.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = sorted(rng.permutation(layers)[:faults].tolist())
+    constants: dict[str, np.ndarray] = {}
+    lines, into = [], 4
+    for k in range(layers):
+        w, b = conv(rng, CHANNELS, into)
+        if k in chosen:
+            w = rng.choice([-1, 1], w.shape) * rng.uniform(0.9, 1, w.shape) * np.sqrt(2 / (into * 9))
+        else:
+            w[:, 1::2] = -np.sign(w[:, 0::2]) * np.abs(w[:, 1::2])
+        constants |= {f"w{k}": (w / np.sqrt(2)).astype(np.float32), f"b{k}": b}
+        lines.append(f"c{k} = Conv <pads = [1, 1, 1, 1]> ({f'c{k - 1}' if k else 'x'}, w{k}, b{k})")
+        into = CHANNELS
+    body = "\n".join(lines)
+    net = model(f"net (float[1, 4, 8, 8] x) => (float[1, {CHANNELS}, 8, 8] c{layers - 1}) {{\n{body}\n}}", **constants)
+    names = tuple(f"c{k}" for k in chosen)
+    return _planted(net, seed, "kernel saturation" if names else None, names[0] if names else ""), names

@@ -34,7 +34,7 @@ class Cause(Protocol):
     def absent(self, case: Case, sites: Sequence[Site]) -> Change | None:
         """The experiment: the same compile with this mechanism alone taken out at these sites.
 
-        None where it is not a change of the graph (`CalibrationMismatch` compiles with other samples, `Saturation` is
-        computed).
+        None where it is not a change of the graph (`CalibrationMismatch` compiles with other samples, `Saturation`
+        runs on kernels that do not saturate).
         """
         ...

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.graphs import model, weights
 from support.planted import Planted, conv, healthy, images
 
@@ -18,12 +16,12 @@ from edgec.compiler.diagnosing.case import Case, robust_ratio
 from edgec.compiler.diagnosing.causes import CAUSES
 from edgec.compiler.diagnosing.causes.bias_overflow import BiasOverflow
 from edgec.compiler.diagnosing.causes.outlier import Outlier
-from edgec.compiler.diagnosing.causes.saturation import pairs_loss, saturates
 from edgec.compiler.diagnosing.causes.scale_clash import ScaleClash
 from edgec.compiler.diagnosing.finding import Diagnosis
 from edgec.compiler.diagnosing.laboratory import Laboratory
 from edgec.compiler.diagnosing.patient import Patient
 from edgec.compiler.diagnosing.portrait import Portrait, portraits, quantile
+from edgec.compiler.diagnosing.saturated import saturates
 from edgec.compiler.load import load_model
 from edgec.compiler.samples import open_samples
 from edgec.compiler.signature import inputs_of
@@ -37,13 +35,13 @@ from edgec.targets.policy import Policy
 A8 = QuantSpec(dtype="uint8", symmetric=False)
 
 
-def examined(net: ir.Model, samples: list[Any], *, target: str = "x86-64-vnni", **policy: Any) -> Diagnosis:
-    return diagnose_patient(patient(net, samples, target=target, **policy), threads=1)
+def examined(net: ir.Model, samples: list[Any], **policy: Any) -> Diagnosis:
+    return diagnose_patient(patient(net, samples, **policy), threads=1)
 
 
-def patient(net: ir.Model, samples: list[Any], *, target: str = "x86-64-vnni", **policy: Any) -> Patient:
+def patient(net: ir.Model, samples: list[Any], **policy: Any) -> Patient:
     loaded = load_model(net).model
-    spec, chosen = find_target(target), Policy(scheme="a8w8", **policy)
+    spec, chosen = find_target("x86-64-vnni"), Policy(scheme="a8w8", **policy)
     return Patient(
         model=loaded,
         recipe=recipe_for(spec, chosen),
@@ -62,6 +60,7 @@ def case_of(net: ir.Model, samples: list[Any], **policy: Any) -> Case:
         target=of.target,
         policy=of.policy,
         passes=of.recipe.passes,
+        isa=of.target.isa,
         decided=decided,
         portraits=portraits(laboratory, of.recipe.passes, decided),
     )
@@ -102,25 +101,6 @@ def test_weight_spread(seed: int) -> None:
     assert found.best is not None
     assert found.best.repair.keeps_integers
     assert found.best.gain_db > 10
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_saturation_is_predicted_for_a_target_that_is_not_here(seed: int) -> None:
-    """Weights that are all large: of an input around code 128, every other sum of two products exceeds 16 bits."""
-    rng = np.random.default_rng(seed)
-    net = chain(*conv(rng, 16, 16), seed)
-    large = (rng.choice([-1, 1], (16, 4, 3, 3)) * rng.uniform(0.95, 1, (16, 4, 3, 3)) / 4).astype(np.float32)
-    net.graph.initializers["w1"].const_value = ir.tensor(large, name="w1")
-    samples = images(8, seed=seed)
-    found = examined(net, samples, target="x86-64-avx2", reduce_range=False)
-    assert found.cause == "kernel saturation"
-    assert found.findings[0].recovered is None
-    assert found.findings[0].sites[0].name == "c1"
-    assert found.best is not None
-    assert found.best.predicted
-    assert found.best.repair.settings == {"reduce_range": True}
-    assert examined(net, samples, target="x86-64-avx2").cause is None, "the target's own rules use 7 bits"
-    assert examined(net, samples, reduce_range=False).cause is None, "VNNI adds in 32 bits"
 
 
 def test_single_elements_set_a_scale() -> None:
@@ -167,36 +147,6 @@ def test_a_healthy_model_has_no_evidence_of_note(cause: Any) -> None:
     planted: Planted = healthy(5)
     assert not list(cause.sites(case_of(planted.model, planted.calibration)))
     assert cause.meaning
-
-
-def test_pairs_saturate_as_the_kernel_adds_them() -> None:
-    """Hand-computed: 255 · 127 + 255 · 127 = 64770 is held at 32767; 255 · 127 + 255 · 0 = 32385 is not."""
-    x = np.asarray([[255, 255, 255, 255]], np.uint8)
-    w = np.asarray([[127], [127], [127], [0]], np.int8)
-    share, _ = pairs_loss(x, w)
-    assert share == 0.5
-    share, loss_db = pairs_loss(np.full((4, 6), 255, np.uint8), np.full((6, 3), 63, np.int8))
-    assert (share, loss_db) == (0.0, np.inf), "7-bit weights never saturate"
-
-
-@given(seed=st.integers(0, 200), k=st.integers(1, 9))
-def test_pairs_against_a_loop(seed: int, k: int) -> None:
-    rng = np.random.default_rng(seed)
-    x = rng.integers(0, 256, (5, k)).astype(np.uint8)
-    w = rng.integers(-127, 128, (k, 3)).astype(np.int8)
-    held = np.zeros((5, 3))
-    saturated = pairs = 0
-    for row in range(5):
-        for column in range(3):
-            for at in range(0, k, 2):
-                total = sum(int(x[row, j]) * int(w[j, column]) for j in range(at, min(at + 2, k)))
-                held[row, column] += max(-32768, min(32767, total))
-                saturated, pairs = saturated + (not -32768 <= total <= 32767), pairs + 1
-    exact = x.astype(np.float64) @ w
-    share, loss_db = pairs_loss(x, w)
-    assert share == pytest.approx(saturated / pairs)
-    noise, signal = ((held - exact) ** 2).sum(), ((exact - exact.mean(0)) ** 2).sum()
-    assert loss_db == (np.inf if noise == 0 else pytest.approx(10 * np.log10(signal / noise)))
 
 
 @pytest.mark.parametrize(

@@ -329,3 +329,23 @@ def test_deciding_edits_nothing_and_happens_once() -> None:
     assert not DecideQuantization(rules=RULES)(source).modified
     assert decision_of(source.graph[0]) is first
     assert source_of(source.graph.inputs[0]) == Given(first.rule.inputs)
+
+
+def test_seven_bits_where_a_name_matches() -> None:
+    """int8 weights of the nodes named; the others keep their range, and so do operands that are no weights."""
+    source = decide(
+        """g (float[N,4,6,6] x) => (float[N,4,2,2] y) {
+            first = Conv(x, w)
+            bright = Mul(first, c)
+            y = Conv(bright, w)
+        }""",
+        w=W,
+        c=np.float32([0.5]),
+        reduce_range_nodes=("^fir", "^bright$", "absent"),
+    )
+    reduced = {
+        str(node.name): decision.weight[1].reduce_range
+        for node, decision in decided_nodes(source.graph)
+        if decision.weight is not None
+    }
+    assert reduced == {"first": True, "bright": False, "y": False}

@@ -146,3 +146,21 @@ def test_what_the_user_excludes_stays_and_says_so() -> None:
     leaves_alone(DynamicQuantization(exclude_ops=("MatMul",)), matmul(), y="is excluded by operator type")
     leaves_alone(DynamicQuantization(exclude_nodes=("y",)), matmul(), y="is excluded by name")
     leaves_alone(DynamicQuantization(only_ops=("Gemm",)), matmul(), y="is not among the operator types to quantize")
+
+
+def test_seven_bits() -> None:
+    """For all, or for the nodes named: two readers of one weight then store it twice."""
+    text = "g (float[N,8] x) => (float[N,8] y, float[N,8] z) { y = MatMul(x, w)\nz = MatMul(x, w) }"
+
+    def largest(**options: object) -> list[int]:
+        source = model(text, w=weights(8, 8))
+        DynamicQuantization(**options)(source)
+        return sorted(
+            int(np.abs(value.const_value.numpy().astype(int)).max())
+            for value in source.graph.initializers.values()
+            if value.dtype == ir.DataType.INT8 and len(value.shape) == 2
+        )
+
+    assert largest() == [127]
+    assert largest(reduce_range=True) == [63]
+    assert largest(reduce_range_nodes=("^z$",)) == [63, 127]
