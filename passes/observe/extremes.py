@@ -39,9 +39,10 @@ class ExtremesProbe:
 
     def seen(self, outputs: Mapping[str, np.ndarray]) -> Range:
         """The range of one run; float32, shape () or (channels,)."""
-        high = np.asarray(outputs[self.high], np.float32)
+        # Copies: what ONNX Runtime hands out keeps all the memory of its session, long after that is closed.
+        high = np.array(outputs[self.high], np.float32)
         low = np.full_like(high, self.statistic.floor or 0.0) if self.low is None else outputs[self.low]
-        return Range(low=np.asarray(low, np.float32), high=high)
+        return Range(low=np.array(low, np.float32), high=high)
 
     def merge(self, left: Range, right: Range) -> Range:
         """The range that holds both."""

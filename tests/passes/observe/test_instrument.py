@@ -120,6 +120,19 @@ def test_a_known_floor_is_not_measured() -> None:
     assert found["r"].low == 0.0
 
 
+@pytest.mark.parametrize("axis", [None, 1])
+def test_what_one_run_showed_does_not_hold_on_to_its_arrays(axis: int | None) -> None:
+    """They belong to the runtime, and keep the memory of its whole session."""
+    granularity = {} if axis is None else {"granularity": PerAxis(axis=axis)}
+    clone = model("g (float[N, 3, 4] x) => (float[N, 3, 4] y) { y = Tanh(x) }")
+    (probe,) = instrument(clone, [Need(value="y", statistic=Extremes(**granularity))])
+    outputs = {str(each.name): np.ones(() if axis is None else 3, np.float32) for each in clone.graph.outputs}
+    seen = probe.seen(outputs)
+    assert not any(np.shares_memory(end, array) for end in (seen.low, seen.high) for array in outputs.values())
+    assert seen.low.base is None
+    assert seen.high.base is None
+
+
 def test_the_graph_it_makes() -> None:
     clone = convnet()
     per_channel = Extremes(granularity=PerAxis(axis=1))
