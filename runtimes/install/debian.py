@@ -138,6 +138,9 @@ class Archive:
 APT::Architecture "{self.architecture}";
 APT::Architectures {{ "{self.architecture}"; }};
 APT::Install-Recommends "false";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::Retries "2";

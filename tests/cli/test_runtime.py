@@ -101,7 +101,7 @@ def test_the_list_says_what_is_here_and_what_mends_the_rest(edgec: Edgec, home: 
     assert edgec("runtime", "install", "x86-64-haswell", "-q").code == 0
     rows = {line.split()[0]: line for line in edgec("runtime", "list").out.splitlines() if line}
     assert rows["x86-64-haswell"].split()[1] == "yes"
-    assert "(about 49.0 MB)" in rows["armv7-cortex-a7"]  # the emulators are here
+    assert "(about 48.0 MB)" in rows["armv7-cortex-a7"]  # the emulators are here
 
 
 @on_intel
@@ -143,6 +143,7 @@ def test_an_interrupted_install_leaves_nothing(number: int, home: Path, tmp_path
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the stub of apt is a shell script")
 def test_no_network_is_an_error_in_four_parts(edgec: Edgec, home: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
@@ -171,7 +172,7 @@ def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any
     answer = edgec("runtime", "install", "--all", "--dry-run")
     assert (answer.code, answer.err) == (0, "")
     assert len(answer.out.splitlines()) == 7
-    assert answer.out.startswith(f"fetches about 312 MB into {home}, ")
+    assert answer.out.startswith(f"fetches about 311 MB into {home}, ")
     assert not home.exists()
 
 

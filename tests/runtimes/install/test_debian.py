@@ -70,6 +70,7 @@ def test_apt_is_kept_from_what_is_the_machines(apt: Apt, tmp_path: Path) -> None
     assert f'Dir::State::status "{of.folder}/status";' in lines
     assert (of.folder / "status").read_text() == ""
     assert 'Dir::Etc::sourceparts "/dev/null";' in lines
+    assert 'Acquire::AllowInsecureRepositories "false";' in lines
     assert "#clear APT::Update;" in lines  # hooks that administrators hang there
 
 
