@@ -7,6 +7,8 @@ from typing import Any
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
 from .lower.keep_float import KeepFloat
+from .lower.keep_off_xnnpack import KeepOffXnnpack
+from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
 from .lower.share_constants import ShareConstants
 from .lower.split_clamps import SplitClamps
@@ -16,6 +18,7 @@ from .normalize.fold_constants import FoldConstants
 from .normalize.fuse_conv_bn import FuseConvBn
 from .normalize.remove_unused import RemoveUnused
 from .prepare.align_channels import AlignChannels
+from .prepare.explicit_pads import ExplicitPads
 from .prepare.full_pads import FullPads
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
@@ -23,6 +26,7 @@ from .prepare.reduce_mean_to_pool import ReduceMeanToPool
 from .prepare.split_concats import SplitConcats
 from .prepare.split_to_slices import SplitToSlices
 from .prepare.sum_to_add import SumToAdd
+from .prepare.widen_outputs import WidenOutputs
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
 from .quantize.decide import DecideQuantization
@@ -33,6 +37,7 @@ from .quantize.set_ranges import SetRanges
 from .rewrite.absorb_bias import AbsorbHighBias
 from .rewrite.clip_weights import ClipWeights
 from .rewrite.equalize import EqualizeChannels
+from .rewrite.mute import MuteChannels
 from .rewrite.smooth import SmoothQuant
 from .round.correct_bias import CorrectBias
 from .round.correct_bias_in_turn import CorrectBiasInTurn
@@ -55,13 +60,16 @@ PASSES: tuple[type[Any], ...] = (
     ReduceMeanToPool,
     SplitToSlices,
     SumToAdd,
+    ExplicitPads,
     FullPads,
     PointwiseConvToGemm,
     MatMulAddToGemm,
+    MuteChannels,
     EqualizeChannels,
     AbsorbHighBias,
     SmoothQuant,
     SplitConcats,
+    WidenOutputs,
     AlignChannels,
     DecideQuantization,
     ComputeParams,
@@ -74,6 +82,8 @@ PASSES: tuple[type[Any], ...] = (
     CorrectBiasInTurn,
     AbsorbClamps,
     KeepFloat,
+    KeepOffXnnpack,
+    MinIntegers,
     PadIntegers,
     SplitClamps,
     DynamicQuantization,

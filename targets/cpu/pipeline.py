@@ -8,6 +8,7 @@ from ...passes.base import Pass
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
+from ...passes.lower.min_integers import MinIntegers
 from ...passes.lower.pad_integers import PadIntegers
 from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.split_clamps import SplitClamps
@@ -24,6 +25,7 @@ from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
 from ...passes.prepare.split_concats import SplitConcats
 from ...passes.prepare.split_to_slices import SplitToSlices
 from ...passes.prepare.sum_to_add import SumToAdd
+from ...passes.prepare.widen_outputs import WidenOutputs
 from ...passes.quantize.absorb_clamps import AbsorbClamps
 from ...passes.quantize.compute_params import ComputeParams
 from ...passes.quantize.decide import DecideQuantization
@@ -35,6 +37,7 @@ from ...passes.recipe import Recipe
 from ...passes.rewrite.absorb_bias import AbsorbHighBias
 from ...passes.rewrite.clip_weights import ClipWeights
 from ...passes.rewrite.equalize import EqualizeChannels
+from ...passes.rewrite.mute import MuteChannels
 from ...passes.rewrite.smooth import SmoothQuant
 from ...passes.round.correct_bias import CorrectBias
 from ...passes.round.correct_bias_in_turn import CorrectBiasInTurn
@@ -53,15 +56,24 @@ from .kinds import of_widths
 __all__ = ["recipe"]
 
 
-def recipe(target: TargetSpec, policy: Policy, *, align: bool = True) -> Recipe:
+def recipe(
+    target: TargetSpec,
+    policy: Policy,
+    *,
+    align: bool = True,
+    first: tuple[Pass, ...] = (),
+    last: tuple[Pass, ...] = (),
+) -> Recipe:
     """The passes for a CPU target under a policy.
 
     Args:
         target: The target.
         policy: What the user asked for.
         align: Channels are padded to the width of MLAS' kernels.
+        first: What a relative of these targets wants done before everything.
+        last: What it wants done to the finished graph.
     """
-    passes: tuple[Pass, ...] = normalize() + prepare()
+    passes: tuple[Pass, ...] = first + normalize() + prepare()
     activations, weights = widths(policy.scheme)
     rules = tuple(of_widths(_bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
     reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in rules)
@@ -119,7 +131,8 @@ def recipe(target: TargetSpec, policy: Policy, *, align: bool = True) -> Recipe:
             passes += (compact, NarrowIntegers())
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(
-        scheme=policy.scheme, passes=(*passes, RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
+        scheme=policy.scheme,
+        passes=(*passes, *last, RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp),
     )
 
 
@@ -144,7 +157,7 @@ def prepare() -> tuple[Pass, ...]:
 def rewrites(policy: Policy) -> tuple[Pass, ...]:
     """Exact rewrites into numbers that quantize better, as far as the policy asks for them."""
     split: tuple[Pass, ...] = (SplitConcats(concats=policy.split_concats),) if policy.split_concats else ()
-    equalize: tuple[Pass, ...] = (EqualizeChannels(), AbsorbHighBias()) if policy.equalize else ()
+    equalize: tuple[Pass, ...] = (MuteChannels(), EqualizeChannels(), AbsorbHighBias()) if policy.equalize else ()
     return split + equalize + smooth(policy)
 
 
@@ -159,10 +172,12 @@ def smooth(policy: Policy) -> tuple[Pass, ...]:
 
 def static(policy: Policy, decide: DecideQuantization, *, align: bool) -> tuple[Pass, ...]:
     """Fit the kernels, decide, measure (ComputeParams needs it), compute, round, apply, correct."""
-    fit = (AlignChannels(inputs=4, depthwise=16),) if align else ()
+    fit: tuple[Pass, ...] = ()
+    if align:
+        fit = (WidenOutputs(multiple=4, least=16, depthwise=16), AlignChannels(inputs=4, depthwise=16))
     params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
     compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
-    apply = (InsertQdq(), *in_turn(policy), AbsorbClamps(), PadIntegers(), SplitClamps())
+    apply = (InsertQdq(), *in_turn(policy), MinIntegers(), AbsorbClamps(), PadIntegers(), SplitClamps())
     return (*fit, decide, *compute, *apply)
 
 

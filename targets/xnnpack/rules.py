@@ -18,7 +18,7 @@ from ..cpu.rules import cpu_rules
 __all__ = ["xnnpack_rules"]
 
 _WHY = {
-    "Conv": "QLinearConv of XNNPACK (qs8_qc8w): 2-D, channels and image size known, any group; "
+    "Conv": "QLinearConv of XNNPACK (qs8_qc8w): 1-D and 2-D, channels and image size known, any group; "
     "others on the CPU provider",
     "MaxPool": "MaxPool of XNNPACK reads s8; Slice, Gather and Resize run on the CPU provider",
 }

@@ -46,6 +46,13 @@ PIXEL_8 = TargetSpec(
             source="ONNX Runtime 1.21 (Debian), profile of one run",
             date="2026-11-20",
         ),
+        Fact(
+            statement="its float Gemm ends the process when there is no vector of biases, computes one row where the "
+            "number of rows is not known and is wrong with transA; its linear Resize ends the process where height "
+            "and width are not known and does not load between Q and DQ: both are kept on the CPU provider",
+            source="ONNX Runtime 1.21 (Debian), 343 float and 157 quantized forms against the CPU provider",
+            date="2026-11-21",
+        ),
         DEBIAN,
         Fact(
             statement="int8 activations at opset ≥ 21 fail to load on x86 when a Q crosses Reshape or Transpose: "

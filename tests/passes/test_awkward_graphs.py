@@ -50,6 +50,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 concats apart": {"split_concats": ("",)},
     "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
+    "a8w8 pixel-8": {"target": "pixel-8"},
 }
 Feeds = Mapping[str, np.ndarray]
 

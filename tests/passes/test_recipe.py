@@ -42,8 +42,12 @@ POLICIES = {
 }
 
 
-def whole(scheme: str = "a8w8") -> Recipe:
-    return recipe_for(find_target("x86-64-vnni"), POLICIES[scheme])
+# One of each family.
+FAMILIES = ("x86-64-vnni", "pixel-8")
+
+
+def whole(scheme: str = "a8w8", target: str = FAMILIES[0]) -> Recipe:
+    return recipe_for(find_target(target), POLICIES[scheme])
 
 
 def plain(recipe: Recipe) -> Any:
@@ -213,7 +217,8 @@ def test_every_pass_is_a_value(kind: type[Pass]) -> None:
     """Frozen, keyword-only, comparable, its repr its recipe line, its docstring saying what it does."""
     from dataclasses import FrozenInstanceError, fields
 
-    each = next(p for scheme in POLICIES for p in whole(scheme).passes if type(p) is kind)
+    recipes = (whole(scheme, target) for target in FAMILIES for scheme in POLICIES)
+    each = next(p for recipe in recipes for p in recipe.passes if type(p) is kind)
     options = {field.name: getattr(each, field.name) for field in fields(each)}
     assert kind(**options) == each
     assert hash(kind(**options)) == hash(each)
