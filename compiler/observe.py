@@ -17,6 +17,7 @@ from .observing.cache import ObservationCache
 from .observing.layout import Layout, lay_out, usable_cores
 from .observing.part import counted_every, observe_part
 from .observing.slices import slices
+from .planning.memory import give_back
 from .progress import Progress
 from .samples.base import Samples
 
@@ -66,6 +67,7 @@ def observe(
                 sparing=max_memory is not None,
                 cache=cache,
             )
+    give_back()
     values = {value.name: value for value in model.graph.inputs}
     values |= {value.name: value for node in model.graph for value in node.outputs}
     for need, observed in found.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-__all__ = ["peak_bytes", "resident_bytes"]
+__all__ = ["give_back", "peak_bytes", "resident_bytes"]
 
 
 def peak_bytes() -> int:
@@ -34,6 +34,16 @@ def resident_bytes() -> int:
 
         return int(statm.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
     return peak_bytes()
+
+
+def give_back() -> None:
+    """Return what was freed to the system, where the C library keeps it for later: glibc does."""
+    if sys.platform == "linux":
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim is not None:
+            trim(0)
 
 
 def _windows_counters() -> tuple[int, int]:

@@ -14,7 +14,7 @@ from ...passes.quantize.decide import DecideQuantization
 from ...passes.recipe import Recipe
 from ..observers import SignatureGuard
 from ..pipeline import Measure, PassObserver, PassReport, run_passes
-from ..planning.memory import resident_bytes
+from ..planning.memory import give_back, resident_bytes
 
 __all__ = ["Candidate", "Candidates"]
 
@@ -90,6 +90,7 @@ class Candidates:
         """Free candidates that were dropped, once they may be large."""
         if self._held and resident_bytes() - self._held > _DROPPED_BYTES:
             gc.collect()
+            give_back()
             self._held = resident_bytes()
         self._held = self._held or resident_bytes()
 

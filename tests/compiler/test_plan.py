@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 
 import edgec
 from edgec.compiler.planning.liveness import peak_activation_bytes
 from edgec.compiler.planning.macs import macs_by_op
-from edgec.compiler.planning.memory import peak_bytes, resident_bytes
+from edgec.compiler.planning.memory import give_back, peak_bytes, resident_bytes
 from edgec.targets import find_target
 
 
@@ -96,6 +100,19 @@ def test_macs_by_hand() -> None:
 
 def test_memory_of_this_process() -> None:
     assert 10 << 20 < resident_bytes() <= peak_bytes() * 1.01
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library keeps nothing"
+)
+def test_freed_memory_is_given_back() -> None:
+    """Of many blocks too small for a mapping of their own, of which the last still lives."""
+    blocks = [np.ones(60_000, np.uint8) for _ in range(1500)]
+    del blocks[:-1]
+    gc.collect()
+    before = resident_bytes()
+    give_back()
+    assert resident_bytes() < before - (40 << 20)
 
 
 def test_the_target_of_a_plan(digits: Path) -> None:
