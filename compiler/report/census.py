@@ -66,7 +66,7 @@ class Census:
     def count_decided(self, model: ir.Model) -> None:
         """Count what `DecideQuantization` decided, and what it left out for want of a rule."""
         decided = dict(decided_nodes(model.graph))
-        clamps = {decision.clamp for decision in decided.values()}
+        clamps = {clamp for decision in decided.values() for clamp in (decision.clamp, decision.ceiling)}
         for node, decision in decided.items():
             computes = decision.rule.role == "compute" or macs_of(node)
             (self.computing if computes else self.following)[node.op_type] += 1

@@ -10,7 +10,8 @@ Three roles (`OpRule.role`):
 2 and 3 are the greatest set that supports itself: start from all candidates and remove until nothing changes.
 
 A Relu or Clip that is the only reader of a compute or follow node belongs to it: the Q stands behind the
-clamp, so that saturation can do the clamp's work (`AbsorbClamps`).
+clamp, so that saturation can do the clamp's work (`AbsorbClamps`). So does a Min with a constant behind it, which
+integers can do as well (`MinIntegers`).
 
 Scope: the main graph. Nodes in If/Loop/Scan bodies stay float, with a reason.
 """
@@ -27,7 +28,7 @@ from ..base import Pass
 from ..edit import skip, subgraph_nodes, why_skipped
 from ..scope import matches, out_of_scope
 from ..spec import Fixed, OpRule
-from .clamps import clamp_behind
+from .clamps import ceiling_behind, clamp_behind
 from .decision import Decision, decision_of, set_decision
 from .forms import why_float
 from .operands import operands_of
@@ -95,9 +96,10 @@ class DecideQuantization(Pass):
             return None
         decision = _reduced(decision) if matches(node, self.reduce_range_nodes) else decision
         # A fixed range is not fitted to the clamp, so saturation cannot do its work.
-        clamp = None if rule.role == "carry" or isinstance(rule.outputs, Fixed) else clamp_behind(node)
-        output = clamp.outputs[0] if clamp is not None else node.outputs[0]
-        return replace(decision, clamp=clamp, output=output)
+        fitted = rule.role != "carry" and not isinstance(rule.outputs, Fixed)
+        clamp = clamp_behind(node) if fitted else None
+        ceiling = ceiling_behind((clamp or node).outputs[0]) if fitted else None
+        return replace(decision, clamp=clamp, ceiling=ceiling, output=(ceiling or clamp or node).outputs[0])
 
 
 def nothing_to_do(model: ir.Model) -> ModelError:
@@ -162,5 +164,5 @@ def _supported(candidates: dict[ir.Node, Decision]) -> dict[ir.Node, Decision]:
 def _settle(decision: Decision, read: set[ir.Value | None]) -> Decision:
     """A kernel that can write float does so unless an integer reader asks."""
     if decision.rule.output == "optional" and decision.output not in read:
-        return replace(decision, output=None, clamp=None)
+        return replace(decision, output=None, clamp=None, ceiling=None)
     return decision

@@ -47,7 +47,8 @@ class Decision:
         weight: Index of the constant operand and its spec with the axis resolved, or None.
         bias: Index of the bias and how its int32 params follow from the inputs' params, or None.
         clamp: The Relu or Clip behind it whose work the output's saturation may do.
-        output: The value that carries the output's Q/DQ (behind the clamp), or None for float.
+        ceiling: The Min with a constant behind both, which integers can do as well.
+        output: The value that carries the output's Q/DQ (behind clamp and ceiling), or None for float.
     """
 
     rule: OpRule
@@ -55,6 +56,7 @@ class Decision:
     weight: tuple[int, QuantSpec] | None = None
     bias: tuple[int, Derived] | None = None
     clamp: ir.Node | None = None
+    ceiling: ir.Node | None = None
     output: ir.Value | None = None
 
 

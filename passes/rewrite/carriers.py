@@ -19,7 +19,7 @@ from ..edit import constant_array, is_op
 from ..quantize.clamps import bounds_of
 from .movers import Trace, concat, pad, reshape, slice_, split
 
-__all__ = ["JOINERS", "carry"]
+__all__ = ["JOINERS", "carry", "has_ceiling"]
 
 
 _ELEMENTWISE = ("Relu", "LeakyRelu", "PRelu", "Identity", "Neg", "Abs")
@@ -52,7 +52,7 @@ def carry(node: ir.Node, inputs: Sequence[np.ndarray | None], trace: Trace) -> l
         return None
     if is_op(node, "Pad"):
         return pad(node, x, trace)
-    if is_op(node, *_ELEMENTWISE) or (is_op(node, "Clip") and _is_one_sided(node)):
+    if is_op(node, *_ELEMENTWISE) or _is_one_sided(node):
         return [x] if all(labels is None for labels in inputs[1:]) else None
     if is_op(node, *_WINDOWS):
         return [x] if len(node.outputs) == 1 and _is_window(node, x) else None
@@ -92,10 +92,20 @@ def _product(node: ir.Node, inputs: Sequence[np.ndarray | None], trace: Trace) -
     return [x]
 
 
+def has_ceiling(node: ir.Node) -> bool:
+    """Whether a node is a Clip from 0 or from nowhere up to a positive number, as ReLU6 is."""
+    low, high = _clip_bounds(node)
+    return low in (-np.inf, 0.0) and 0.0 < high < np.inf
+
+
 def _is_one_sided(node: ir.Node) -> bool:
-    if any(value is not None and constant_array(value) is None for value in node.inputs[1:]):
-        return False
-    return all(np.isinf(bound) or bound == 0.0 for bound in bounds_of(node)) and not node.attributes
+    return all(np.isinf(bound) or bound == 0.0 for bound in _clip_bounds(node))
+
+
+def _clip_bounds(node: ir.Node) -> tuple[float, float]:
+    """Bounds of a Clip whose bounds are constant inputs; not a number for any other node."""
+    constant = all(value is None or constant_array(value) is not None for value in node.inputs[1:])
+    return bounds_of(node) if is_op(node, "Clip") and constant and not node.attributes else (np.nan, np.nan)
 
 
 def _is_window(node: ir.Node, x: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from .linear import Linear
 
-__all__ = ["Channels", "Factor", "Scaled"]
+__all__ = ["Ceiling", "Channels", "Factor", "Scaled"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -45,6 +45,19 @@ class Factor:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Ceiling:
+    """A Clip up to one positive number, from 0 or from nowhere: clip(x, 0, B) / s = clip(x / s, 0, B / s).
+
+    Attributes:
+        node: The Clip; its bounds are constants.
+        rows: Labels of what it clamps, of its rank; what it writes has the same.
+    """
+
+    node: ir.Node
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Channels:
     """What was traced.
 
@@ -53,6 +66,7 @@ class Channels:
         values: Labels of every value of the main graph that is not pinned outright.
         layers: Linear layers with a constant weight of their own, in graph order.
         factors: Constants between them.
+        ceilings: Clips between them that cut above.
         foreign: Values that somebody reads who does not scale, and these readers; only under `norms`.
         refused: Node name → why its channels are pinned, or read by `foreign`.
     """
@@ -61,5 +75,6 @@ class Channels:
     values: dict[ir.Value, np.ndarray]
     layers: tuple[Scaled, ...]
     factors: tuple[Factor, ...]
+    ceilings: tuple[Ceiling, ...]
     foreign: dict[ir.Value, tuple[tuple[ir.Node, int], ...]]
     refused: dict[str, str]

@@ -1,5 +1,7 @@
 """Divide channels by factors: W' = S_out^-1 W S_in, b' = b / S_out, as a graph edit on traced channels.
 
+A Clip from 0 to B between them becomes a Relu and a Min with B / s, a number per channel.
+
 Exact in real numbers for positive factors; in float32 within a few ulp.
 """
 
@@ -9,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..edit import add_initializer, constant_array, fresh_name, value_names
+from ..quantize.clamps import bounds_of
 from .channels import Channels
 
 __all__ = ["replace_constant", "rescale"]
@@ -26,7 +29,7 @@ def rescale(graph: ir.Graph, channels: Channels, s: np.ndarray, suffix: str) -> 
     Returns:
         Whether anything changed.
     """
-    taken = value_names(graph)
+    taken = value_names(graph) | {node.name for node in graph if node.name}
     modified = False
     for each in channels.layers:
         rows, columns, layer = s[each.rows], s[each.columns], each.layer
@@ -45,7 +48,30 @@ def rescale(graph: ir.Graph, channels: Channels, s: np.ndarray, suffix: str) -> 
             continue
         replace_constant(graph, factor.node, factor.index, c * ratio, suffix, taken)
         modified = True
+    for ceiling in channels.ceilings:
+        factors = s[ceiling.rows]
+        if np.any(factors != 1.0):
+            _lower_ceiling(graph, ceiling.node, 1.0 / factors, suffix, taken)
+            modified = True
     return modified
+
+
+def _lower_ceiling(graph: ir.Graph, node: ir.Node, ratio: np.ndarray, suffix: str, taken: set[str]) -> None:
+    """Clip(x, 0, bound) -> Min(Relu(x), bound * ratio), Clip(x, , bound) -> Min(x, bound * ratio)."""
+    low, high = bounds_of(node)
+    x, y = node.inputs[0], node.outputs[0]
+    name = fresh_name(f"{y.name}_{suffix}_ceiling", taken)
+    bound = add_initializer(graph, name, (high * ratio).astype(np.float32))
+    new = []
+    if low == 0.0:
+        relu = ir.node("Relu", [x], name=fresh_name(f"{node.name}_Relu", taken))
+        x = relu.outputs[0]
+        x.name, x.type, x.shape = fresh_name(f"{y.name}_{suffix}_relu", taken), y.type, y.shape
+        new.append(relu)
+    lowest = ir.node("Min", [x, bound], name=node.name)
+    result = lowest.outputs[0]
+    result.name, result.type, result.shape = y.name, y.type, y.shape
+    ir.convenience.replace_nodes_and_values(graph, node, [node], [*new, lowest], [y], [result])
 
 
 def replace_constant(

@@ -19,8 +19,8 @@ import numpy as np
 import onnx_ir as ir
 
 from ..edit import is_constant, is_op, subgraph_nodes
-from .carriers import JOINERS, carry
-from .channels import Channels, Factor, Scaled
+from .carriers import JOINERS, carry, has_ceiling
+from .channels import Ceiling, Channels, Factor, Scaled
 from .linear import Linear, linear_of
 
 __all__ = ["Tracer", "trace_channels"]
@@ -56,6 +56,7 @@ class Tracer:
     values: dict[ir.Value, np.ndarray] = field(default_factory=dict)
     layers: list[Scaled] = field(default_factory=list)
     factors: list[Factor] = field(default_factory=list)
+    ceilings: list[Ceiling] = field(default_factory=list)
     foreign: dict[ir.Value, tuple[tuple[ir.Node, int], ...]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -66,8 +67,8 @@ class Tracer:
             return
         inputs = [None if value is None or is_constant(value) else self._labels(value) for value in node.inputs]
         outputs = self._offset(node, inputs)
-        if outputs is None and self.norms:
-            outputs = self._gain(node, inputs)
+        if outputs is None:
+            outputs = self._gain(node, inputs) if self.norms else self._ceiling(node, inputs)
         if outputs is None and not (self.norms and is_op(node, *JOINERS)):
             outputs = carry(node, inputs, self)
         if outputs is None:
@@ -103,8 +104,8 @@ class Tracer:
         self.layers.append(Scaled(layer=layer, rows=rows, columns=columns))
 
     def _offset(self, node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
-        """A sum x + c, c + x or x - c with a constant c that does not widen x."""
-        if not is_op(node, "Add", "Sub") or len(inputs) != 2 or node.inputs[1] is None:
+        """A constant c that does not widen x: x + c, c + x, x - c, min(x, c) or max(x, c)."""
+        if not is_op(node, "Add", "Sub", "Min", "Max") or len(inputs) != 2 or node.inputs[1] is None:
             return None
         index = next((k for k in (1, 0) if inputs[k] is None), None)
         if index is None or (index == 0 and node.op_type == "Sub"):
@@ -115,6 +116,14 @@ class Tracer:
         if constant.dtype != ir.DataType.FLOAT:
             return None
         self.factors.append(Factor(node=node, index=index, rows=x, columns=PINNED))
+        return [x]
+
+    def _ceiling(self, node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
+        """ReLU6 and its kin."""
+        x = inputs[0] if inputs else None
+        if x is None or x.ndim == 0 or not has_ceiling(node):
+            return None
+        self.ceilings.append(Ceiling(node=node, rows=x))
         return [x]
 
     def _gain(self, node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
@@ -179,6 +188,7 @@ class Tracer:
                 Factor(node=each.node, index=each.index, rows=root[each.rows], columns=root[each.columns])
                 for each in self.factors
             ),
+            ceilings=tuple(Ceiling(node=each.node, rows=root[each.rows]) for each in self.ceilings),
             foreign=self.foreign,
             refused=self.refused,
         )

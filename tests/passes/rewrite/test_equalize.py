@@ -182,6 +182,45 @@ def test_carried_by(between: str) -> None:
     assert_balanced(source)
 
 
+CEILINGS = {
+    "relu6": ("r = Clip(a, low, high)", ["Relu", "Min"]),
+    "no floor": ('r = Clip(a, "", high)', ["Min"]),
+    "relu6 through a pool": (
+        "b = Clip(a, low, high) \n r = MaxPool<kernel_shape=[2,2]>(b)",
+        ["Relu", "Min", "MaxPool"],
+    ),
+    "a Min already": ("b = Relu(a) \n r = Min(b, six)", ["Relu", "Min"]),
+    "a Max": ("r = Max(below, a)", ["Max"]),
+}
+
+
+@pytest.mark.parametrize(("between", "ops"), CEILINGS.values(), ids=CEILINGS)
+def test_bounds_become_one_per_channel(between: str, ops: list[str]) -> None:
+    """Clip(x, 0, 6) / s = Min(Relu(x / s), 6 / s): channels go far beyond their bounds here, and stay the same."""
+    source = model(
+        f"g (float[N,3,8,8] x) => (float[N,5,H,W] y) {{ a = Conv(x, w1) \n {between} \n y = Conv(r, w2) }}",
+        w1=uneven(4, 3, 3, 3),
+        w2=weights(5, 4, 1, 1, seed=1),
+        low=np.float32(0),
+        high=np.float32(6),
+        six=np.full(1, 6, np.float32),
+        below=np.full((4, 1, 1), -0.5, np.float32),
+    )
+    feeds = feeds_of(source)
+    promised, before, w1 = signature(source), run(source, feeds), np.array(weight_of(source, "a"))
+    assert EqualizeChannels()(source).modified
+    assert_balanced(source)
+    assert [node.op_type for node in source.graph] == ["Conv", *ops, "Conv"]
+    assert signature(source) == promised
+    assert_same(before, run(source, feeds))
+    s = w1[:, 0, 0, 0] / weight_of(source, "a")[:, 0, 0, 0]
+    bound = next(
+        constant_array(v) for n in source.graph if n.op_type in ("Min", "Max") for v in n.inputs if v.is_initializer()
+    )
+    np.testing.assert_allclose(bound.reshape(-1), (-0.5 if "Max" in ops else 6.0) / s, rtol=1e-5)
+    assert not EqualizeChannels()(source).modified
+
+
 def test_every_pixel_of_a_channel_flattened_into_a_gemm() -> None:
     source = model(
         """g (float[N,3,4,4] x) => (float[N,5] y) {
@@ -263,7 +302,11 @@ def pair(between: str, *, inputs: str = "", outputs: str = "", **constants: np.n
 
 REFUSED = {
     "clamp on both sides": (
-        pair("r = Clip(a, low, high)", low=np.float32(0), high=np.float32(6)),
+        pair("r = Clip(a, low, high)", low=np.float32(-1), high=np.float32(6)),
+        {"r": "Clip does not scale channel by channel"},
+    ),
+    "clamp whose bound is computed": (
+        pair("h = Tanh(high) \n r = Clip(a, low, h)", low=np.float32(0), high=np.float32(6)),
         {"r": "Clip does not scale channel by channel"},
     ),
     "sigmoid": (pair("r = Sigmoid(a)"), {"r": "Sigmoid does not scale channel by channel"}),
