@@ -113,8 +113,7 @@ def _of_target(name: str) -> Runtime:
 
 
 def _unavailable(name: str, reason: str) -> HostError:
-    remedy = f"Install it: edgec runtime install {name}" if name in RUNTIMES else "See `edgec runtime list`"
-    return HostError(f"runtime {name!r}", f"is not available here: {reason}", remedy=remedy)
+    return HostError(f"runtime {name!r}", f"is not available here: {reason}", remedy="See `edgec runtime list`")
 
 
 def _untimed(name: str) -> str:
