@@ -496,7 +496,7 @@ def serve(requests: io.BufferedIOBase, answers: BinaryIO) -> None:
     import queue
 
     folder = Path(os.environ.get("EDGEC_HOST_FOLDER") or tempfile.mkdtemp(prefix="edgec-"))
-    tempfile.tempdir = str(folder)
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # ONNX Runtime itself leaves a file there (1.31: `.ses`)
     waiting: Any = queue.Queue(maxsize=2)
     server = _Server(folder)
 

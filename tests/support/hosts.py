@@ -20,8 +20,8 @@ g (float[N] x) => (float[N] y) { y = Identity(x) }"""
 # Adds 1 as often as 2**50 has units: for all who wait for it, it never ends.
 ENDLESS = """<ir_version: 8, opset_import: ["": 17]>
 g (float[1] x) => (float[1] y) {
-    n = Constant<value: tensor = int64[1] {1125899906842624}>()
-    t = Constant<value: tensor = bool[1] {1}>()
+    n = Constant<value: tensor = int64 {1125899906842624}>()
+    t = Constant<value: tensor = bool {1}>()
     y = Loop(n, t, x) <body = b (int64 i, bool c, float[1] a) => (bool d, float[1] e) {
         d = Identity(c)
         one = Constant<value: tensor = float[1] {1.0}>()
