@@ -18,7 +18,7 @@ from .install.record import read_record
 
 __all__ = ["emulated_places"]
 
-# No modules of this user's, and no messages of an interpreter that looks for its sources.
+# No modules of this user's: they are of another version, or for another processor.
 _ENVIRONMENT = {"PYTHONNOUSERSITE": "1"}
 
 

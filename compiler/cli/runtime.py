@@ -129,7 +129,10 @@ def install(which: InstallOptions, talk: TalkOptions) -> int:
 )
 @takes_groups
 def list_runtimes(talk: TalkOptions) -> int:
-    """List the runtimes: whether each can be used here, or why not and the command that mends it."""
+    """List the runtimes: whether each can be used here, or why not and the command that mends it.
+
+    Places of your own need no name here: python:INTERPRETER, ssh:MACHINE.
+    """
     from ...runtimes.install.home import home
     from ...runtimes.install.record import folder_bytes
     from ...runtimes.install.status import statuses
