@@ -55,6 +55,9 @@ def install(
         if plan.fetch:
             _need_space(plan)
             sweep(plan.home)
+            for place in plan.places:
+                if {each.name for each in plan.fetch}.intersection(place.needs):
+                    forget(place, plan.home)  # what it said, it said of what is replaced now
             with scratch(plan.home, "fetch") as work:
                 bring = fetch or Network(work=work, mirror=mirror)
                 for component in plan.fetch:
@@ -64,7 +67,7 @@ def install(
         found = {}
         for place in plan.places:
             known = read_probe(place, plan.home)
-            if known is None or {each.name for each in plan.fetch} & {*place.needs}:
+            if known is None:
                 say(f"{place.name}: starting it")
                 known = check(place, plan.home)
             found[place.name] = known

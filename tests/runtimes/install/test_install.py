@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgec.errors import InstallError, OutputError, TargetError
+from edgec.errors import HostError, InstallError, OutputError, TargetError
 from edgec.runtimes.install.component import Component, onnxruntime_version
 from edgec.runtimes.install.install import install, remove
 from edgec.runtimes.install.place import Place
@@ -108,6 +108,18 @@ def test_force_fetches_anew(home: Path) -> None:
     install(plan_install(["x86-64-haswell"], force=True), fetch=fetch, check=check)
     assert (fetch.brought, check.checked) == (["emulators"], ["x86-64-haswell"])
     assert names(home / "emulators") == ["file", "installed.json"]
+
+
+def test_one_that_did_not_start_is_started_again(home: Path) -> None:
+    def fail(place: Place, home: Path) -> Probe:
+        raise HostError(place.name, "died", remedy="")
+
+    install(plan_install(["x86-64-haswell"]), fetch=Fetcher(), check=Checker())
+    with pytest.raises(HostError):
+        install(plan_install(["x86-64-haswell"], force=True), fetch=Fetcher(), check=fail)
+    fetch, check = Fetcher(), Checker()
+    install(plan_install(["x86-64-haswell"]), fetch=fetch, check=check)
+    assert (fetch.brought, check.checked) == ([], ["x86-64-haswell"])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), InstallError("x", "offline", remedy="r"), ValueError("bug")])
