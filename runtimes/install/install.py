@@ -55,10 +55,10 @@ def install(
         if plan.fetch:
             _need_space(plan)
             sweep(plan.home)
-            for place in plan.places:
-                if {each.name for each in plan.fetch}.intersection(place.needs):
-                    forget(place, plan.home)  # what it said, it said of what is replaced now
             with scratch(plan.home, "fetch") as work:
+                for place in plan.places:
+                    if {each.name for each in plan.fetch}.intersection(place.needs):
+                        forget(place, plan.home)  # what it said, it said of what is replaced now
                 bring = fetch or Network(work=work, mirror=mirror)
                 for component in plan.fetch:
                     with staged(plan.home / component.name) as folder:
