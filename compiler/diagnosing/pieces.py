@@ -116,14 +116,19 @@ def _behind(value: ir.Value) -> ir.Value:
 def _reads(node: ir.Node) -> list[ir.Value]:
     """All a node reads, by its bodies too."""
     found = [value for value in node.inputs if value is not None]
-    for attribute in node.attributes.values():
-        graphs = [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else []
-        graphs += list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
-        for graph in graphs:
-            for inner in ir.traversal.RecursiveGraphIterator(graph):
-                found += [value for value in inner.inputs if value is not None]
-            found += list(graph.outputs)
+    for graph in _bodies(node):
+        for inner in ir.traversal.RecursiveGraphIterator(graph):
+            found += [value for value in inner.inputs if value is not None]
+        found += list(graph.outputs)
     return found
+
+
+def _bodies(node: ir.Node) -> Iterator[ir.Graph]:
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            yield attribute.as_graph()
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            yield from attribute.as_graphs()
 
 
 def _piece(model: ir.Model, outputs: Sequence[str], inputs: Sequence[str]) -> ir.Model:
@@ -143,8 +148,23 @@ def _piece(model: ir.Model, outputs: Sequence[str], inputs: Sequence[str]) -> ir
         new = ir.Value(name=name, type=old.type or ir.TensorType(ir.DataType.FLOAT), shape=old.shape)
         ir.convenience.replace_all_uses_with(old, new)
         graph.inputs.append(new)
+    _prune(graph)
     RemoveUnused()(clone)
     for value in tuple(graph.inputs):
         if not value.uses() and value not in graph.outputs:
             graph.inputs.remove(value)
     return clone
+
+
+def _prune(graph: ir.Graph) -> None:
+    """Remove nodes that reach no output, bodies and all: what a removed body read would count as used for good."""
+    needed = set(graph.outputs)
+    for node in reversed(tuple(graph)):
+        if needed & set(node.outputs):
+            needed |= set(_reads(node))
+            continue
+        inner = [each for body in _bodies(node) for each in ir.traversal.RecursiveGraphIterator(body)]
+        for each in (*inner, node):
+            for index in range(len(each.inputs)):
+                each.replace_input_with(index, None)
+        graph.remove(node)

@@ -52,9 +52,9 @@ def predicted(bundle: Path, planted: Planted, isa: str = AVX2) -> tuple[Saturate
 
 
 def sqnr(bundle: Path, planted: Planted, *, avx2: bool) -> float:
-    """Signal over noise of the outputs against float, in dB, here or as AVX2 computes them."""
+    """Signal over noise of the outputs against float, in dB, as AVX2 or as VNNI computes them."""
     here = runtime("onnxruntime-cpu")
-    session = (Avx2Kernels(here) if avx2 else here).open(bundle / "model.onnx")
+    session = Avx2Kernels(here, saturate=avx2).open(bundle / "model.onnx")
     reference = here.open(ir.serde.serialize_model(planted.model).SerializeToString())
     pairs = [(reference.run(feeds), session.run(feeds)) for feeds in planted.evaluation]
     noise = sum(np.square(y[name] - x[name]).sum() for x, y in pairs for name in x)
