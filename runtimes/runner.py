@@ -218,7 +218,9 @@ class Evidence(NamedTuple):
     features: list[str]
 
 
-def options(*, threads: int = 0, optimize: bool = True, config: dict[str, str] | None = None) -> Any:
+def options(
+    *, threads: int = 0, optimize: bool = True, patterns: bool = True, config: dict[str, str] | None = None
+) -> Any:
     """Session options; everything not named stays at ONNX Runtime's default."""
     import onnxruntime
 
@@ -228,6 +230,7 @@ def options(*, threads: int = 0, optimize: bool = True, config: dict[str, str] |
         made.intra_op_num_threads = threads
     if not optimize:
         made.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    made.enable_mem_pattern = patterns
     for key, value in (config or {}).items():
         made.add_session_config_entry(key, value)
     return made
@@ -554,6 +557,7 @@ def hello() -> dict[str, Any]:
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}".strip(),
         "providers": onnxruntime.get_available_providers(),
+        "features": _features(),
         "process": os.getpid(),
     }
 

@@ -30,7 +30,7 @@ from .places import IN_PROCESS, Place, place_for
 from .proof import EvaluationProof, LatencyProof, Proof
 from .steps import Beside, output_steps
 
-__all__ = ["measure"]
+__all__ = ["measure", "state_of"]
 
 LATENCY_SECONDS = 2.0
 
@@ -80,7 +80,7 @@ def measure(
     place = place or place_for(manifest["target"])
     missing = place.runtime.available()
     golden_feeds, golden_outputs = bundle.golden()
-    state = _state(manifest, golden_feeds) if state is None else state
+    state = state_of(bundle) if state is None else state
     common: dict[str, Any] = {
         "bundle": bundle.digest,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -129,6 +129,7 @@ def measure(
         **common,
         versions=_versions(facts),
         emulated=facts.emulated,
+        isa=_isa(facts),
         golden=golden,
         placement=placement,
         evaluation=evaluated,
@@ -216,10 +217,17 @@ def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyPro
     )
 
 
-def _state(manifest: Mapping[str, Any], golden: Sequence[Feeds]) -> State:
+def state_of(bundle: Bundle) -> State:
     """The state the bundle was compiled with, started as its golden sample was."""
-    carried = dict(manifest["state"])
+    carried, golden = dict(bundle.manifest["state"]), bundle.golden()[0]
     return State(carried=carried, start={name: golden[0][name] for name in carried if golden and name in golden[0]})
+
+
+def _isa(facts: RuntimeFacts) -> str:
+    """The place's instruction set, as `TargetSpec.isa` writes it, as far as numpy tells it."""
+    if facts.machine.lower() in ("x86_64", "amd64"):
+        return "x86_64+vnni" if "AVX512VNNI" in facts.features else "x86_64+avx2"
+    return facts.machine + ("+dotprod" if "ASIMDDP" in facts.features else "")
 
 
 def _same_samples(manifest: Mapping[str, Any], evaluated: EvaluationProof | None) -> tuple[str, ...]:

@@ -130,6 +130,7 @@ class Proof:
         unexecuted: Why the target's own kernels could not be executed here; "" when they were.
         untimed: Why times taken here are not the target's; "" when they are.
         emulated: What emulated the processor; "" when it is real.
+        isa: Instruction set of the processor that executed, as far as it tells; "" when nothing was executed.
         golden, placement: None when nothing could be executed.
         apart: By output, how far the place is from this process; None where it is this process.
         evaluation: None without evaluation samples.
@@ -158,6 +159,7 @@ class Proof:
     latency: tuple[LatencyProof, ...]
     untimed: str = ""
     emulated: str = ""
+    isa: str = ""
     apart: Mapping[str, OutputSteps] | None = None
     notes: tuple[str, ...] = ()
 
@@ -176,6 +178,7 @@ class Proof:
             "unexecuted": self.unexecuted,
             "untimed": self.untimed,
             "emulated": self.emulated,
+            "isa": self.isa,
             "golden": None if self.golden is None else _plain(self.golden),
             "evaluation": None if self.evaluation is None else _evaluation(self.evaluation),
             "size": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from .units import share
 
 __all__ = ["portability_report"]
 
+_SHOWN = 4
 _WORDS = {"proved": "green", "checked": "green", "broken": "red", "inconclusive": "yellow"}
 
 
@@ -71,6 +73,19 @@ def _on_provider(placement: Mapping[str, Any] | None) -> str:
     return share(placement["wanted_mac_share"])
 
 
+def _saturated(place: Mapping[str, Any]) -> Iterator[str]:
+    """Who saturates there, and what mends it."""
+    layers = place["saturated"]
+    shown = ", ".join(
+        f"{each['node']} ({each['op']}, {each['share']:.1%} of its sums, {each['loss_db']:.0f} dB left)"
+        for each in layers[:_SHOWN]
+    )
+    more = f" and {len(layers) - _SHOWN} more" if len(layers) > _SHOWN else ""
+    yield f"  saturates, by the arithmetic of its kernels: {shown}{more}"
+    names = " ".join(f"--reduce-range-node '^{re.escape(each['node'])}$'" for each in layers[:_SHOWN])
+    yield f"  repair: compile with 7-bit weights there: {names}{' ...' if more else ''}"
+
+
 def _where(places: list[Mapping[str, Any]]) -> Iterator[str]:
     for place in places:
         proof = place["proof"]
@@ -80,6 +95,8 @@ def _where(places: list[Mapping[str, Any]]) -> Iterator[str]:
             f"{place['place']}: {proof['runtime']}, ONNX Runtime {proof['versions'].get('onnxruntime', 'unknown')}"
             f"{how}; placement from {evidence}"
         )
+        if place["saturated"]:
+            yield from _saturated(place)
         if proof["unexecuted"]:
             yield f"  not on the target's own kernels: {proof['unexecuted']}"
         for note in proof["notes"]:
