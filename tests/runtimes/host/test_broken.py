@@ -319,5 +319,5 @@ def test_scratch_of_a_host_lies_in_one_folder(tmp_path):
     session = here.open(model())
     session.placement(X)
     (folder,) = [each for each in Path(tmp_path / "scratch").iterdir() if each.is_dir()]
-    assert list(folder.iterdir()) == []
+    assert {each.name for each in folder.iterdir()} <= {".ses"}  # ONNX Runtime's own, from 1.31 on
     here.close()
