@@ -173,4 +173,4 @@ class _Run:
     def _open(self, source: ModelInMemory) -> closing[Session]:
         from ...runtimes.ort import OrtCpu
 
-        return closing(OrtCpu().open(source, SessionSettings(threads=self.layout.threads)))
+        return closing(OrtCpu().open(source, SessionSettings(threads=self.layout.threads, patterns=False)))
