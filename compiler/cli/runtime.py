@@ -153,7 +153,7 @@ def list_runtimes(talk: TalkOptions) -> int:
             each.emulated,
             ", ".join(name.removesuffix("ExecutionProvider") for name in each.providers),
             size(each.bytes) if not each.reason and each.bytes else "",
-            _mend(each.reason, each.command, each.fetched_bytes),
+            f"{each.reason or ''}{f' (about {size(each.fetched_bytes)})' if each.command else ''}",
         )
         for each in found
     ]
@@ -197,9 +197,3 @@ def _what(onnxruntime: str, emulated: str, taken: int) -> str:
 
     parts = ["installed" if taken else "comes with edgec", f"ONNX Runtime {onnxruntime}", emulated]
     return ", ".join(filter(None, (*parts, size(taken) if taken else "")))
-
-
-def _mend(reason: str | None, command: str, fetched: int) -> str:
-    from ..report.units import size
-
-    return f"{command} (about {size(fetched)})" if command else reason or ""

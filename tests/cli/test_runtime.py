@@ -96,7 +96,7 @@ def test_the_list_says_what_is_here_and_what_mends_the_rest(edgec: Edgec, home: 
     rows = {line.split()[0]: line for line in before.out.splitlines() if line}
     assert rows["onnxruntime-cpu"].split()[1] == "yes"
     assert rows["x86-64-haswell"].split(maxsplit=3) == [
-        "x86-64-haswell", "no", "CPU", "edgec runtime install x86-64-haswell (about 81.0 MB)",
+        "x86-64-haswell", "no", "CPU", "it is not installed: edgec runtime install x86-64-haswell (about 81.0 MB)",
     ]  # fmt: skip
     assert edgec("runtime", "install", "x86-64-haswell", "-q").code == 0
     rows = {line.split()[0]: line for line in edgec("runtime", "list").out.splitlines() if line}
