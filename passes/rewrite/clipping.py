@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..round.loss import losses, nearest
+from ..round.grid import Grid
+from ..round.loss import losses
 
 __all__ = ["FACTORS", "best_factors"]
 
@@ -32,8 +33,8 @@ def best_factors(W: np.ndarray, H: np.ndarray, scale: np.ndarray, low: int, high
     best = np.ones(W.shape[:2])
     least = None
     for beta in FACTORS:
-        step = scale * beta
-        lost = losses(W, nearest(W, step, 0.0, low, high), H, step, 0.0)
+        grid = Grid(scale=scale * beta, low=low, high=high)
+        lost = losses(W, grid.nearest(W), H, grid)
         if together:
             lost = np.broadcast_to(lost.sum(), lost.shape)
         if least is None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from .gptq import gptq
+from .grid import Grid
 from .loss import best_rows
 
 __all__ = ["adaround", "learn"]
@@ -25,24 +26,18 @@ _ZETA, _GAMMA = 1.1, -0.1
 _BETA_FIRST, _BETA_LAST = 20.0, 2.0
 
 
-def adaround(
-    W: np.ndarray, H: np.ndarray, scale: np.ndarray | float, zero: np.ndarray | float, low: int, high: int
-) -> np.ndarray:
+def adaround(W: np.ndarray, H: np.ndarray, grid: Grid) -> np.ndarray:
     """Integers for W that keep W X: learned, or those of GPTQ where a row loses less with them.
 
     Args and returns as `gptq`.
     """
-    learned = learn(W, H, scale, zero, low, high)
-    return best_rows(W, H, scale, zero, gptq(W, H, scale, zero, low, high), learned)
+    return best_rows(W, H, grid, gptq(W, H, grid), learn(W, H, grid))
 
 
 def learn(
     W: np.ndarray,
     H: np.ndarray,
-    scale: np.ndarray | float,
-    zero: np.ndarray | float,
-    low: int,
-    high: int,
+    grid: Grid,
     *,
     iterations: int = 500,
     rate: float = 0.03,
@@ -55,10 +50,7 @@ def learn(
     Args:
         W: Weights, shape (..., rows, columns).
         H: Gram matrix of the inputs, shape (..., columns, columns).
-        scale: Step of each weight, shape of W or broadcast to it.
-        zero: Zero point of each weight, the same.
-        low: Smallest code.
-        high: Largest code.
+        grid: What they are rounded to.
         iterations: Steps of Adam.
         rate: Their size.
         weight: λ, with H and the steps scaled to a mean of 1.
@@ -69,10 +61,10 @@ def learn(
         Codes as float64, shape of W.
     """
     W = np.asarray(W, np.float64)
-    scale, zero = (np.broadcast_to(np.asarray(each, np.float64), W.shape) for each in (scale, zero))
+    scale, zero = grid.per_weight(W)
     floor = np.floor(W / scale)
     rest = (W / scale - floor).astype(np.float32)
-    least, most = ((bound - zero - floor).astype(np.float32) for bound in (low, high))
+    least, most = ((bound - zero - floor).astype(np.float32) for bound in (grid.low, grid.high))
     s = (scale / scale.mean(axis=-1, keepdims=True)).astype(np.float32)
     mean = np.diagonal(H, axis1=-2, axis2=-1).mean(axis=-1)[..., None, None]
     H = (H / np.where(mean > 0.0, mean, 1.0) + percdamp * np.eye(H.shape[-1])).astype(np.float32)
@@ -93,5 +85,5 @@ def learn(
         first += 0.1 * (g - first)
         second += 0.001 * (g * g - second)
         V -= rate * (first / (1.0 - 0.9 ** (t + 1))) / (np.sqrt(second / (1.0 - 0.999 ** (t + 1))) + 1e-8)
-    codes: np.ndarray = np.clip(floor + zero + (V >= 0.0), low, high)
+    codes: np.ndarray = np.clip(floor + zero + (V >= 0.0), grid.low, grid.high)
     return codes

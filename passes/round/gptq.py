@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .loss import best_rows, nearest
+from .grid import Grid
+from .loss import best_rows
 
 __all__ = ["gptq"]
 
@@ -18,10 +19,7 @@ __all__ = ["gptq"]
 def gptq(
     W: np.ndarray,
     H: np.ndarray,
-    scale: np.ndarray | float,
-    zero: np.ndarray | float,
-    low: int,
-    high: int,
+    grid: Grid,
     *,
     percdamp: float = 0.01,
     blocksize: int = 128,
@@ -32,38 +30,34 @@ def gptq(
     Args:
         W: Weights, shape (..., rows, columns); leading axes are the groups of a convolution.
         H: Gram matrix X Xᵀ of the inputs, shape (..., columns, columns); its magnitude does not matter.
-        scale: Step of each weight, shape of W or broadcast to it.
-        zero: Zero point of each weight, the same.
-        low: Smallest code.
-        high: Largest code.
+        grid: What they are rounded to.
         percdamp: Added to the diagonal of H, as a share of its mean.
         blocksize: Columns between two updates of all that is behind them; for speed, the result is the same.
         actorder: Round the columns with the largest diagonal first (`--act-order` of the authors' code).
 
     Returns:
-        Codes as float64, shape of W: real = (code - zero) * scale. No row loses more under H than with the nearest.
+        Codes as float64, shape of W. No row loses more under H than with the nearest.
     """
     W = np.asarray(W, np.float64)
-    scale, zero = (np.broadcast_to(np.asarray(each, np.float64), W.shape) for each in (scale, zero))
     order = _order(H, actorder)
     back = np.argsort(order, axis=-1)
     ordered = np.take_along_axis(np.take_along_axis(H, order[..., :, None], -2), order[..., None, :], -1)
     U = _inverse_factor(ordered, percdamp)
     across = np.broadcast_to(order[..., None, :], W.shape)
-    rest, s, z = (np.take_along_axis(each, across, -1) for each in (W, scale, zero))
+    rest, s, z = (np.take_along_axis(each, across, -1) for each in (W, *grid.per_weight(W)))
     Q = np.empty_like(W)
     columns = W.shape[-1]
     for start in range(0, columns, blocksize):
         end = min(start + blocksize, columns)
         E = np.empty((*W.shape[:-1], end - start))
         for j in range(start, end):
-            Q[..., j] = np.clip(np.rint(rest[..., j] / s[..., j]) + z[..., j], low, high)
+            Q[..., j] = np.clip(np.rint(rest[..., j] / s[..., j]) + z[..., j], grid.low, grid.high)
             lost = (rest[..., j] - (Q[..., j] - z[..., j]) * s[..., j]) / U[..., j, j, None]
             rest[..., j:end] -= lost[..., None] * U[..., None, j, j:end]
             E[..., j - start] = lost
         rest[..., end:] -= E @ U[..., start:end, end:]
     Q = np.take_along_axis(Q, np.broadcast_to(back[..., None, :], W.shape), -1)
-    return best_rows(W, H, scale, zero, nearest(W, scale, zero, low, high), Q)
+    return best_rows(W, H, grid, grid.nearest(W), Q)
 
 
 def _order(H: np.ndarray, actorder: bool) -> np.ndarray:

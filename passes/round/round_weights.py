@@ -29,12 +29,13 @@ from ..quantize.weight_params import weight_params
 from ..spec import QuantParams, QuantSpec
 from .adaround import adaround
 from .gptq import gptq
+from .grid import Grid
 from .inputs import from_matrix, products_of, to_matrix
 
 __all__ = ["RoundWeights"]
 
 
-_Method: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int], np.ndarray]
+_Method: TypeAlias = Callable[[np.ndarray, np.ndarray, Grid], np.ndarray]
 _METHODS: dict[str, _Method] = {"gptq": gptq, "adaround": adaround}
 
 
@@ -113,7 +114,8 @@ class RoundWeights(Pass):
             return "reads values that are not finite: its weight is rounded to the nearest"
         node, params = weight.readers[0][0], weight.params
         scale, zero = (to_matrix(node, np.broadcast_to(each, array.shape)) for each in expand(params, array))
-        codes = _METHODS[self.method](matrices[0], H, scale, zero, params.spec.qmin, params.spec.qmax)
+        grid = Grid(scale=scale, zero=zero, low=params.spec.qmin, high=params.spec.qmax)
+        codes = _METHODS[self.method](matrices[0], H, grid)
         return Rounded(params=params, codes=from_matrix(node, codes, array.shape).astype(params.spec.numpy_dtype))
 
 

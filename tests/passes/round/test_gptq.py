@@ -8,9 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgec.passes.round.gptq import gptq
-from edgec.passes.round.loss import losses, nearest
+from edgec.passes.round.grid import Grid
+from edgec.passes.round.loss import losses
 
 LOW, HIGH = -7, 7
+
+
+def on(scale: np.ndarray | float, *, zero: np.ndarray | float = 0.0, low: int = LOW, high: int = HIGH) -> Grid:
+    return Grid(scale=scale, zero=zero, low=low, high=high)
 
 
 def problem(rows: int, columns: int, *, seed: int = 0, samples: int = 200) -> tuple[np.ndarray, ...]:
@@ -38,16 +43,16 @@ def naive(w: np.ndarray, h: np.ndarray, s: np.ndarray, *, percdamp: float = 0.01
 def test_one_column_after_the_other_with_an_explicit_inverse(columns: int, blocksize: int) -> None:
     w, h, s = problem(16, columns)
     expected, plain = naive(w, h, s), np.clip(np.rint(w / s), LOW, HIGH)
-    worse = losses(w, expected, h, s, 0) > losses(w, plain, h, s, 0)
+    worse = losses(w, expected, h, on(s)) > losses(w, plain, h, on(s))
     expected[worse] = plain[worse]
-    assert np.array_equal(gptq(w, h, s, 0, LOW, HIGH, blocksize=blocksize, actorder=False), expected)
+    assert np.array_equal(gptq(w, h, on(s), blocksize=blocksize, actorder=False), expected)
 
 
 def test_the_order_is_that_of_the_diagonal() -> None:
     w, h, s = problem(16, 24)
     order = np.argsort(-np.diag(h))
-    ordered = gptq(w[:, order], h[np.ix_(order, order)], s, 0, LOW, HIGH, actorder=False)
-    assert np.array_equal(gptq(w, h, s, 0, LOW, HIGH)[:, order], ordered)
+    ordered = gptq(w[:, order], h[np.ix_(order, order)], on(s), actorder=False)
+    assert np.array_equal(gptq(w, h, on(s))[:, order], ordered)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -56,9 +61,9 @@ def test_between_the_best_of_all_roundings_and_the_nearest(seed: int) -> None:
     w, h, s = problem(8, 4, seed=seed)
     s = s * rng.uniform(2, 4)
     every = np.array(list(product(range(-2, 3), repeat=4)), float)
-    best = np.array([losses(row[None], every, h, step, 0).min() for row, step in zip(w, s, strict=True)])
-    ours = losses(w, gptq(w, h, s, 0, -2, 2), h, s, 0)
-    plain = losses(w, nearest(w, s, 0, -2, 2), h, s, 0)
+    best = np.array([losses(row[None], every, h, on(step)).min() for row, step in zip(w, s, strict=True)])
+    grid = on(s, low=-2, high=2)
+    ours, plain = losses(w, gptq(w, h, grid), h, grid), losses(w, grid.nearest(w), h, grid)
     assert np.all(ours >= best * (1 - 1e-9))
     assert np.all(ours <= plain)
     assert ours.sum() < plain.sum()
@@ -66,8 +71,8 @@ def test_between_the_best_of_all_roundings_and_the_nearest(seed: int) -> None:
 
 def test_it_gains_a_lot_on_correlated_inputs() -> None:
     w, h, s = problem(64, 96)
-    ours = losses(w, gptq(w, h, s, 0, LOW, HIGH), h, s, 0).sum()
-    assert ours < 0.5 * losses(w, nearest(w, s, 0, LOW, HIGH), h, s, 0).sum()
+    ours = losses(w, gptq(w, h, on(s)), h, on(s)).sum()
+    assert ours < 0.5 * losses(w, on(s).nearest(w), h, on(s)).sum()
 
 
 @settings(deadline=None, max_examples=60)
@@ -86,45 +91,45 @@ def test_no_row_is_worse_than_the_nearest_and_codes_stay_in_range(
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((samples, columns)) * rng.integers(0, 2, columns)
     h, w, z = x.T @ x * magnitude, rng.standard_normal((rows, columns)) * 3, rng.integers(-3, 4, (rows, 1))
-    codes = gptq(w, h, 0.5, z, -4, 3, actorder=actorder)
+    grid = on(0.5, zero=z, low=-4, high=3)
+    codes = gptq(w, h, grid, actorder=actorder)
     assert np.array_equal(codes, np.rint(codes))
     assert codes.min() >= -4
     assert codes.max() <= 3
-    plain = nearest(w, 0.5, z, -4, 3)
-    assert np.all(losses(w, codes, h, 0.5, z) <= losses(w, plain, h, 0.5, z))
+    assert np.all(losses(w, codes, h, grid) <= losses(w, grid.nearest(w), h, grid))
     dead = np.diag(h) == 0
-    assert np.array_equal(codes[:, dead], plain[:, dead])
+    assert np.array_equal(codes[:, dead], grid.nearest(w)[:, dead])
 
 
 @pytest.mark.parametrize("actorder", [False, True])
 def test_independent_inputs_give_the_nearest(actorder: bool) -> None:
     w, _, s = problem(16, 24)
     for h in (np.eye(24), np.diag(np.arange(24.0)), np.zeros((24, 24))):
-        assert np.array_equal(gptq(w, h, s, 0, LOW, HIGH, actorder=actorder), nearest(w, s, 0, LOW, HIGH))
+        assert np.array_equal(gptq(w, h, on(s), actorder=actorder), on(s).nearest(w))
 
 
 def test_groups_are_problems_of_their_own() -> None:
     each = [problem(2, 9, seed=seed) for seed in range(5)]
     w, h, s = (np.stack(arrays) for arrays in zip(*each, strict=True))
-    alone = np.stack([gptq(*arrays, 0, LOW, HIGH) for arrays in each])
-    assert np.array_equal(gptq(w, h, s, 0, LOW, HIGH), alone)
+    alone = np.stack([gptq(w, h, on(s)) for w, h, s in each])
+    assert np.array_equal(gptq(w, h, on(s)), alone)
 
 
 def test_steps_may_differ_from_column_to_column() -> None:
     """Per-block scales: the same as columns scaled to one step."""
     w, h, _ = problem(8, 12)
     s = np.repeat([0.1, 0.4, 0.2], 4)
-    scaled = gptq(w / s, h * np.outer(s, s), 1.0, 0, LOW, HIGH, percdamp=0.0, actorder=False)
-    assert np.array_equal(gptq(w, h, s, 0, LOW, HIGH, percdamp=0.0, actorder=False), scaled)
+    scaled = gptq(w / s, h * np.outer(s, s), on(1.0), percdamp=0.0, actorder=False)
+    assert np.array_equal(gptq(w, h, on(s), percdamp=0.0, actorder=False), scaled)
 
 
 def test_the_same_codes_twice() -> None:
     w, h, s = problem(32, 64)
-    assert gptq(w, h, s, 0, LOW, HIGH).tobytes() == gptq(w, h, s, 0, LOW, HIGH).tobytes()
+    assert gptq(w, h, on(s)).tobytes() == gptq(w, h, on(s)).tobytes()
 
 
 def test_nothing_it_is_given_changes() -> None:
     w, h, s = problem(4, 6)
     before = [each.copy() for each in (w, h, s)]
-    gptq(w, h, s, 0, LOW, HIGH)
+    gptq(w, h, on(s))
     assert all(np.array_equal(a, b) for a, b in zip(before, (w, h, s), strict=True))

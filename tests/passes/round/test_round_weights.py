@@ -17,6 +17,7 @@ from edgec.passes.quantize.decision import rounded_of
 from edgec.passes.quantize.insert_qdq import InsertQdq
 from edgec.passes.quantize.params import dequantize
 from edgec.passes.round.gptq import gptq
+from edgec.passes.round.grid import Grid
 from edgec.passes.round.round_weights import RoundWeights
 from edgec.passes.spec import Granularity, PerBlock, PerTensor
 from edgec.targets.cpu.rules import cpu_rules
@@ -86,7 +87,7 @@ def test_a_conv_is_rounded_under_the_gram_matrix_of_its_patches(group: int, stri
     rows = np.concatenate([patches(feeds["x"], group, 3, stride, pad) for feeds in samples_of(source)], axis=1)
     h = np.einsum("grk,grl->gkl", rows.astype(np.float64), rows)
     scale = found.params.scale.reshape(group, -1, 1)
-    expected = gptq(w.reshape(group, 8 // group, -1), h, scale, 0, -7, 7)
+    expected = gptq(w.reshape(group, 8 // group, -1), h, Grid(scale=scale, low=-7, high=7))
     assert found.codes.dtype.name == "int4"
     assert np.mean(found.codes.astype(int).reshape(expected.shape) == expected) > 0.98  # the graph sums in float32
 
@@ -141,7 +142,7 @@ def test_blocks_have_steps_of_their_own() -> None:
     assert found is not None
     assert found.params.scale.shape == (3, 8)
     x = np.concatenate([feeds["x"] for feeds in samples_of(source)]).astype(np.float64)
-    expected = gptq(w.T, x.T @ x, np.repeat(found.params.scale, 8, axis=0).T, 0, -7, 7).T
+    expected = gptq(w.T, x.T @ x, Grid(scale=np.repeat(found.params.scale, 8, axis=0).T, low=-7, high=7)).T
     assert np.array_equal(found.codes.astype(int), expected)
 
 
@@ -169,7 +170,7 @@ def test_readers_of_one_weight_share_its_integers_under_the_sum_of_their_gram_ma
         for each in feeds
     ]
     rows = np.concatenate([each["x"] for each in feeds] + a).astype(np.float64)
-    expected = gptq(weights(8, 8).T, rows.T @ rows, first.params.scale[:, None], 0, -7, 7).T
+    expected = gptq(weights(8, 8).T, rows.T @ rows, Grid(scale=first.params.scale[:, None], low=-7, high=7)).T
     assert np.array_equal(first.codes.astype(int), expected)
     InsertQdq()(source)
     assert [name for name in source.graph.initializers if name.endswith("_quantized")] == ["w_quantized"]
