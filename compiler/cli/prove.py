@@ -118,6 +118,7 @@ def _print_places(bundle: Bundle, found: Mapping[str, Any], *, as_json: bool) ->
         return
     print_text(portability_report(found))
     for place in found["places"]:
-        if place["verdict"]["exit_code"]:
-            print_text(heading(place["place"]), verdict_table(place["verdict"]))
-            print_text(verdict_line(place["verdict"]))
+        verdict = place["verdict"]
+        broken = [result for result in verdict["results"] if result["status"] == "broken"]
+        if broken:
+            print_text(heading(place["place"]), verdict_table({"results": broken}), verdict_line(verdict))

@@ -99,5 +99,4 @@ def _where(places: list[Mapping[str, Any]]) -> Iterator[str]:
             yield from _saturated(place)
         if proof["unexecuted"]:
             yield f"  not on the target's own kernels: {proof['unexecuted']}"
-        for note in proof["notes"]:
-            yield f"  {note}"
+    yield from dict.fromkeys(note for place in places for note in place["proof"]["notes"])
