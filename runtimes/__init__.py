@@ -43,7 +43,6 @@ def runtime(name: str) -> Runtime:
         TargetError: edgec has no such runtime.
     """
     from ..errors import TargetError
-
     from .isolated import PREFIX as PYTHON
     from .isolated import isolated
     from .ssh import PREFIX as SSH

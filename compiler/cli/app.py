@@ -49,7 +49,7 @@ def edgec(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    r"""Compile a trained model for a device into a small, fast bundle, and prove it.
+    """Compile a trained model for a device into a small, fast bundle, and prove it.
 
     \b
       edgec compile model.onnx --target host --calibration calib.npz --evaluation eval.npz -o out/

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgec.errors import ModelError, SamplesError, TargetError
-from edgec.runtimes import runner, runtime
+from edgec.runtimes import RUNTIMES, runner, runtime
 from edgec.runtimes.base import SessionSettings, TensorInfo
 from edgec.runtimes.ort_session import ort_message
 
@@ -38,7 +38,10 @@ def test_it_is_available_and_known_by_name():
 def test_an_unknown_runtime_is_an_error():
     with pytest.raises(TargetError) as caught:
         runtime("qnn")
-    assert str(caught.value) == "runtime 'qnn': is not a runtime edgec has. Choose one of onnxruntime-cpu."
+    assert str(caught.value) == (
+        f"runtime 'qnn': is not a runtime edgec has. Choose one of {', '.join(RUNTIMES)}, "
+        "python:INTERPRETER or ssh:MACHINE."
+    )
 
 
 def test_signature_and_outputs_by_name(model):
