@@ -55,7 +55,7 @@ def edgec(
       edgec compile model.onnx --target host --calibration calib.npz --evaluation eval.npz -o out/
 
     Every option may be written with - or _ (--per_channel is --per-channel).
-    """
+    """  # noqa: D301 - \b is a mark of click's
     del version
 
 
