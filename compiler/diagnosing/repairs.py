@@ -17,7 +17,7 @@ from .causes.dead_range import live_range
 from .finding import Finding, Outcome, Repair, decibels_of
 from .laboratory import integer_share, noise_of
 
-__all__ = ["candidates", "chosen", "measured"]
+__all__ = ["candidates", "chosen", "measured", "reducing"]
 
 # Float costs time on the device: this much is asked for leaving anything float, and for all the MACs at once.
 _FLOAT_COSTS_DB, _MACS_COST_DB = 3.0, 30.0
@@ -45,6 +45,22 @@ def candidates(case: Case, findings: Sequence[Finding], suspects: Sequence[str])
         if (settings or repair.recalibrate) and not same:
             unique.append(repair)
     return unique
+
+
+def reducing(nodes: Sequence[str], already: Sequence[str] = ()) -> Repair:
+    """7-bit weights where sums saturate, 8 bits elsewhere.
+
+    Args:
+        nodes: Layers, as `predict` names them.
+        already: Patterns the policy has.
+    """
+    names = list(dict.fromkeys(nodes))
+    where = names[0] if len(names) == 1 else f"{len(names)} layers"
+    patterns = (f"^{re.escape(name)}$" for name in names)
+    return Repair(
+        title=f"7-bit weights of {where}: no sum of two products exceeds 16 bits",
+        settings={"reduce_range_nodes": tuple(dict.fromkeys((*already, *patterns)))},
+    )
 
 
 def measured(case: Case, bench: Bench, before: float, repairs: Sequence[Repair]) -> list[Outcome]:
@@ -124,7 +140,9 @@ def _aimed(case: Case, finding: Finding) -> Iterator[Repair]:
         case "calibration mismatch" if case.recalibration is not None:
             yield Repair(title="calibrate on samples like the evaluation samples", recalibrate=True)
         case "kernel saturation":
-            yield from _reduced(case, finding)
+            nodes = [node for site in finding.sites for node in site.nodes]
+            yield reducing(nodes, case.policy.reduce_range_nodes)
+            yield Repair(title="7-bit weights of all layers", settings={"reduce_range": True})
         case "saturated input range":
             yield Repair(title="spend all codes where the function changes", settings={"ranges": _live(case, sites)})
         case "shared-scale clash":
@@ -138,18 +156,6 @@ def _aimed(case: Case, finding: Finding) -> Iterator[Repair]:
     for count in (1, len(sites)):
         nodes = [node for site in sites[:count] for node in site.nodes]
         yield from _left_float(case, f"leave {{}} float: {finding.cause}", nodes)
-
-
-def _reduced(case: Case, finding: Finding) -> Iterator[Repair]:
-    """7-bit weights where sums saturate, and everywhere."""
-    names = list(dict.fromkeys(node for site in finding.sites for node in site.nodes))
-    where = names[0] if len(names) == 1 else f"{len(names)} layers"
-    patterns = (f"^{re.escape(name)}$" for name in names)
-    yield Repair(
-        title=f"7-bit weights of {where}: no sum of two products exceeds 16 bits",
-        settings={"reduce_range_nodes": (*case.policy.reduce_range_nodes, *patterns)},
-    )
-    yield Repair(title="7-bit weights of all layers", settings={"reduce_range": True})
 
 
 def _general(case: Case) -> Iterator[Repair]:
