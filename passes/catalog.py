@@ -6,13 +6,18 @@ from typing import Any
 
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
+from .lower.keep_clamps_apart import KeepClampsApart
 from .lower.keep_float import KeepFloat
 from .lower.keep_off_xnnpack import KeepOffXnnpack
+from .lower.lend_constants import LendConstants
 from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
+from .lower.quantize_before_pad import QuantizeBeforePad
 from .lower.share_constants import ShareConstants
+from .lower.spell_axes import SpellAxes
 from .lower.split_clamps import SplitClamps
 from .lower.stamp import Stamp
+from .lower.stop_transposes import StopTransposes
 from .normalize.drop_identity import DropIdentity
 from .normalize.fold_constants import FoldConstants
 from .normalize.fuse_conv_bn import FuseConvBn
@@ -82,7 +87,12 @@ PASSES: tuple[type[Any], ...] = (
     CorrectBiasInTurn,
     AbsorbClamps,
     KeepFloat,
+    KeepClampsApart,
     KeepOffXnnpack,
+    LendConstants,
+    SpellAxes,
+    QuantizeBeforePad,
+    StopTransposes,
     MinIntegers,
     PadIntegers,
     SplitClamps,

@@ -16,7 +16,7 @@ from ..base import Pass
 from ..edit import add_initializer, fresh_name, is_op, sole_consumer, value_names
 from ..quantize.decision import decided_nodes
 
-__all__ = ["SplitClamps"]
+__all__ = ["SplitClamps", "write_out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +37,36 @@ class SplitClamps(Pass):
         old = clamp.outputs[0]
         if not is_op(clamp, "Relu", "Clip") or old.is_graph_output() or not tuple(old.uses()):
             return False
-        if is_op(clamp, "Relu"):
-            zero = add_initializer(graph, fresh_name(f"{clamp.name}_zero", taken), np.asarray(0, np.float32))
-            bounds = [("Max", zero)]
-        else:
-            operands = (*clamp.inputs[1:], None, None)
-            bounds = [(op, bound) for op, bound in zip(("Max", "Min"), operands, strict=False) if bound is not None]
-        new: list[ir.Node] = []
-        value = node.outputs[0]
-        for op, bound in bounds:
-            made = ir.node(op, [value, bound], name=fresh_name(f"{clamp.name}_{op}", taken))
-            value = made.outputs[0]
-            value.name, value.type, value.shape = fresh_name(f"{old.name}_{op.lower()}", taken), old.type, old.shape
-            new.append(made)
-        if not new:
-            old.replace_all_uses_with(value)
-            graph.remove(clamp, safe=True)
-        else:
-            ir.convenience.replace_nodes_and_values(graph, clamp, [clamp], new, [old], [value])
+        write_out(graph, clamp, taken)
         return True
+
+
+def write_out(graph: ir.Graph, clamp: ir.Node, taken: set[str]) -> None:
+    """Replace a Relu or Clip, of this graph or of a body in it, by Max and Min; one without bounds by nothing.
+
+    Args:
+        graph: The main graph, which holds the constants.
+        clamp: The node; its result is no graph output.
+        taken: Names in use; extended.
+    """
+    old, value = clamp.outputs[0], clamp.inputs[0]
+    own = clamp.graph
+    assert value is not None
+    assert own is not None
+    if is_op(clamp, "Relu"):
+        zero = add_initializer(graph, fresh_name(f"{clamp.name}_zero", taken), np.asarray(0, np.float32))
+        bounds = [("Max", zero)]
+    else:
+        operands = (*clamp.inputs[1:], None, None)
+        bounds = [(op, bound) for op, bound in zip(("Max", "Min"), operands, strict=False) if bound is not None]
+    new: list[ir.Node] = []
+    for op, bound in bounds:
+        made = ir.node(op, [value, bound], name=fresh_name(f"{clamp.name}_{op}", taken))
+        value = made.outputs[0]
+        value.name, value.type, value.shape = fresh_name(f"{old.name}_{op.lower()}", taken), old.type, old.shape
+        new.append(made)
+    if not new:
+        old.replace_all_uses_with(value)
+        own.remove(clamp, safe=True)
+    else:
+        ir.convenience.replace_nodes_and_values(own, clamp, [clamp], new, [old], [value])

@@ -11,6 +11,7 @@ from ...passes.lower.keep_float import KeepFloat
 from ...passes.lower.min_integers import MinIntegers
 from ...passes.lower.pad_integers import PadIntegers
 from ...passes.lower.share_constants import ShareConstants
+from ...passes.lower.spell_axes import SpellAxes
 from ...passes.lower.split_clamps import SplitClamps
 from ...passes.lower.stamp import Stamp
 from ...passes.normalize.drop_identity import DropIdentity
@@ -54,6 +55,9 @@ from ..spec import TargetSpec
 from .kinds import of_widths
 
 __all__ = ["recipe"]
+
+# What reads no newer operator set is ONNX Runtime 1.21 or older, which has defects of its own.
+_OLD = 22
 
 
 def recipe(
@@ -129,6 +133,8 @@ def recipe(
             passes += (ExpandDequantized(), KeepFloat(), compact, NarrowIntegers())
         case "d8w8" | "w8" | "w4":
             passes += (compact, NarrowIntegers())
+    if target.max_opset <= _OLD:
+        last = (SpellAxes(), *last)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(
         scheme=policy.scheme,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from ...passes.base import Pass
+from ...passes.lower.keep_clamps_apart import KeepClampsApart
 from ...passes.lower.keep_off_xnnpack import KeepOffXnnpack
+from ...passes.lower.lend_constants import LendConstants
+from ...passes.lower.quantize_before_pad import QuantizeBeforePad
+from ...passes.lower.stop_transposes import StopTransposes
 from ...passes.prepare.explicit_pads import ExplicitPads
 from ...passes.recipe import Recipe
 from ..cpu import pipeline as cpu
@@ -14,4 +19,15 @@ __all__ = ["recipe"]
 
 def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     """The passes for an XNNPACK target under a policy: no channels are padded, XNNPACK's kernels take any number."""
-    return cpu.recipe(target, policy, align=False, first=(ExplicitPads(),), last=(KeepOffXnnpack(),))
+    return cpu.recipe(target, policy, align=False, first=(ExplicitPads(),), last=mend())
+
+
+def mend() -> tuple[Pass, ...]:
+    """Exact rewrites of what ONNX Runtime gets wrong with this provider, in float as in integers."""
+    return (
+        QuantizeBeforePad(),
+        StopTransposes(),
+        KeepClampsApart(),
+        KeepOffXnnpack(),
+        LendConstants(),
+    )

@@ -62,6 +62,39 @@ def test_what_is_not_the_providers_is_left_alone(text: str) -> None:
     assert graph_text(made) == before
 
 
+@pytest.mark.parametrize("bias", [BIAS, BIAS[None], np.float32(0.3)])
+def test_a_product_with_a_bias_is_not_left_to_be_fused(bias: np.ndarray) -> None:
+    made = model("g (float[N, 4] x) => (float[N, 3] y) { m = MatMul(x, w) y = Add(c, m) }", w=W, c=bias)
+    feeds = feeds_of(made)
+    before = run(made, feeds)
+    assert KeepOffXnnpack()(made).modified
+    assert graph_text(made) == "y = Gemm<beta=0.5>(x, w, c_doubled)"
+    assert_same(before, run(made, feeds))
+    assert not KeepOffXnnpack()(made).modified
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "g (float[B, N, 4] x) => (float[B, N, 3] y) { m = MatMul(x, w) y = Add(m, c) }",
+        "g (float[N, 4] x, float[N, 3] r) => (float[N, 3] y) { m = MatMul(x, w) y = Add(m, r) }",
+        "g (float[N, 4] x) => (float[N, 3] y, float[N, 3] z) { m = MatMul(x, w) y = Add(m, c) z = Neg(m) }",
+        "g (float[N, 4] x) => (float[N, 3] y) { m = MatMul(x, w) y = Sub(m, c) }",
+    ],
+)
+def test_a_product_that_nothing_fuses_is_left_alone(text: str) -> None:
+    constants = {"w": W, "c": BIAS} if " c)" in text else {"w": W}
+    assert not KeepOffXnnpack()(model(text, **constants)).modified
+
+
+@pytest.mark.parametrize("bias", [weights(2, 1), weights(3), weights(1, 1, 1)])
+def test_what_a_gemm_does_not_add(bias: np.ndarray) -> None:
+    text = "g (float[2, 4] x) => (float[A, B] y) { m = MatMul(x, w) y = Add(m, c) }"
+    made = model(text, infer=False, w=weights(4, 1), c=bias)
+    made.graph.inputs[0].shape, made.graph.initializers["w"].shape = ir.Shape([2, 4]), ir.Shape([4, 1])
+    assert not KeepOffXnnpack()(made).modified
+
+
 def test_a_bias_that_cannot_be_doubled() -> None:
     made = model("g (float[N, 4] x) => (float[N, 3] y) { y = Gemm(x, w, c) }", w=W, c=np.float32([3e38, 0, 0]))
     assert not KeepOffXnnpack()(made).modified
