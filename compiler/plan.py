@@ -27,11 +27,11 @@ from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data
 from .load import Loaded
 from .materialize import weight_bytes
-from .observe import lay_out
+from .observing.part import counted_every
 from .pipeline import run_passes
 from .planning.liveness import peak_activation_bytes, value_elements
 from .planning.macs import macs_by_op
-from .planning.memory import resident_bytes
+from .planning.peak import compile_peak
 from .request import CompileRequest
 from .scheme import choose_scheme
 from .search import LARGEST_WEIGHTS
@@ -46,19 +46,12 @@ _QDQ_BYTES = 330
 _QDQ_NAMES = 10
 # Fitted to nine models of 0.1 to 14 MB: a process that imports ONNX Runtime and opens a session, the session's own
 # record of each node, copies of the weights (protobuf, initializers, packed), and what the arena takes for the
-# activations alive at once; while observing, those of the reductions too.
+# activations alive at once.
 _RUNTIME_BYTES = 27 << 20
 _SESSION_NODE_BYTES = 8 << 10
 _FLOAT_COPIES = 3.2
 _INTEGER_COPIES = 1.3
 _ARENA = 1.5
-_OBSERVING_ARENA = 5  # two sessions observe: one of them counts
-# A compile on top of what is imported: its sessions, and the float weights as arrays and packed.
-_COMPILE_BYTES = 18 << 20
-_COMPILE_COPIES = 1.5
-# What a search adds: float and a candidate, open at the same time as what was observed is kept.
-_SEARCH_BYTES = 18 << 20
-_SEARCH_COPIES = 3.0
 # From the largest file to the smallest, weights alone before static.
 _ESTIMATED = ("float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4")
 # Fewest elements of a constant that is stored in fewer bits; elements of 4 bits that share a scale of 4 bytes.
@@ -152,7 +145,7 @@ def plan(model: Any, **options: Any) -> Plan:
         integer_nodes=tuple(str(node.name) for node, _ in decided_nodes(decided.graph)) if decides else (),
         float_nodes=SkipNotes.of(decided) if decides else {},
         schemes=tuple(_estimate(name, decided, target, state) for name in _ESTIMATED),
-        compile_peak_bytes=_compile_peak(loaded.model, decided, request.threads, searched=request.search),
+        compile_peak_bytes=_compile_peak(loaded.model, decided, static, data, request),
         notes=loaded.notes,
     )
 
@@ -256,15 +249,22 @@ def _width(value: ir.Value, scheme: str) -> int:
     return 4 if value.dtype is None else max(1, int(np.ceil(value.dtype.itemsize)))
 
 
-def _compile_peak(model: ir.Model, decided: ir.Model, threads: int, *, searched: bool) -> int:
-    """Peak of a static compile: what is imported, the weights, a batch of activations for each worker."""
-    weights = weight_bytes(model)
-    layout = lay_out(decided, ComputeParams().needs(decided), threads)
-    activations = layout.workers * layout.batch * peak_activation_bytes(decided, lambda value: _width(value, "float"))
-    held = _COMPILE_BYTES + _COMPILE_COPIES * weights + _OBSERVING_ARENA * activations
-    if searched and weights <= LARGEST_WEIGHTS:
-        held += _SEARCH_BYTES + _SEARCH_COPIES * weights
-    return int(resident_bytes() + held)
+def _compile_peak(
+    model: ir.Model, decided: ir.Model, recipe: Recipe, data: CompileData, request: CompileRequest
+) -> int:
+    """Peak of a static compile, without the proof."""
+    computing = next((each for each in recipe.passes if isinstance(each, ComputeParams)), ComputeParams())
+    needs = computing.needs(decided)
+    samples = data.calibration
+    return compile_peak(
+        decided,
+        needs,
+        samples=0 if samples is None else len(samples),
+        sessions=2 if samples is not None and counted_every(needs, samples) > 1 else 1,
+        threads=request.threads,
+        macs=sum(macs_by_op(model).values()),
+        guarded=request.search and weight_bytes(model) <= LARGEST_WEIGHTS,
+    )
 
 
 def _state_bytes(value: ir.Value) -> int:

@@ -43,7 +43,8 @@ def compile_once(
     started = time.perf_counter()
     # Evaluation samples are read, and a limit on accuracy searched for, only where the bundle is proved.
     prove = bool(max_drop)
-    compiled = edgec.compile(model, target="host", output=Path(output), prove=prove, overwrite=True, **options)
+    common: dict[str, Any] = {"target": "host", "output": Path(output), "overwrite": True, "cache": False}
+    compiled = edgec.compile(model, prove=prove, **common, **options)
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,

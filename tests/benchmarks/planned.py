@@ -9,7 +9,7 @@ def predict(model: str, calibration: str) -> Record:
     """Predicted peaks in bytes: of the compile, and of the bundle on the device."""
     import edgec
 
-    planned = edgec.plan(model, target="host", calibration=calibration)
+    planned = edgec.plan(model, target="host", calibration=calibration, prove=False)  # as `ours.py` compiles
     scheme = next(estimate for estimate in planned.schemes if estimate.scheme == planned.scheme)
     return {
         "scheme": planned.scheme,

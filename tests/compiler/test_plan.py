@@ -15,6 +15,7 @@ import edgec
 from edgec.compiler.planning.liveness import peak_activation_bytes
 from edgec.compiler.planning.macs import macs_by_op
 from edgec.compiler.planning.memory import give_back, peak_bytes, resident_bytes
+from edgec.compiler.planning.peak import compile_peak
 from edgec.targets import find_target
 
 
@@ -117,3 +118,23 @@ def test_freed_memory_is_given_back() -> None:
 
 def test_the_target_of_a_plan(digits: Path) -> None:
     assert edgec.plan(digits / "digits.onnx", target="x86-64-avx2").target == find_target("x86-64-avx2")
+
+
+def peak_of(recipe_options: dict[str, object], **options: object) -> int:
+    return edgec.plan(**recipe_options, **options).compile_peak_bytes  # type: ignore[arg-type]
+
+
+def test_a_compile_that_holds_more_is_planned_larger(digits: Path) -> None:
+    """By what it holds, not by a share: other processes of this machine and this one's past are the same for both."""
+    data = {"model": digits / "digits.onnx", "calibration": digits / "calibration.npz", "prove": False}
+    one, two = peak_of(data, threads=1), peak_of(data, threads=2)
+    assert one < two
+    assert peak_of(data, samples=20, threads=2) < two  # few samples are observed in one session
+
+
+def test_answers_that_are_kept_for_the_guard_are_counted() -> None:
+    """16 samples of 1 MB, of float and of the candidate; observing this model takes less."""
+    wide = model("y = MatMul(x, w)", "(float[N, 8] x, float[8, 262144] w) => (float[N, 262144] y)")
+    common = {"samples": 16, "sessions": 1, "threads": 1, "macs": 1}
+    with_guard = compile_peak(wide, [], **common, guarded=True)
+    assert with_guard - compile_peak(wide, [], **common, guarded=False) > 2 * 15 << 20
