@@ -34,7 +34,7 @@ from ..edit import (
     value_names,
 )
 
-__all__ = ["AlignChannels", "comes_channels_last"]
+__all__ = ["AlignChannels", "comes_channels_last", "keeps_zero"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ def _convolution_before(node: ir.Node) -> ir.Node | None:
     """The groupless Conv whose result, clamped at most, only `node` reads."""
     value = node.inputs[0]
     producer = None if value is None else value.producer()
-    if producer is not None and _keeps_zero(producer) and sole_consumer(producer.outputs[0]) is node:
+    if producer is not None and keeps_zero(producer) and sole_consumer(producer.outputs[0]) is node:
         node, value = producer, producer.inputs[0]
         producer = None if value is None else value.producer()
     if producer is None or not is_op(producer, "Conv") or producer.attributes.get_int("group", 1) != 1:
@@ -148,14 +148,15 @@ def _convolution_before(node: ir.Node) -> ir.Node | None:
 def _convolution_behind(node: ir.Node) -> ir.Node | None:
     """The groupless Conv that alone reads `node`, clamped at most."""
     reader = sole_consumer(node.outputs[0])
-    if reader is not None and _keeps_zero(reader):
+    if reader is not None and keeps_zero(reader):
         reader = sole_consumer(reader.outputs[0])
     if reader is None or not is_op(reader, "Conv") or reader.attributes.get_int("group", 1) != 1:
         return None
     return reader
 
 
-def _keeps_zero(node: ir.Node) -> bool:
+def keeps_zero(node: ir.Node) -> bool:
+    """Whether a node is a Relu, or a Clip around 0."""
     if is_op(node, "Relu"):
         return True
     if not is_op(node, "Clip"):
