@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +323,21 @@ def test_scratch_of_a_host_lies_in_one_folder(tmp_path):
     (folder,) = [each for each in Path(tmp_path / "scratch").iterdir() if each.is_dir()]
     assert {each.name for each in folder.iterdir()} <= {".ses"}  # ONNX Runtime's own, from 1.31 on
     here.close()
+
+
+@POSIX
+def test_closing_does_not_wait_for_a_request_under_way(tmp_path, monkeypatch):
+    """Another thread is blocked in the middle of writing it, and holds the lock of the stream."""
+    guest = spoiled(tmp_path, at_start="runner.read_message = lambda stream: time.sleep(1000)")
+    guest.facts()
+    host = guest._host
+    assert host is not None
+    monkeypatch.setenv("EDGEC_HOST_SECONDS", "20")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(guest.open, bytes(4_000_000))
+        until(lambda: not select.select([], [host._child.stdin], [], 0)[1], "the pipe is full")
+        guest.close()
+        with pytest.raises(HostError) as caught:
+            asked.result(60)
+    assert "did not answer" not in str(caught.value)
+    assert not host.alive
