@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -24,10 +24,11 @@ from .observing.cache import ObservationCache, cache_folder
 from .observing.segments import observe_any
 from .pipeline import Measure, PassReport
 from .request import CompileRequest
-from .search import search
+from .search import Found, search
 from .searching.candidates import Candidate, Candidates
+from .searching.guard_room import threads_within
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "build", "measuring"]
 
 _QUANTIZERS = tuple(each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights))
 
@@ -66,14 +67,14 @@ def build(
         ModelError: Nothing becomes smaller, and float was not asked for.
         OptionError: The recipe observes, and there are no samples.
     """
-    candidates = Candidates(source=loaded.model, measure=_measure(data, request, clock))
+    candidates = Candidates(source=loaded.model, measure=measuring(data, request, clock))
     with clock.stage("passes"):
         chosen = candidates.build(recipe, request.observers)
     _check_integers(chosen, recipe)
     notes: tuple[str, ...] = ()
     if request.search and request.recipe is None:
         with clock.stage("search"):
-            found = search(chosen, candidates, request=request, target=target, data=data)
+            found = _searched(chosen, candidates, data, target, request)
         chosen, notes = found.candidate, found.notes
     static = _is_static(chosen.recipe)
     alone = static and not _changed_by(chosen.reports, InsertQdq.__name__)
@@ -86,8 +87,27 @@ def build(
     )
 
 
-def _measure(data: CompileData, request: CompileRequest, clock: Clock) -> Measure:
-    """Observes values of a model on the calibration samples."""
+def _searched(
+    chosen: Candidate, candidates: Candidates, data: CompileData, target: TargetSpec, request: CompileRequest
+) -> Found:
+    """What a search finds within `--max-memory`."""
+    if data.calibration is None or not _is_static(chosen.recipe):
+        return Found(candidate=chosen)
+    samples = len(data.calibration)
+    threads, note = threads_within(candidates.source, request.max_memory, samples=samples, threads=request.threads)
+    if note is not None:
+        return Found(candidate=chosen, notes=(note,))
+    return search(chosen, candidates, request=replace(request, threads=threads), target=target, data=data)
+
+
+def measuring(data: CompileData, request: CompileRequest, clock: Clock) -> Measure:
+    """What observes values of a model on the calibration samples.
+
+    Args:
+        data: The samples.
+        request: How much memory and how many cores it may take, and where what was observed is kept.
+        clock: Told of the stage `observe`.
+    """
 
     def measure(model: ir.Model, needs: Sequence[Need]) -> None:
         if data.calibration is None:

@@ -31,6 +31,7 @@ from .pipeline import PassReport
 from .prove import prove
 from .proving.judge import check_units
 from .proving.places import IN_PROCESS
+from .reduce_saturating import reduce_saturating
 from .request import CompileRequest
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
@@ -94,6 +95,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
         inputs = inputs_of(loaded.model)
         data = open_data(request, inputs)
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
+    request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
     asked = resolve_recipe(request, target, scheme)
 
     built = build(loaded, asked, data, target, request, clock)
@@ -112,7 +114,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     source={"origin": Path(loaded.origin).name, "digest": loaded.digest},
                     calibration=data.calibration_facts(),
                     options=_payload_options(request),
-                    notes=(*loaded.notes, *data.notes, *built.weights_alone, *built.notes),
+                    notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
                     golden=data.golden_origin,
                 ),
                 reference=None if target.runtime == IN_PROCESS else loaded.model,

@@ -45,6 +45,8 @@ class Policy:
         block_size: Elements that share a scale of 4-bit weights stored for float kernels.
         reduce_range: 7-bit weights; None follows the target.
         reduce_range_nodes: Regular expressions over names of nodes that have 7-bit weights where the others have 8.
+        reduce_range_auto: On kernels that saturate, 7-bit weights in just those layers whose sums leave 16 bits on
+            calibration samples: closer to float than 7 bits everywhere, and no longer the same on every processor.
         calibration_method: How observed values become ranges; `auto` takes per value the one with the least error.
         percentile: Share of values inside the range, in percent, for `percentile`.
         ranges: `VALUE=LOW:HIGH`: ranges of activations that replace what was measured.
@@ -67,6 +69,7 @@ class Policy:
     recurrent: str = "float"
     reduce_range: bool | None = None
     reduce_range_nodes: tuple[str, ...] = ()
+    reduce_range_auto: bool = False
     calibration_method: str = "auto"
     percentile: float = 99.99
     ranges: tuple[str, ...] = ()
@@ -86,6 +89,12 @@ class Policy:
         if not 16 <= self.block_size <= 1024:
             raise OptionError(
                 "--block-size", f"{self.block_size} is not from 16 to 1024", remedy="Give a power of two like 32"
+            )
+        if self.reduce_range_auto and self.reduce_range is not None:
+            raise OptionError(
+                "--reduce-range-auto",
+                "chooses the layers with 7-bit weights, and --reduce-range says which",
+                remedy="Leave one of them out",
             )
         for text in self.ranges:
             try:

@@ -210,6 +210,15 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None
+    reduce_range_auto: Annotated[
+        bool | None,
+        Option(
+            "--reduce-range-auto",
+            help="7-bit weights in just those layers that saturate on the target, seen on calibration samples.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
     reduce_range_nodes: Annotated[
         list[str] | None,
         Option(
