@@ -25,6 +25,7 @@ from .searching.bench import open_bench
 from .searching.candidates import Candidate, Candidates
 from .searching.goal import Goal
 from .searching.hasten import Hastened, hasten
+from .searching.ranging import better_ranges
 from .searching.record import accuracy_record, notes_of, rounded
 from .searching.restore import Restored, restore
 from .searching.rivals import best_rival
@@ -39,12 +40,14 @@ __all__ = ["LARGEST_WEIGHTS", "Found", "search"]
 LARGEST_WEIGHTS = 512 << 20
 # The guard gives at most this share of the MACs back to float; attention has fewer to lose.
 _CAP_CONVOLUTION, _CAP_ATTENTION = 0.20, 0.40
-# A model this many times noisier than the goal has collapsed: it does not ship, whatever it takes.
-_COLLAPSED = 5.0
+# A model this many times noisier than the goal has collapsed: it does not ship so, whatever that takes.
+_COLLAPSED = 10.0
 # Where fewer MACs than this have integer kernels, conversions cost what these save: gtcrn_stream (45 %) ran at 1.08x
 # float's time, espnetv2 (47 %) at 1.5x, and both lost accuracy on top (ONNX Runtime 1.31.1, one thread, 2026-11-21).
 _PAYS = 0.5
+# How often evaluation samples may refuse; after each time, how many times the cap may go back to float.
 _ROUNDS = 4
+_WIDER = (1.0, 1.0, 2.0, 4.0, 1e9)
 _AS_GOOD = 1.05
 
 
@@ -104,23 +107,27 @@ def search(
 def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest) -> Found:
     """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree."""
     goal, rejected = Goal.of(request.contract), 0
+    ranged = better_ranges(hastened.made, trials, goal)
     while True:
-        # The guard is ours: only a limit on SQNR, or evaluation samples that refuse, are worth more than its cap.
-        insist = goal.sqnr_db is not None or rejected > 0
-        restored = restore(trials, goal, cap=1.0 if insist else _cap(trials), whatever_it_takes=insist)
+        # The guard is ours: only a limit on SQNR, or evaluation samples that refuse again and again, are worth more
+        # than its cap.
+        cap = 1.0 if goal.sqnr_db is not None else min(1.0, _cap(trials) * _WIDER[rejected])
+        restored = restore(trials, goal, cap=cap, whatever_it_takes=cap >= 1.0)
         if restored.excess > _COLLAPSED:
-            restored = restore(trials, goal, cap=1.0, whatever_it_takes=True)
+            restored = restore(trials, goal.tighter(1 / _COLLAPSED), cap=1.0, whatever_it_takes=True)
         if restored.names and trials.units.none_left(restored.names | trials.base):
             return _without_integers(hastened, trials, goal, verifier, request)
-        made = _mixed(restored, trials, goal) if restored.names else hastened.made
+        made = _mixed(restored, trials, goal) if restored.names else ranged.made
         factor = 1.0 if verifier is None else verifier.tighter(made.model)
         if factor <= 1 or rejected == _ROUNDS:
             break
         rejected += 1
         goal = goal.tighter(factor / max(1.0, restored.excess))
-    notes = (*hastened.notes, *notes_of(trials, goal, restored, rejected))
-    accuracy = {"accuracy": accuracy_record(trials, goal, restored, rejected)} if restored.names else {}
-    return _found(made, hastened, accuracy, notes, trials, request)
+    notes = (*hastened.notes, *ranged.notes, *notes_of(trials, goal, restored, rejected))
+    measured = {"ranges": ranged.record} if ranged.record else {}
+    if restored.names:
+        measured["accuracy"] = accuracy_record(trials, goal, restored, rejected)
+    return _found(made, hastened, measured, notes, trials, request)
 
 
 def _mixed(restored: Restored, trials: Trials, goal: Goal) -> Candidate:

@@ -30,24 +30,27 @@ def choose(
     whole: float,
     cap: float,
     runs: int,
+    chosen: frozenset[str] = frozenset(),
+    thrift: float = 1.0,
 ) -> tuple[frozenset[str], float]:
     """Restore suspects, the best buy first, until the excess is at most 1.
 
-    A suspect is kept when a run shows that it lowers the excess by a larger share than it costs in MACs. At the end,
-    what proves superfluous goes back to integers, the most MACs first.
+    A suspect is kept when a run shows that it lowers the excess by a larger share than it costs in MACs, times
+    `thrift`. At the end, what proves superfluous goes back to integers, the most MACs first.
 
     Args:
         excess: What is left with these nodes in float; at most 1 is good enough.
         suspects: What may be restored.
         macs: Share of all MACs by node name.
-        whole: The excess with none in float.
+        whole: The excess to begin with.
         cap: Most MACs, as a share of all, that may go back to float.
         runs: Most calls of `excess`.
+        chosen: What is in float to begin with.
+        thrift: What a share of the MACs weighs against the same share of the excess.
 
     Returns:
         The nodes to keep in float and the excess that is left.
     """
-    chosen: frozenset[str] = frozenset()
     left, refused = whole, 0
     remaining = list(suspects)
 
@@ -63,7 +66,7 @@ def choose(
             continue
         runs -= 1
         after = excess(chosen | best.names)
-        if after <= 1 or left - after >= max(_WORTH, more) * left:
+        if after <= 1 or left - after >= thrift * max(_WORTH, more) * left:
             chosen, left, refused = chosen | best.names, after, 0
         else:
             refused += 1

@@ -68,12 +68,22 @@ class Goal:
         )
 
     def loss(self, found: Mapping[str, Fidelity]) -> float:
-        """The worst output's noise over what is allowed; it adds up over independent sources of noise."""
-        return max((self._noise(each) for each in found.values()), default=0.0)
+        """Noise over what is allowed, mean over the outputs; it adds up over independent sources of noise."""
+        return sum(self._noise(each) for each in found.values()) / max(1, len(found))
 
     def excess(self, found: Mapping[str, Fidelity]) -> float:
-        """The loss, and the regret over what is allowed: at most 1 is good enough."""
-        return max([self.loss(found), *(each.regret / self.regret for each in found.values() if each.regret)])
+        """The worst output's noise, or regret, over what is allowed: at most 1 is good enough."""
+        return max((self._excess(each) for each in found.values()), default=0.0)
+
+    def burden(self, found: Mapping[str, Fidelity]) -> float:
+        """What is too much, mean over the outputs: 1 where all are good enough.
+
+        A detector has outputs of its own for near and far: what helps one of them is worth something, too.
+        """
+        return sum(max(1.0, self._excess(each)) for each in found.values()) / max(1, len(found))
+
+    def _excess(self, each: Fidelity) -> float:
+        return max(self._noise(each), 0.0 if each.regret is None else each.regret / self.regret)
 
     def _noise(self, each: Fidelity) -> float:
         if self.sqnr_db is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .choose import Suspect, choose
@@ -18,6 +18,8 @@ _SHARE = 0.05
 # Single units known to carry this much more than what is too much are enough to choose from.
 _MARGIN = 1.2
 _SCAN_RUNS, _CHOOSE_RUNS = 24, 16
+# Good buys first; where these are not enough, worse ones.
+_THRIFT = (1.0, 0.25)
 # Weights alone: the node's own noise, without that of what it reads.
 _OWN_SHARE = 0.25
 
@@ -49,26 +51,42 @@ def restore(trials: Trials, goal: Goal, *, cap: float, whatever_it_takes: bool =
     whole = trials.excess(nothing, goal)
     if whole <= 1:
         return Restored(names=nothing, excess=whole)
-    intervals = scan(
-        lambda count: trials.rough_loss(units.prefix(count), goal),
-        len(units.units),
-        whole=trials.rough_loss(nothing, goal),
-        share=_SHARE,
-        enough=min(0.95, _MARGIN * (1 - 1 / whole)),
-        runs=_SCAN_RUNS,
-    )
     shares = {name: macs / max(1, units.total_macs) for name, macs in units.macs.items()}
-    chosen, left = choose(
-        lambda names: trials.excess(names, goal),
-        _suspects(intervals, units),
-        shares,
-        whole=whole,
-        cap=cap,
-        runs=_CHOOSE_RUNS,
-    )
+    chosen = nothing
+    for thrift in _THRIFT:
+        # What is left lies elsewhere than what there was.
+        chosen = _bought(trials, goal, chosen, shares, cap=cap, thrift=thrift)
+        if trials.excess(chosen, goal) <= 1:
+            break
+    left = trials.excess(chosen, goal)
     if left > 1 and whatever_it_takes:
         chosen, left = _spread(trials, goal, chosen)
     return Restored(names=chosen, excess=left)
+
+
+def _bought(
+    trials: Trials, goal: Goal, chosen: frozenset[str], shares: Mapping[str, float], *, cap: float, thrift: float
+) -> frozenset[str]:
+    """The chosen nodes and the best buys of what is left to blame."""
+    units, excess = trials.units, trials.excess(chosen, goal)
+    intervals = scan(
+        lambda count: trials.rough_loss(chosen | units.prefix(count), goal),
+        len(units.units),
+        whole=trials.rough_loss(chosen, goal),
+        share=_SHARE,
+        enough=min(0.95, _MARGIN * (1 - 1 / excess)),
+        runs=_SCAN_RUNS,
+    )
+    return choose(
+        lambda names: trials.burden(names, goal),
+        _suspects(intervals, units),
+        shares,
+        whole=trials.burden(chosen, goal),
+        cap=cap,
+        runs=_CHOOSE_RUNS,
+        chosen=chosen,
+        thrift=thrift,
+    )[0]
 
 
 def _suspects(intervals: Sequence[Interval], units: Units) -> list[Suspect]:

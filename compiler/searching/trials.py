@@ -72,6 +72,10 @@ class Trials:
         """What is left over what the goal allows; at most 1 is good enough."""
         return goal.excess(self.score(names))
 
+    def burden(self, names: frozenset[str], goal: Goal) -> float:
+        """What is too much over all outputs; 1 is good enough."""
+        return goal.burden(self.score(names))
+
     def _score(self, names: frozenset[str], *, roughly: bool) -> Found:
         if self.units.none_left(names | self.base):
             return {name: form.identical for name, form in self.bench.forms.items()}

@@ -54,6 +54,37 @@ def test_a_suspect_that_buys_less_than_it_costs_is_refused() -> None:
     assert left == 1.0
 
 
+def test_with_less_thrift_it_is_bought_all_the_same() -> None:
+    model = Model({"a": 9.0, "b": 2.0})
+    chosen, left = choose(
+        model.excess,
+        [suspect(1.0, "b")],
+        {"a": 0.1, "b": 0.3},
+        whole=11.0,
+        cap=1.0,
+        runs=10,
+        chosen=frozenset(),
+        thrift=0.25,
+    )
+    assert chosen == {"b"}  # 18 % of the excess for 30 % of the MACs
+    assert left == 9.0
+
+
+def test_what_is_in_float_already_counts_towards_the_cap() -> None:
+    model = Model({"a": 5.0, "b": 5.0})
+    chosen, left = choose(
+        model.excess,
+        [suspect(1.0, "b")],
+        {"a": 0.15, "b": 0.15},
+        whole=5.0,
+        cap=0.2,
+        runs=10,
+        chosen=frozenset({"a"}),
+    )
+    assert chosen == {"a"}
+    assert left == 5.0
+
+
 def test_the_cap_is_kept() -> None:
     model = Model({"a": 5.0, "b": 5.0})
     chosen, left = choose(

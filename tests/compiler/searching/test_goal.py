@@ -22,8 +22,21 @@ def test_the_worst_output_counts_each_by_its_kind() -> None:
     alone = {name: goal.loss({name: each}) for name, each in found.items()}
     expected = {"image": 1.0, "values": 10.0, "class": 2.0, "map": 0.5, "tokens": 0.5, "field": 10**0.1}
     assert alone == pytest.approx(expected)
-    assert goal.loss(found) == pytest.approx(10.0)
+    assert goal.loss(found) == pytest.approx(sum(expected.values()) / 6)
+    assert goal.excess(found) == pytest.approx(10.0)
     assert goal.excess({"class": found["class"]}) == pytest.approx(3.0)  # the regret is worse than the divergence
+
+
+def test_the_burden_counts_what_is_too_much_at_every_output() -> None:
+    goal = Goal()
+    fields = {
+        name: Fidelity(kind="field", noise=factor * 10**-2.8) for name, factor in {"near": 4.0, "far": 0.5}.items()
+    }
+    assert goal.burden(fields) == pytest.approx((4.0 + 1.0) / 2)
+    assert goal.burden({"far": fields["far"]}) == 1.0
+    regret = Fidelity(kind="scores", noise=0.1, divergence=0.001, regret=0.03)
+    assert goal.burden({"class": regret}) == pytest.approx(3.0)
+    assert goal.burden({}) == 0.0
 
 
 def test_a_limit_on_sqnr_counts_for_every_output_with_some_room() -> None:
