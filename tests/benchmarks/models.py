@@ -17,7 +17,7 @@ from tasks.pixels import Segment, SuperResolve
 from tasks.plates import ReadPlates
 from tasks.text import NextToken, NextTokenCached, Polyphone, SentencePairs
 
-__all__ = ["ENCODER", "MODELS", "ZooModel"]
+__all__ = ["ENCODER", "FLOORS", "MODELS", "ZooModel"]
 
 Kind = Literal["convolutional", "attention", "recurrent"]
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
