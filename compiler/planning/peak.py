@@ -17,7 +17,7 @@ from ..observing.layout import lay_out, usable_cores
 from .liveness import peak_activation_bytes, value_elements
 from .memory import resident_bytes
 
-__all__ = ["compile_peak"]
+__all__ = ["compile_peak", "guard_bytes"]
 
 # What runs for the first time: modules, ONNX Runtime's pages, threads; and ONNX Runtime where it is not there yet.
 _FIRST_BYTES, _RUNTIME_BYTES = 20_000_000, 19_000_000
@@ -52,12 +52,24 @@ def compile_peak(
     held = sessions * (_COPIES * weights + _NODE_BYTES * len(model.graph) + _ARENA * runs * activations)
     held += runs * sum(_shown(need, values[need.value]) for need in needs)
     if guarded:
-        looked_at = min(samples, max(_FEWEST, min(_MOST, int(_ANSWER_MACS / max(1, macs)))))
-        answers = min(_ANSWERS_BYTES, looked_at * sum(values.get(str(each.name), 0) for each in model.graph.outputs))
-        arenas = 2 * (threads or usable_cores()) * _GUARD_ARENA * activations
-        held = max(held, _GUARD_BYTES + _GUARD_COPIES * weights + arenas + 2 * answers)
+        held = max(held, guard_bytes(model, samples=samples, threads=threads, macs=macs))
     first = _FIRST_BYTES + (0 if "onnxruntime" in sys.modules else _RUNTIME_BYTES)
     return int(resident_bytes() + first + held)
+
+
+def guard_bytes(model: ir.Model, *, samples: int, threads: int, macs: int) -> float:
+    """Bytes that comparing float and a candidate holds above the process: weights, arenas, answers of both.
+
+    Args:
+        model: The model; dimensions are those of a sample.
+        samples: How many there are to choose from.
+        threads: Samples run at once; 0 is all cores.
+        macs: Of one inference.
+    """
+    looked_at = min(samples, max(_FEWEST, min(_MOST, int(_ANSWER_MACS / max(1, macs)))))
+    answers = min(_ANSWERS_BYTES, looked_at * sum(4 * value_elements(each) for each in model.graph.outputs))
+    arenas = 2 * (threads or usable_cores()) * _GUARD_ARENA * peak_activation_bytes(model, lambda _: 4)
+    return _GUARD_BYTES + _GUARD_COPIES * weight_bytes(model) + arenas + 2 * answers
 
 
 def _shown(need: Need, size: int) -> int:
