@@ -12,6 +12,7 @@ from .lower.keep_off_xnnpack import KeepOffXnnpack
 from .lower.lend_constants import LendConstants
 from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
+from .lower.part_half_biases import PartHalfBiases
 from .lower.quantize_before_pad import QuantizeBeforePad
 from .lower.share_constants import ShareConstants
 from .lower.spell_axes import SpellAxes
@@ -91,6 +92,7 @@ PASSES: tuple[type[Any], ...] = (
     KeepOffXnnpack,
     LendConstants,
     SpellAxes,
+    PartHalfBiases,
     QuantizeBeforePad,
     StopTransposes,
     MinIntegers,

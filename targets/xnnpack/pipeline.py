@@ -6,6 +6,7 @@ from ...passes.base import Pass
 from ...passes.lower.keep_clamps_apart import KeepClampsApart
 from ...passes.lower.keep_off_xnnpack import KeepOffXnnpack
 from ...passes.lower.lend_constants import LendConstants
+from ...passes.lower.part_half_biases import PartHalfBiases
 from ...passes.lower.quantize_before_pad import QuantizeBeforePad
 from ...passes.lower.stop_transposes import StopTransposes
 from ...passes.prepare.explicit_pads import ExplicitPads
@@ -29,5 +30,6 @@ def mend() -> tuple[Pass, ...]:
         StopTransposes(),
         KeepClampsApart(),
         KeepOffXnnpack(),
+        PartHalfBiases(),
         LendConstants(),
     )

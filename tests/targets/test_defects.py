@@ -71,6 +71,15 @@ INTEGER = {
 }
 
 
+def test_the_bias_of_a_half_convolution(xnnpack: Runtime) -> None:
+    half = {name: CONSTANTS[name].astype(np.float16) for name in ("w", "b")}
+    made = model("g (float16[N, 3, 8, 8] x) => (float16[N, 4, 6, 6] y) { y = Conv(x, w, b) }", **half)
+    feeds = feeds_of(made)
+    wanted = run(made, feeds)["y"]
+    assert not same(wanted, answers(xnnpack, made, feeds), 0.05)
+    assert same(wanted, answers(xnnpack, compiled(made, "float", [feeds], target="pixel-8"), feeds), 0.02)
+
+
 @pytest.fixture(scope="module")
 def xnnpack() -> Iterator[Runtime]:
     place = runtime("xnnpack-x86-64")
