@@ -160,8 +160,9 @@ def _off_provider(clause: Clause, proof: Proof) -> ClauseResult:
     if placement is None or not placement.kernels:
         return unknown(clause, "the runtime showed no placement")
     off = placement.off_provider(proof.providers)
-    reason = _some([f"{kernel.op_type} {kernel.name} on {kernel.provider}" for kernel in off]) if off else ""
-    return _decide(clause, float(len(off)), None, None, reason)
+    why = {name: f" ({each.reason})" for each in proof.off_wanted for name in each.nodes}
+    named = [f"{kernel.op_type} {kernel.name} on {kernel.provider}{why.get(kernel.name, '')}" for kernel in off]
+    return _decide(clause, float(len(off)), None, None, _some(named) if off else "")
 
 
 def _finite(clause: Clause, proof: Proof) -> ClauseResult:

@@ -27,6 +27,7 @@ from .float_model import FloatModel, float_file
 from .golden import replay_golden
 from .machine import Machine
 from .places import IN_PROCESS, Place, place_for
+from .probing.probe import off_wanted, wanted_provider
 from .proof import EvaluationProof, LatencyProof, Proof
 from .steps import Beside, output_steps
 
@@ -50,6 +51,7 @@ def measure(
     progress: Progress | None = None,
     notes: Sequence[str] = (),
     place: Place | None = None,
+    probe: bool = True,
 ) -> Proof:
     """Measure everything a contract can ask about.
 
@@ -68,6 +70,7 @@ def measure(
         notes: What the reader of the verdict must know beside what is measured.
         place: Where; None takes the best that is at hand. Elsewhere than in this process, the bundle is run here
             too, and the differences are kept.
+        probe: Try what ran off the provider wanted, to find out why.
 
     Raises:
         BundleError: The bundle is incomplete or altered.
@@ -94,6 +97,7 @@ def measure(
     }
     with float_file(float_model) as (reference, float_bytes), place.open() as there:
         common["float_bytes"] = float_bytes
+        common["wanted"] = wanted = wanted_provider(bundle, there)
         if missing:
             return Proof(
                 **common, versions=_versions(None), emulated="", golden=None, placement=None, evaluation=None,
@@ -125,6 +129,10 @@ def measure(
                 for count in threads:
                     latency.append(_latency(bench, golden_feeds[0], count, latency_runs))
                     advance(1)
+        # Last: a form that is tried may end the place's process, and every session in it.
+        common["off_wanted"] = (
+            off_wanted(bundle, placement, wanted=wanted, feeds=golden_feeds[0], place=there) if probe else ()
+        )
     return Proof(
         **common,
         versions=_versions(facts),

@@ -11,6 +11,7 @@ from ...runtimes.base import Latency, Placement
 from ...runtimes.compare import Comparison
 from ..metrics.intervals import Interval
 from .machine import Machine
+from .probing.off_wanted import OffWanted
 from .steps import OutputSteps
 
 __all__ = ["EvaluationProof", "GoldenProof", "LatencyProof", "MetricProof", "OutputProof", "Proof"]
@@ -126,6 +127,8 @@ class Proof:
         versions: Of edgec and what it measured with.
         runtime: The runtime's name.
         providers: Execution providers the target wants.
+        wanted: The provider that is to run it: the target's first, on a place that is not the target's the place's.
+        off_wanted: What ran off that provider, and why; empty where it is the CPU's, or nothing was tried.
         session_options: Applied to the bundle's sessions.
         unexecuted: Why the target's own kernels could not be executed here; "" when they were.
         untimed: Why times taken here are not the target's; "" when they are.
@@ -161,6 +164,8 @@ class Proof:
     emulated: str = ""
     isa: str = ""
     apart: Mapping[str, OutputSteps] | None = None
+    wanted: str = ""
+    off_wanted: tuple[OffWanted, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -188,7 +193,7 @@ class Proof:
             },
             "load": {"seconds": self.load_seconds, "opened": self.opened},
             "latency": [_plain(each) for each in self.latency],
-            "placement": None if self.placement is None else _placement(self.placement, self.providers),
+            "placement": None if self.placement is None else _placement(self.placement, self),
             "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},
             "notes": list(self.notes),
         }
@@ -213,7 +218,8 @@ def _evaluation(evaluation: EvaluationProof) -> dict[str, object]:
     }
 
 
-def _placement(placement: Placement, wanted: tuple[str, ...]) -> dict[str, object]:
+def _placement(placement: Placement, proof: Proof) -> dict[str, object]:
+    wanted = proof.wanted or next(iter(proof.providers), "")
     return {
         "evidence": placement.evidence,
         "partitions": placement.partitions,
@@ -221,9 +227,11 @@ def _placement(placement: Placement, wanted: tuple[str, ...]) -> dict[str, objec
         "macs": placement.macs,
         "integer_macs": placement.integer_macs,
         "integer_mac_share": placement.integer_mac_share,
-        "wanted_mac_share": placement.mac_share_on(wanted[0]) if wanted else None,
+        "wanted": wanted,
+        "wanted_mac_share": placement.mac_share_on(wanted) if wanted else None,
+        "off_wanted": [each.to_json() for each in proof.off_wanted],
         "uncounted": [kernel.name for kernel in placement.kernels if kernel.macs is None],
-        "off_provider": [kernel.name for kernel in placement.off_provider(wanted)],
+        "off_provider": [kernel.name for kernel in placement.off_provider((*proof.providers, wanted))],
         "kernels": [
             {
                 "name": kernel.name,

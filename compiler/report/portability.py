@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .layout import lines, table
+from .text import placed_lines
 from .units import share
 
 __all__ = ["portability_report"]
@@ -97,6 +98,8 @@ def _where(places: list[Mapping[str, Any]]) -> Iterator[str]:
         )
         if place["saturated"]:
             yield from _saturated(place)
+        if proof["placement"] is not None:
+            yield from (f"  {line}" for line in placed_lines(proof["placement"]))
         if proof["unexecuted"]:
             yield f"  not on the target's own kernels: {proof['unexecuted']}"
     yield from dict.fromkeys(note for place in places for note in place["proof"]["notes"])

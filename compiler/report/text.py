@@ -9,14 +9,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..proving.probing.off_wanted import short_name
 from .layout import facts, lines, table
 from .units import count, plural, seconds, share, size
 
-__all__ = ["golden_text", "proof_facts", "verdict_line", "verdict_table"]
+__all__ = ["golden_text", "placed_lines", "proof_facts", "verdict_line", "verdict_table"]
 
 MARKS = {"met": ("✓", "green"), "broken": ("✗", "red"), "inconclusive": ("?", "yellow"), "unknown": ("–", "yellow")}
 _WORDS = {"proved": "green", "checked": "green", "broken": "red", "inconclusive": "yellow"}
 _NAMES_SHOWN = 4
+_KINDS_SHOWN = 8
+_CPU = "CPUExecutionProvider"
 
 
 def verdict_table(verdict: Mapping[str, Any]) -> Table:
@@ -192,6 +195,7 @@ def _placement(found: Mapping[str, Any] | None) -> RenderableType | None:
 
 
 def _placement_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    yield from placed_lines(found)
     if found["integer_mac_share"] is None:
         yield "the model has no multiply-accumulates that can be counted"
     else:
@@ -212,6 +216,24 @@ def _placement_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{found['partitions']} partitions on {providers}; {bytes_} between them in one run"
     if found["off_provider"]:
         yield f"off the provider: {', '.join(found['off_provider'][:_NAMES_SHOWN])}{_more(len(found['off_provider']))}"
+
+
+def placed_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """How much ran on the provider wanted, and why the rest did not; nothing where that is the CPU's."""
+    wanted = found.get("wanted", "")
+    if wanted in ("", _CPU):
+        return
+    if found["macs"]:
+        there = sum(kernel["macs"] or 0 for kernel in found["kernels"] if kernel["provider"] == wanted)
+        yield f"{count(there)} of {count(found['macs'])} MACs on {wanted}"
+    off = found["off_wanted"]
+    for each in off[:_KINDS_SHOWN]:
+        tried = f" ({plural(each['forms'], 'form')})" if "in any form tried" in each["reason"] else ""
+        mend = f"; to mend it: {each['mend']}" if each["mend"] else ""
+        yield f"off {short_name(wanted)}: {len(each['nodes'])} {each['op']}: {each['reason']}{tried}{mend}"
+    if len(off) > _KINDS_SHOWN:
+        rest = sum(len(each["nodes"]) for each in off[_KINDS_SHOWN:])
+        yield f"off {short_name(wanted)}: {rest} more kernels: see placement.off_wanted of the proof"
 
 
 def _apart(found: Mapping[str, Any] | None) -> RenderableType | None:
