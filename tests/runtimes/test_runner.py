@@ -248,3 +248,23 @@ def test_it_is_legible_to_the_oldest_python_it_serves():
     from pathlib import Path
 
     ast.parse(Path(runner.__file__).read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
+@pytest.mark.parametrize(
+    ("entry", "size"),
+    [
+        (["a", "float32", [1 << 40], 4], 4),
+        (["a", "float32", [2, -2], 16], 16),
+        (["a", "float32", [1.0], 4], 4),
+        (["a", "string", [2], ["one"]], 0),
+        (["a", "string", [1], [1]], 0),
+        (["a", "object", [1], 8], 8),
+        (["a", "float32", [1], 4], 8),
+        (["a", "float32", [1]], 4),
+    ],
+)
+def test_arrays_that_do_not_add_up_are_garbage_before_memory_is_asked_for(entry, size):
+    text = json.dumps({"tensors": [entry]}).encode()
+    with pytest.raises(runner.GarbageError) as caught:
+        runner.read_message(io.BytesIO(struct.pack("<4sIQ", b"EDGC", len(text), size) + text + bytes(64)))
+    assert caught.value.found == text
