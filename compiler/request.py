@@ -50,7 +50,8 @@ class CompileRequest:
         prove: False packs without running the evaluation samples.
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
-        max_memory: Bytes the compiler may hold while it observes; None does not limit it. Changes no result.
+        max_memory: Bytes the compiler may hold while it observes and searches; None does not limit it. What is
+            observed stays the same; a search that does not fit is left out, and a note says so.
         cache: False neither reads nor keeps observations.
         cache_dir: Where observations that took long are kept; None is this system's place for caches.
         progress: Who watches.
