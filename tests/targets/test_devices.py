@@ -130,6 +130,29 @@ def test_it_answers_as_float_does(name: str, made: Made) -> None:
         assert np.abs(wanted - got).max() < 0.1
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scheme", ["a8w8", "a8w4", "d8w8", "w8", "w4"])
+def test_no_weight_in_blocks_meets_a_quantized_activation(name: str, scheme: str, tmp_path: Path) -> None:
+    """ONNX Runtime makes a QLinearMatMul of the two, which loads and fails when it runs (1.21 and 1.31)."""
+    if scheme in ("a8w4", "w4") and find_target(name).max_opset < 21:
+        pytest.skip("its runtime reads no 4-bit integers")
+    text = """g (float[N, 64] x) => (float[N, 8] y) {
+        a = MatMul(x, w) r = Relu(a) b = MatMul(r, v) t = Tanh(b) y = MatMul(t, u) }"""
+    source = proto(text, opset=18, w=weights(64, 64), v=weights(64, 64, seed=1), u=weights(64, 8))
+    samples = [{"x": RNG.normal(0, 1, (4, 64)).astype(np.float32)} for _ in range(3)]
+    options = {"exclude_nodes": ("^b$",)} if scheme == "a8w8" else {}
+    bundle = edgec.compile(
+        source, target=name, calibration=samples, output=tmp_path / "out", prove=False, scheme=scheme, **options
+    )
+    for node in ir.load(bundle.model).graph:
+        made = [value.producer() for value in node.inputs if value is not None and value.producer() is not None]
+        if any("block_size" in producer.attributes for producer in made):
+            others = [producer for producer in made if "block_size" not in producer.attributes]
+            assert all(producer.op_type != "DequantizeLinear" for producer in others)
+    got = runtime("onnxruntime-cpu").open(bundle.model, SessionSettings(threads=1)).run(samples[0])
+    assert np.isfinite(got["y"]).all()
+
+
 @pytest.fixture(scope="module")
 def xnnpack() -> Iterator[Runtime]:
     """Debian's ONNX Runtime with the XNNPACK provider, where it is installed."""
