@@ -29,16 +29,18 @@ class Child:
 
     Args:
         command: The program and its arguments.
-        environment: All its variables; `EDGEC_HOST_FOLDER` is added, a folder that is deleted when it has ended.
+        environment: All its variables.
+        here: Whether it writes to this machine's disk: `EDGEC_HOST_FOLDER` is added to its variables, a folder that is
+            deleted when it has ended. Elsewhere it cares for a folder of its own.
 
     Raises:
         OSError: There is no such program, or it cannot be executed.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, here: bool = True) -> None:
         self.exchange = threading.Lock()  # held while a message goes there and another comes back
         self._owner = os.getpid()
-        self._folder = Path(tempfile.mkdtemp(prefix="edgec-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="edgec-")) if here else None
         # Appended to: the process shares the position in the file with us, who also read it.
         self._log: IO[bytes] = tempfile.TemporaryFile(mode="a+b", prefix="edgec-")  # noqa: SIM115 - closed in `end`
         try:
@@ -47,13 +49,13 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env={**environment, "EDGEC_HOST_FOLDER": str(self._folder)},
+                env={**environment, "EDGEC_HOST_FOLDER": str(self._folder)} if here else environment,
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except BaseException:
             self._log.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._sweep()
             raise
         self._ended = threading.Event()
         threading.Thread(target=_watch, args=(self._process, self._ended), daemon=True).start()
@@ -107,7 +109,11 @@ class Child:
             self._ended.wait(_LEAVE_SECONDS)
         _close(self.stdout)
         self._log.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _close(stream: IO[bytes]) -> None:

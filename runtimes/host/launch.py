@@ -19,7 +19,9 @@ class Launch:
         environment: Variables added to a clean copy of this process's environment.
         site: Folders the runner puts on `sys.path` before it imports onnxruntime and numpy.
         emulated: What emulates the processor ("qemu-aarch64 10.0, cortex-a76"); "" when it is real.
-        shares_files: Whether the host sees this machine's files under the same paths.
+        shares_files: Whether the host opens models by this machine's paths; else they are sent.
+        runner: The file its interpreter runs, where that is not `runner.py`: a twin that speaks its messages. It is on
+            this machine.
         quoted: Whether a shell reads what is appended, as it does behind `ssh`.
         mend: What the user can do when onnxruntime, or a provider of it, is not there; "" is to install it anew.
     """
@@ -29,5 +31,6 @@ class Launch:
     site: tuple[Path, ...] = ()
     emulated: str = ""
     shares_files: bool = True
+    runner: Path | None = None
     quoted: bool = False
     mend: str = ""

@@ -69,12 +69,15 @@ class Host:
         self.name = name
         self.launch = launch
         seconds = answer_seconds(START_SECONDS)
-        source = Path(runner.__file__)
-        tail = (str(source), *map(str, launch.site)) if launch.shares_files else ("-c", _BOOTSTRAP)
+        source = launch.runner or Path(runner.__file__)
+        sent = launch.runner is None and not launch.shares_files
+        tail = ("-c", _BOOTSTRAP) if sent else (str(source), *map(str, launch.site))
         if launch.quoted:
             tail = tuple(map(shlex.quote, tail))
         try:
-            self._child = Child([*launch.command, *tail], {**_clean(os.environ), **launch.environment})
+            self._child = Child(
+                [*launch.command, *tail], {**_clean(os.environ), **launch.environment}, here=not launch.quoted
+            )
         except OSError as error:
             raise HostError(
                 f"runtime {name!r}",
@@ -84,7 +87,7 @@ class Host:
         self._forgotten: deque[int] = deque()
         self._end = weakref.finalize(self, self._child.end)
         with self._exchange("start", seconds):
-            if not launch.shares_files:
+            if sent:
                 code = source.read_bytes()
                 self._child.stdin.write(b"%d\n" % len(code) + code)
                 self._child.stdin.flush()

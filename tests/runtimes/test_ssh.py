@@ -82,7 +82,11 @@ time.sleep(1000)
 
 def test_nothing_stays_when_the_client_is_killed(far, file):
     command = [sys.executable, "-c", CLIENT, f"ssh:pi@far:{sys.executable}", str(file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as client:
+    ours = file.parent / "ours"
+    ours.mkdir()
+    with subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": str(ours)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as client:
         assert client.stdout is not None
         processes = [json.loads(each) for each in client.stdout.readline().split()]
         assert len(list(far.iterdir())) == 1
@@ -90,6 +94,7 @@ def test_nothing_stays_when_the_client_is_killed(far, file):
         for number in processes:
             until(lambda number=number: gone(number), f"process {number} ends")
     assert list(far.iterdir()) == []
+    assert list(ours.iterdir()) == []
 
 
 def test_a_machine_that_does_not_answer(far):
