@@ -10,10 +10,10 @@ from .options import (
     ModelOptions,
     OutputOptions,
     PassOptions,
-    QuantizeOptions,
     TalkOptions,
     TargetOptions,
 )
+from .quantize_options import QuantizeOptions
 
 __all__ = ["EXAMPLES", "compile"]
 

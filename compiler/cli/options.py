@@ -20,14 +20,13 @@ __all__ = [
     "ModelOptions",
     "OutputOptions",
     "PassOptions",
-    "QuantizeOptions",
     "TalkOptions",
     "TargetOptions",
     "one_of",
 ]
 
-MODEL, DATA, QUANTIZE, CONTRACT, OUTPUT, PASSES, TALK = (
-    "Model", "Samples", "Quantization", "Contract (limits carry their unit)", "Output", "Passes", "Talk",
+MODEL, DATA, CONTRACT, OUTPUT, PASSES, TALK = (
+    "Model", "Samples", "Contract (limits carry their unit)", "Output", "Passes", "Talk",
 )  # fmt: skip
 
 
@@ -156,180 +155,6 @@ class EvaluationOptions:
             metavar="FILE",
             help="Project file: contract, metric, preprocessing, options; else ./edgec.toml where there is one.",
             rich_help_panel=DATA,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class QuantizeOptions:
-    """How the model becomes small."""
-
-    scheme: Annotated[
-        str | None,
-        Option(
-            "--scheme", "--precision",
-            metavar="NAME",
-            help="a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), fp16, bf16, "
-            "float (fp32), auto: follows the data.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None  # fmt: skip
-    per_channel: Annotated[
-        bool | None,
-        Option(
-            "--per-channel/--no-per-channel",
-            help="One weight scale per output channel, or one per weight; else per channel.",
-            show_default=False,
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    recurrent: Annotated[
-        str | None,
-        Option(
-            "--recurrent",
-            metavar="NAME",
-            help="LSTMs: float, or dynamic: integers, ranges taken at every step, 2 to 5 times faster and coarser.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    block_size: Annotated[
-        int | None,
-        Option(
-            "--block-size",
-            metavar="N",
-            help="Elements that share a scale of 4-bit weights of float kernels; else 32.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    reduce_range: Annotated[
-        bool | None,
-        Option(
-            "--reduce-range/--no-reduce-range",
-            help="7-bit weights; else as the target needs.",
-            show_default=False,
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    reduce_range_auto: Annotated[
-        bool | None,
-        Option(
-            "--reduce-range-auto",
-            help="7-bit weights in just those layers that saturate on the target, seen on calibration samples.",
-            show_default=False,
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    reduce_range_nodes: Annotated[
-        list[str] | None,
-        Option(
-            "--reduce-range-node",
-            metavar="REGEX",
-            help="7-bit weights for nodes whose name matches, 8 bits for the others; may be repeated.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    calibration_method: Annotated[
-        str | None,
-        Option(
-            "--calibration-method", "--calibrate-method",
-            metavar="NAME",
-            help="Ranges: minmax, moving-average, percentile, entropy, mse, sqnr; auto: the least error.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None  # fmt: skip
-    percentile: Annotated[
-        float | None,
-        Option("--percentile", metavar="P", help="For percentile; else 99.99.", rich_help_panel=QUANTIZE),
-    ] = None
-    ranges: Annotated[
-        list[str] | None,
-        Option(
-            "--range",
-            metavar="VALUE=LOW:HIGH",
-            help="Use this range for a value instead of the measured one; may be repeated.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    split_concats: Annotated[
-        list[str] | None,
-        Option(
-            "--split-concat",
-            metavar="REGEX",
-            help="Let what reads a Concat of this name read each operand at its own scale; may be repeated.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    equalize: Annotated[
-        bool | None,
-        Option(
-            "--equalize/--no-equalize",
-            help="Equalize weight ranges across layers, and absorb high biases.",
-            show_default=False,
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    smooth: Annotated[
-        str | None,
-        Option("--smooth", metavar="ALPHA", help="SmoothQuant: off, auto, or α from 0 to 1.", rich_help_panel=QUANTIZE),
-    ] = None
-    clip_weights: Annotated[
-        bool | None,
-        Option(
-            "--clip-weights/--no-clip-weights",
-            help="Search the clipping of every weight channel.",
-            show_default=False,
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    rounding: Annotated[
-        str | None,
-        Option(
-            "--rounding", metavar="NAME", help="Weights: nearest, gptq or adaround (learned).", rich_help_panel=QUANTIZE
-        ),
-    ] = None
-    bias_correction: Annotated[
-        str | None,
-        Option("--bias-correction", metavar="NAME", help="off, fast or sequential.", rich_help_panel=QUANTIZE),
-    ] = None
-    exclude_nodes: Annotated[
-        list[str] | None,
-        Option(
-            "--exclude-nodes", "--nodes-to-exclude",
-            metavar="REGEX",
-            help="Nodes whose name matches stay float; may be repeated.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None  # fmt: skip
-    op_types_to_quantize: Annotated[
-        list[str] | None,
-        Option(
-            "--op-types-to-quantize",
-            metavar="OP,OP,...",
-            help="The only operators with MACs to quantize.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = None
-    op_types_to_exclude: Annotated[
-        list[str] | None,
-        Option(
-            "--op-types-to-exclude", metavar="OP,OP,...", help="Operators that stay float.", rich_help_panel=QUANTIZE
-        ),
-    ] = None
-    search: Annotated[
-        bool,
-        Option(
-            "--search/--no-search",
-            help="Keep nodes in float where integers lose too much, or cost time; or ship what the options say.",
-            rich_help_panel=QUANTIZE,
-        ),
-    ] = True
-    recipe: Annotated[
-        Path | None,
-        Option(
-            "--recipe",
-            metavar="FILE",
-            help="Replay a recipe.lock, or that of a bundle, instead of the target's passes.",
-            rich_help_panel=QUANTIZE,
         ),
     ] = None
 

@@ -26,9 +26,9 @@ from .options import (
     ModelOptions,
     OutputOptions,
     PassOptions,
-    QuantizeOptions,
     TargetOptions,
 )
+from .quantize_options import QuantizeOptions
 from .talk import Talk
 from .unmatched import Unmatched
 from .values import op_types, regexes, scheme, shapes, state
