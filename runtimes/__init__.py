@@ -33,6 +33,7 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "x86-64-haswell": lambda: _installed("x86-64-haswell"),
     "xnnpack-x86-64": lambda: _installed("xnnpack-x86-64"),
     "xnnpack-arm64": lambda: _installed("xnnpack-arm64"),
+    "web-wasm": lambda: _installed("web-wasm"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .emulated import emulated_places
 from .install.place import Place
+from .web import web_places
 from .xnnpack import xnnpack_places
 
 __all__ = ["places"]
@@ -11,4 +12,4 @@ __all__ = ["places"]
 
 def places() -> dict[str, Place]:
     """All of them, in the order they are listed."""
-    return {place.name: place for place in (*emulated_places(), *xnnpack_places())}
+    return {place.name: place for place in (*emulated_places(), *xnnpack_places(), *web_places())}

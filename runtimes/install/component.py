@@ -8,7 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["PYTHON", "Component", "DebianPackages", "Source", "Wheels", "components", "onnxruntime_version"]
+__all__ = [
+    "PYTHON",
+    "Component",
+    "DebianPackages",
+    "NpmPackages",
+    "Source",
+    "Wheels",
+    "components",
+    "onnxruntime_version",
+]
 
 # trixie's interpreter. Wheels must be of the same version.
 PYTHON = "3.13"
@@ -48,7 +57,20 @@ class Wheels:
     python: str
 
 
-Source: TypeAlias = DebianPackages | Wheels
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NpmPackages:
+    """Packages of npm's registry, without what they depend on.
+
+    Attributes:
+        packages: Name and version of each.
+        keep: Shell patterns of the files that stay, NAME/PATH.
+    """
+
+    packages: tuple[tuple[str, str], ...]
+    keep: tuple[str, ...]
+
+
+Source: TypeAlias = DebianPackages | Wheels | NpmPackages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +95,8 @@ class Component:
 
 
 _SUITE = "trixie"
+# The newest of npm's registry on 2026-11-21; both packages go by one version.
+_WEB = "1.30.0"
 # Debian asks that the licences go with the files.
 _LICENCES = "usr/share/doc/*/copyright"
 # onnxruntime and numpy import these; what else its package asks for (sympy, ...) serves its tools.
@@ -168,6 +192,24 @@ _FIXED = (
         source=_debian_onnxruntime("amd64", "x86_64-linux-gnu"),
         fetched_bytes=63_000_000,
         kept_bytes=129_000_000,
+    ),
+    Component(
+        name=f"onnxruntime-web-{_WEB}",
+        about=f"ONNX Runtime {_WEB} as WebAssembly: onnxruntime-web and onnxruntime-common of npm",
+        licence="MIT",
+        source=NpmPackages(
+            packages=(("onnxruntime-web", _WEB), ("onnxruntime-common", _WEB)),
+            keep=(
+                "*/package.json",
+                "*/README.md",
+                "onnxruntime-web/dist/ort.node.min.mjs",
+                "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs",
+                "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+                "onnxruntime-common/dist/esm/*.js",
+            ),
+        ),
+        fetched_bytes=33_000_000,
+        kept_bytes=14_000_000,
     ),
 )
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .component import Component, DebianPackages, Wheels
+from .component import Component, DebianPackages, NpmPackages, Wheels
 from .debian import Archive, need_apt
 from .mirror import Mirror, debian_mirror
+from .npm import fetch_packages
 from .record import Item
 from .say import Say
 from .unpack import complete, unpack
@@ -39,7 +40,7 @@ class Fetch(Protocol):
 
 @dataclass(kw_only=True, slots=True)
 class Network:
-    """Brings components from a Debian mirror and pip's index; each index of Debian once.
+    """Brings components from a Debian mirror, pip's index and npm's registry; each index of Debian once.
 
     Attributes:
         work: Scratch folder, on the disk that the components go to.
@@ -55,6 +56,8 @@ class Network:
         match component.source:
             case Wheels() as source:
                 return fetch_wheels(source, into, say)
+            case NpmPackages() as source:
+                return fetch_packages(source, into, say)
             case DebianPackages() as source:
                 found = self._archive(source, say).download(source.packages, say)
                 for package, _ in found:

@@ -27,7 +27,8 @@ class Place:
         about: What it is.
         needs: Names of its components.
         starts: Tells how its interpreter is started, by the home its components lie in.
-        machines: Machines it runs on, as `platform.machine()` says.
+        machines: Machines it runs on, as `platform.machine()` says; all of them under Linux.
+        unfit: Tells why it cannot run on this machine, in the place of system and machine; None when it can.
         providers: Execution providers it is there for, in order.
     """
 
@@ -36,6 +37,7 @@ class Place:
     needs: tuple[str, ...]
     starts: Callable[[Path], Launch]
     machines: tuple[str, ...] = (*INTEL, "aarch64")
+    unfit: Callable[[], str | None] | None = None
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
     def launch(self) -> Launch:
@@ -44,6 +46,8 @@ class Place:
 
     def impossible(self) -> str | None:
         """Why it cannot be installed on this machine; None when it can."""
+        if self.unfit is not None:
+            return self.unfit()
         if sys.platform != "linux":
             return f"it needs Linux, this system is {sys.platform}"
         if platform.machine() not in self.machines:

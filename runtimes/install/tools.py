@@ -20,10 +20,11 @@ _FULL = re.compile(r"No space left on device|enough free space|Disk quota exceed
 _OFFLINE = re.compile(
     r"Temporary failure|Could not resolve|Could not connect|Unable to connect|Connection (?:timed out|refused|failed)"
     r"|Network is unreachable|NewConnectionError|NameResolutionError|Name or service not known|ConnectTimeout"
-    r"|ProxyError|Read timed out|Could not wait for server fd",
+    r"|ProxyError|Read timed out|Could not wait for server fd"
+    r"|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|network timeout",
     re.IGNORECASE,
 )
-_TELLING = re.compile(r"^(?:[EW]:|Err:|ERROR|error)")
+_TELLING = re.compile(r"^(?:[EW]:|Err:|ERROR|error|npm (?:error|ERR!) [^ ])")
 
 
 def run_tool(
@@ -84,7 +85,7 @@ def failure(where: str, what: str, lines: Sequence[str], home: Path, *, remedy: 
         return InstallError(
             where,
             f"cannot be fetched, the network does not answer ({what}): {said}",
-            remedy="Connect this machine, or name the proxy to apt and pip; then install again",
+            remedy="Connect this machine, or name the proxy to apt, pip and npm; then install again",
         )
     return InstallError(where, f"{what} failed: {said}", remedy=remedy)
 
