@@ -8,12 +8,15 @@ from functools import partial
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 
 from .change import Change
 from .form import Form
 
 __all__ = ["attributes"]
+
+# What the absence of an attribute means where its schema does not say; one number per dimension.
+_USUAL = {"strides": 1, "dilations": 1, "pads": 0, "output_padding": 0}
+_WEIGHED = frozenset({"Conv", "ConvTranspose"})  # `kernel_shape` is their weight's
 
 
 def attributes(form: Form) -> Iterator[Change]:
@@ -30,7 +33,9 @@ def attributes(form: Form) -> Iterator[Change]:
         default = None
         if described is not None and described.default_value.type != onnx.AttributeProto.UNDEFINED:
             default = onnx.helper.get_attribute_value(described.default_value)
-        if _plain(attribute.value) == _plain(default) or _is_usual(name, attribute, form):
+        if default is None and name in _USUAL:
+            default = [_USUAL[name]] * len(attribute.as_ints())
+        if _plain(attribute.value) == _plain(default) or (name == "kernel_shape" and form.op in _WEIGHED):
             continue
         yield Change(
             kind="attribute",
@@ -39,16 +44,6 @@ def attributes(form: Form) -> Iterator[Change]:
             apply=partial(_without, name=name),
             name=name,
         )
-
-
-def _is_usual(name: str, attribute: ir.Attr, form: Form) -> bool:
-    """Whether an attribute says what its absence would."""
-    values = _plain(attribute.value)
-    if name in ("strides", "dilations"):
-        return isinstance(values, list) and all(each == 1 for each in values)
-    if name in ("pads", "output_padding"):
-        return isinstance(values, list) and not any(values)
-    return name == "kernel_shape" and form.op in ("Conv", "ConvTranspose")  # the weight's
 
 
 def _without(form: Form, name: str) -> Form:

@@ -93,17 +93,13 @@ def _moved(operand: Operand, dtype: ir.DataType) -> Operand:
     """The same numbers in another type: shifted where both have 8 bits, else of one scale anew."""
     steps = operand.steps
     assert steps is not None
-    if operand.dtype in INT8 and steps.zero is not None and _is_same_shift(steps):
+    if operand.dtype in INT8 and steps.zero is not None:
         shift = -128 if dtype == ir.DataType.INT8 else 128
         codes = (operand.array.astype(np.int16) + shift).astype(dtype.numpy())
         return replace(operand, array=codes, dtype=dtype, steps=_moved_steps(steps, dtype))
     numbers = numbers_of(operand)
     made = steps_for(numbers, dtype)
     return replace(operand, array=codes_of(numbers, made), dtype=dtype, steps=made)
-
-
-def _is_same_shift(steps: Steps) -> bool:
-    return steps.zero is not None and steps.zero.dtype in (np.dtype(np.int8), np.dtype(np.uint8))
 
 
 def _moved_steps(steps: Steps, dtype: ir.DataType) -> Steps:
@@ -128,6 +124,8 @@ def _per_tensor(form: Form) -> Form:
             return replace(operand, steps=replace(operand.steps, scale=scale, zero=zero, attributes={}))
         dtype = operand.dtype if operand.dtype in INT8 else ir.DataType.INT8
         made = steps_for(numbers_of(operand), dtype)
+        if dtype == operand.dtype and operand.steps.zero is not None:
+            made = replace(made, zero=operand.steps.zero.reshape(-1)[0])  # an asymmetric weight stays one
         return replace(operand, array=codes_of(numbers_of(operand), made), dtype=dtype, steps=made)
 
     return replace(form, inputs=tuple(one(each) for each in form.inputs))

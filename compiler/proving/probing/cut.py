@@ -59,7 +59,7 @@ class Cuts:
             ModelError: The model does not run here.
         """
         wanted = {name: self.nodes[name] for name in names}
-        seen = self._run([value for node in wanted.values() for value in _read(node)])
+        seen = self._run([value for node in wanted.values() for value in (*_read(node), *_written(node))])
         return {name: self._form(node, seen) for name, node in wanted.items()}
 
     def _run(self, values: Sequence[ir.Value]) -> dict[str, np.ndarray]:
@@ -84,7 +84,7 @@ class Cuts:
             domain=node.domain,
             attributes=dict(node.attributes),
             inputs=tuple(None if value is None else self._operand(value, seen) for value in node.inputs),
-            outputs=tuple(_result(value) for value in node.outputs),
+            outputs=tuple(_result(value, seen.get(str(value.name))) for value in node.outputs),
             opsets={name: version for name, version in opsets.items() if name in ("", node.domain)},
             ir_version=self._model.ir_version or 10,
         )
@@ -94,13 +94,17 @@ class Cuts:
         source = _codes(value)
         array = constant_array(source)
         found = seen[str(source.name)] if array is None else array
-        dtype = source.dtype or ir.DataType.from_numpy(found.dtype)
+        dtype = source.dtype or _dtype(found)
         dims = tuple(found.shape)
         if array is None and self._dims is not None:
             declared = self._dims.get(str(source.name), ())
             unknown = tuple(f"{source.name}_{index}" for index in range(found.ndim))
             dims = declared if len(declared) == found.ndim else unknown
         return Operand(array=found, dtype=dtype, dims=dims, constant=array is not None, steps=steps)
+
+
+def _dtype(array: np.ndarray) -> ir.DataType:
+    return ir.DataType.STRING if array.dtype.kind in "OUS" else ir.DataType.from_numpy(array.dtype)
 
 
 def _read(node: ir.Node) -> list[ir.Value]:
@@ -139,11 +143,16 @@ def _steps(node: ir.Node, codes: ir.DataType | None) -> Steps | None:
     return Steps(scale=scale, zero=zero, dtype=dtype if at is None else at.dtype or dtype, attributes=node.attributes)
 
 
-def _result(value: ir.Value) -> Result:
-    dtype = value.dtype or ir.DataType.FLOAT
+def _written(node: ir.Node) -> list[ir.Value]:
+    """What somebody reads of a node's results."""
+    return [value for value in node.outputs if value.uses() or value.is_graph_output()]
+
+
+def _result(value: ir.Value, seen: np.ndarray | None) -> Result:
+    if seen is None:
+        return Result(dtype=ir.DataType.UNDEFINED, steps=None, absent=True)
+    dtype = _dtype(seen)
     readers = [node for node, _ in value.uses()]
-    if not readers and not value.is_graph_output():
-        return Result(dtype=dtype, steps=None, absent=True)
     quantized = bool(readers) and all(is_op(node, "QuantizeLinear") for node in readers)
     steps = None if value.is_graph_output() or not quantized else _steps(readers[0], readers[0].outputs[0].dtype)
     return Result(dtype=dtype, steps=steps)

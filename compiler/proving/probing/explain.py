@@ -77,9 +77,13 @@ def _together(bench: Bench, form: Form, plain_forms: Sequence[Sequence[Change]])
 def _plain_forms(known: Sequence[Change], *, integers: bool) -> list[list[Change]]:
     """Everything at once: in int8 and in uint8, or in float; at the form's own operator set, and at the lowest."""
     if integers:
-        quantized = [change for change in known if change.kind == "result" and change.name == "quantized"]
+        results: dict[str, list[Change]] = {"quantized": [], "shared": [], "fixed": []}
+        for change in known:
+            if change.kind == "result":
+                results[change.name].append(change)
         typed = [[change for change in known if change.name == name] for name in ("int8", "uint8")]
-        found = [[*each, *quantized, *_beside(known)] for each in typed]
+        found = [[*each, *results["quantized"], *_beside(known)] for each in typed]
+        found += [[*plain, *results[name]] for plain in found for name in ("shared", "fixed") if results[name]]
     else:
         found = [[*(change for change in known if change.kind == "float"), *_beside(known)]]
     lowest = [change for change in known if change.kind == "opset"][-1:]

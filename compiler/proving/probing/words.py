@@ -17,7 +17,7 @@ __all__ = ["kept_on_purpose", "mend", "reason"]
 
 _XNNPACK = "XnnpackExecutionProvider"
 # Changes of types that a target's rules decide.
-_BY_RULE = frozenset({"activations", "weights", "symmetry", "granularity", "result"})
+_BY_RULE = frozenset({"activations", "weights", "symmetry", "result"})
 
 
 def reason(found: Found, form: Form) -> str:

@@ -68,9 +68,10 @@ class _Writer:
 
     def _result(self, index: int, value: ir.Value, result: Result) -> None:
         name = f"{self._prefix}out{index}"
-        value.name, value.type = "" if result.absent else name, ir.TensorType(result.dtype)
         if result.absent:
+            value.name = ""
             return
+        value.name, value.type = name, ir.TensorType(result.dtype)
         if result.steps is not None:
             value = self._step("QuantizeLinear", name, value, result.steps)
             value.type = ir.TensorType(result.steps.dtype)
