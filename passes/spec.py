@@ -210,6 +210,7 @@ class OpRule:
         quantize_before: A `carry` node also takes over a float operand whose result is read as an integer:
             moving 8-bit elements is cheaper than moving floats.
         aligned_inputs: A Conv over more than one pixel reads a multiple of this many channels, or stays float.
+        least_products: A product with a constant sums at least this many for each element it writes, or stays float.
         why: The kernel this rule aims at, with its source.
     """
 
@@ -223,6 +224,7 @@ class OpRule:
     bias: bool = False
     quantize_before: bool = False
     aligned_inputs: int = 1
+    least_products: int = 1
     why: str = ""
 
     def __post_init__(self) -> None:

@@ -22,13 +22,14 @@ from .cpu.spec import (
 )
 from .spec import TargetSpec
 from .strict import from_table
+from .web.spec import WEB_WASM
 from .xnnpack.spec import PIXEL_8
 
 __all__ = ["ALIASES", "find_target", "target_names"]
 
 # Older names; what they compile differs in the name alone.
 ALIASES = {"arm64": "raspberry-pi-4", "arm64-dotprod": "raspberry-pi-5"}
-_DEVICES = (RASPBERRY_PI_4, RASPBERRY_PI_5, ANDROID_CPU, PIXEL_8, ARMV7, X86_64_VNNI, X86_64_AVX2)
+_DEVICES = (RASPBERRY_PI_4, RASPBERRY_PI_5, ANDROID_CPU, PIXEL_8, ARMV7, X86_64_VNNI, X86_64_AVX2, WEB_WASM)
 _NAMED = {each.name: each for each in (*_DEVICES, ARM64, ARM64_DOTPROD)}
 
 

@@ -7,11 +7,12 @@ from ..passes.recipe import Recipe
 from .cpu import pipeline as cpu
 from .policy import Policy
 from .spec import TargetSpec
+from .web import pipeline as web
 from .xnnpack import pipeline as xnnpack
 
 __all__ = ["Policy", "recipe_for"]
 
-_FAMILIES = {"cpu": cpu.recipe, "xnnpack": xnnpack.recipe}
+_FAMILIES = {"cpu": cpu.recipe, "xnnpack": xnnpack.recipe, "web": web.recipe}
 
 
 def recipe_for(target: TargetSpec, policy: Policy) -> Recipe:

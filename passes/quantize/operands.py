@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import onnx_ir as ir
 
@@ -36,6 +37,9 @@ def operands_of(node: ir.Node, rule: OpRule) -> Decision | str:
         return "its weight is constant, which this rule does not cover"
     if _is_unaligned(weight, rule.aligned_inputs):
         return f"reads a number of channels that is no multiple of {rule.aligned_inputs}, which is faster in float"
+    products = _products(node, weight)
+    if products is not None and products < rule.least_products:
+        return f"sums {products} products per element, which from {rule.least_products} on is faster in integers"
     spec = _with_axis(node, weight, rule.weights)
     if isinstance(spec, str):
         return spec
@@ -75,6 +79,25 @@ def _is_unaligned(weight: ir.Value, multiple: int) -> bool:
         return False
     # One channel per group is depthwise, which has a kernel of its own.
     return dims[1] != 1 and dims[1] % multiple != 0 and any(size != 1 for size in dims[2:])
+
+
+def _products(node: ir.Node, weight: ir.Value) -> int | None:
+    """Products that are summed for one element of the output; None where the weight's shape does not tell.
+
+    Conv (O, I/g, k...): I/g * |k|. Gemm: the axis that is not the output's. MatMul (..., K, N): K.
+    """
+    dims = () if weight.shape is None else tuple(weight.shape)
+    match node.op_type:
+        case "Conv":
+            summed = dims[1:]
+        case "Gemm":
+            summed = dims[1:] if node.attributes.get_int("transB", 0) else dims[:1]
+        case "MatMul":
+            summed = dims[-2:-1] or dims
+        case _:
+            return None
+    known = [dim for dim in summed if isinstance(dim, int)]
+    return prod(known) if summed and len(known) == len(summed) else None
 
 
 def _with_axis(node: ir.Node, weight: ir.Value, spec: QuantSpec) -> QuantSpec | str:
