@@ -66,8 +66,9 @@ class QuantizeOptions:
     reduce_range_auto: Annotated[
         bool | None,
         Option(
-            "--reduce-range-auto",
-            help="7-bit weights in just those layers that saturate on the target, seen on calibration samples.",
+            "--reduce-range-auto/--no-reduce-range-auto",
+            help="7-bit weights in just those layers that saturate on the target, seen on calibration samples; "
+            "else everywhere.",
             show_default=False,
             rich_help_panel=QUANTIZE,
         ),
