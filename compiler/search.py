@@ -38,7 +38,7 @@ __all__ = ["LARGEST_WEIGHTS", "Found", "search"]
 
 # float and candidate are held by the runtime at the same time.
 LARGEST_WEIGHTS = 512 << 20
-# The guard gives at most this share of the MACs back to float; attention has fewer to lose.
+# At most this share of the MACs runs in float on the guard's account; attention has fewer to lose.
 _CAP_CONVOLUTION, _CAP_ATTENTION = 0.20, 0.40
 # A model this many times noisier than the goal has collapsed: it does not ship so, whatever that takes.
 _COLLAPSED = 10.0
@@ -218,7 +218,9 @@ def _executable(target: TargetSpec) -> bool:
 
 
 def _cap(trials: Trials) -> float:
-    return _CAP_ATTENTION if _is_attention(trials) else _CAP_CONVOLUTION
+    """The share of the MACs that may go back to float: what has no integer kernel has gone already."""
+    cap = _CAP_ATTENTION if _is_attention(trials) else _CAP_CONVOLUTION
+    return max(cap / 4, cap - (1.0 - trials.units.share(frozenset(trials.units.macs))))
 
 
 def _is_attention(trials: Trials) -> bool:

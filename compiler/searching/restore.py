@@ -22,6 +22,8 @@ _SCAN_RUNS, _CHOOSE_RUNS = 24, 16
 _THRIFT = (1.0, 0.25)
 # Weights alone: the node's own noise, without that of what it reads.
 _OWN_SHARE = 0.25
+# A node of fewer MACs, as a share of all, is cheap: sums, joins, what reduces channels.
+_CHEAP = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +75,9 @@ def _bought(
         lambda count: trials.rough_loss(chosen | units.prefix(count), goal),
         len(units.units),
         whole=trials.rough_loss(chosen, goal),
-        share=_SHARE,
-        enough=min(0.95, _MARGIN * (1 - 1 / excess)),
+        # What is cheap may be small: worse buys are looked for everywhere.
+        share=_SHARE * thrift,
+        enough=min(0.95, _MARGIN * (1 - 1 / excess)) if thrift >= 1 else 0.95,
         runs=_SCAN_RUNS,
     )
     return choose(
@@ -90,7 +93,7 @@ def _bought(
 
 
 def _suspects(intervals: Sequence[Interval], units: Units) -> list[Suspect]:
-    """Each interval with the neighbours that free what it reads; a single unit also by itself."""
+    """Each interval with the neighbours that free what it reads; also by itself, and without what is dear in it."""
     whole = sum(each.drop for each in intervals)
     found = []
     for each in intervals:
@@ -101,8 +104,12 @@ def _suspects(intervals: Sequence[Interval], units: Units) -> list[Suspect]:
         names = frozenset[str]().union(*(unit.sources for unit in inside))
         found.append(Suspect(names=names, gain=gain))
         alone = frozenset(unit.name for unit in inside)
-        if alone != names:
-            found.append(Suspect(names=alone, gain=_OWN_SHARE * gain))
+        cheap = frozenset(name for name in names if units.share(frozenset({name})) <= _CHEAP)
+        found += [
+            Suspect(names=some, gain=_OWN_SHARE * gain)
+            for some in dict.fromkeys((alone, cheap))
+            if some and some != names
+        ]
     return found
 
 

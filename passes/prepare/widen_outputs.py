@@ -8,7 +8,8 @@ The zeros run on through what keeps them (activations, pooling, sums, depthwise 
 that ignore them. Where anything else reads such a value, nothing of what is joined to it is widened.
 
 A convolution behind a Slice of at most 16 channels reads the whole value and ignores what was cut off: in integers it
-takes the same time, and neither the cut nor another padding is left. imdn_rtc_x2: 8.2 ms before, 4.3 after, float 5.8.
+takes the same time, and neither the cut nor another padding is left. imdn_rtc_x2, the time of its kernels: 8.2 ms
+before, 5.1 ms after, 6.0 ms in float.
 """
 
 from __future__ import annotations
