@@ -22,10 +22,16 @@ ARMV7 = replace(
         "32-bit ARM with NEON (Cortex-A7 and newer: Raspberry Pi 2, industrial boards)",
         proof=("armv7-cortex-a7",),
     ),
-    max_opset=22,
+    max_opset=20,
     max_ir_version=10,
     facts=(
         DEBIAN,
+        Fact(
+            statement="its Cast does not read the 4-bit integers of opset 21, which weights of 4 bits are stored in: "
+            "opset ≤ 20, and no such scheme",
+            source="Debian amd64 ONNX Runtime 1.21, CPU provider",
+            date="2026-11-21",
+        ),
         PER_CHANNEL,
         GEMM,
         Fact(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -18,7 +19,10 @@ from support.recipes import compiled
 from edgec.errors import EdgecError
 from edgec.runtimes import runtime
 from edgec.runtimes.base import Runtime, SessionSettings
+from edgec.targets import find_target
 from edgec.targets.xnnpack.pipeline import mend
+
+pytestmark = pytest.mark.targets
 
 ONE = SessionSettings(threads=1)
 IMAGE = "float[N, 3, 8, 8] x"
@@ -69,6 +73,16 @@ INTEGER = {
         a = QuantizeLinear(x, s, z) d = DequantizeLinear(a, s, z) t = Resize <mode = "linear"> (d, "", scales)
         e = QuantizeLinear(t, s, z) y = DequantizeLinear(e, s, z) }""",
 }
+
+
+def test_four_bit_integers_are_not_cast(xnnpack: Runtime) -> None:
+    """Why armv7 and pixel-8 stay below operator set 21, and refuse weights of 4 bits."""
+    made = model("g (float[N, 5] x) => (float[N, 5] y) { f = Cast <to = 1> (q) y = Add(x, f) }", opset=21,
+                 q=np.arange(-2, 3).astype(ml_dtypes.int4))  # fmt: skip
+    feeds = feeds_of(made)
+    assert np.array_equal(run(made, feeds)["y"], feeds["x"] + np.arange(-2, 3, dtype=np.float32))
+    assert answers(xnnpack, made, feeds) is None
+    assert all(find_target(name).max_opset < 21 for name in ("armv7", "pixel-8"))
 
 
 def test_the_bias_of_a_half_convolution(xnnpack: Runtime) -> None:
