@@ -23,6 +23,7 @@ async function work(folder) {
     await server.start();
   } catch (error) {
     post(encode({ error: "import", message: `${error.name}: ${error.message.split("\n")[0]}` }));
+    parentPort.on("message", () => {}); // it ends when the client does
     return;
   }
   const system = `Node.js ${process.versions.node} on ${type()} ${release()} ${machine()}`;
@@ -65,6 +66,10 @@ function serve(folder) {
   worker.on("error", (error) => {
     process.stderr.write(`${error?.stack ?? error}\n`);
     process.exit(1);
+  });
+  worker.on("exit", (code) => {
+    process.stderr.write(`the worker left with exit code ${code}\n`);
+    process.exit(code || 1);
   });
   const pieces = new Pieces();
   process.stdin.on("data", (chunk) => {

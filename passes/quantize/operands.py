@@ -39,7 +39,7 @@ def operands_of(node: ir.Node, rule: OpRule) -> Decision | str:
         return f"reads a number of channels that is no multiple of {rule.aligned_inputs}, which is faster in float"
     products = _products(node, weight)
     if products is not None and products < rule.least_products:
-        return f"sums {products} products per element, which from {rule.least_products} on is faster in integers"
+        return f"sums {products} products per element; integers are faster from {rule.least_products} on"
     spec = _with_axis(node, weight, rule.weights)
     if isinstance(spec, str):
         return spec
