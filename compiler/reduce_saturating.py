@@ -18,8 +18,6 @@ from .data import CompileData
 from .diagnosing.repairs import reducing
 from .diagnosing.saturated import predict, saturates
 from .load import Loaded
-from .materialize import weight_bytes
-from .observing.segments import SEGMENT_ABOVE
 from .request import CompileRequest
 from .searching.candidates import Candidates
 
@@ -43,14 +41,11 @@ def reduce_saturating(
         OptionError: The choice is left open, and the scheme has no calibration samples to go by.
     """
     policy = request.policy
-    if policy.reduce_range_auto is False or request.recipe is not None or not saturates(target.isa):
+    if not policy.reduce_range_auto or request.recipe is not None:
         return request, ()
-    measured = scheme in STATIC_SCHEMES and data.calibration is not None
-    if policy.reduce_range_auto is None:
-        said = policy.reduce_range is not None or policy.reduce_range_nodes
-        if said or not measured or weight_bytes(loaded.model) > SEGMENT_ABOVE:
-            return request, ()  # 7 bits everywhere, as the target's rules have it
-    if not measured:
+    if not saturates(target.isa):
+        return replace(request, policy=replace(policy, reduce_range_auto=False)), ()
+    if scheme not in STATIC_SCHEMES or data.calibration is None:
         raise OptionError(
             "--reduce-range-auto",
             f"goes by calibration samples, and scheme {scheme} measures nothing",

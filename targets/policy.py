@@ -47,7 +47,6 @@ class Policy:
         reduce_range_nodes: Regular expressions over names of nodes that have 7-bit weights where the others have 8.
         reduce_range_auto: On kernels that saturate, 7-bit weights in just those layers whose sums leave 16 bits on
             calibration samples: closer to float than 7 bits everywhere, and no longer the same on every processor.
-            None does so where there are samples and nothing else is said of 7 bits.
         calibration_method: How observed values become ranges; `auto` takes per value the one with the least error.
         percentile: Share of values inside the range, in percent, for `percentile`.
         ranges: `VALUE=LOW:HIGH`: ranges of activations that replace what was measured.
@@ -70,7 +69,7 @@ class Policy:
     recurrent: str = "float"
     reduce_range: bool | None = None
     reduce_range_nodes: tuple[str, ...] = ()
-    reduce_range_auto: bool | None = None
+    reduce_range_auto: bool = False
     calibration_method: str = "auto"
     percentile: float = 99.99
     ranges: tuple[str, ...] = ()

@@ -66,9 +66,8 @@ class QuantizeOptions:
     reduce_range_auto: Annotated[
         bool | None,
         Option(
-            "--reduce-range-auto/--no-reduce-range-auto",
-            help="7-bit weights in just those layers that saturate on the target, seen on calibration samples; "
-            "else everywhere.",
+            "--reduce-range-auto",
+            help="7-bit weights in just those layers that saturate on the target, seen on calibration samples.",
             show_default=False,
             rich_help_panel=QUANTIZE,
         ),

@@ -56,8 +56,7 @@ def sqnr(bundle: Bundle, planted: Planted) -> float:
 def test_the_layers_that_saturate_have_seven_bits(seed: int, faults: int, tmp_path: Path) -> None:
     planted, names = saturating(seed, faults=faults)
     auto, everywhere = (
-        compiled(planted, tmp_path / name, reduce_range_auto=choice)
-        for name, choice in (("auto", None), ("everywhere", False))
+        compiled(planted, tmp_path / name, reduce_range_auto=name == "auto") for name in ("auto", "everywhere")
     )
     assert {name for name, top in largest(auto).items() if top <= 63} == set(names)
     assert max(largest(everywhere).values()) <= 63
@@ -65,8 +64,6 @@ def test_the_layers_that_saturate_have_seven_bits(seed: int, faults: int, tmp_pa
     options = auto.manifest["options"]
     assert set(options["reduce_range_nodes"]) == {f"^{name}$" for name in names}
     assert (options["reduce_range"], options["reduce_range_auto"]) == (False, False)
-    asked = compiled(planted, tmp_path / "asked", reduce_range_auto=True)
-    assert asked.model.read_bytes() == auto.model.read_bytes()
     note = f"7-bit weights in {faults} layers whose sums saturate on x86_64+avx2 on calibration samples"
     assert note in auto.manifest["notes"]
 

@@ -66,8 +66,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def _compiled(name: str, output: Path) -> Bundle:
     source = proto(TEXT, opset=24, ir_version=11, **CONSTANTS)
-    common = {"calibration": SAMPLES, "output": output, "prove": False, "cache": False, "scheme": "a8w8"}
-    return edgec.compile(source, target=name, reduce_range_auto=False, **common)
+    return edgec.compile(
+        source, target=name, calibration=SAMPLES, output=output, prove=False, cache=False, scheme="a8w8"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -165,7 +166,6 @@ def xnnpack() -> Iterator[Runtime]:
     place.close()
 
 
-@pytest.mark.targets
 def test_every_convolution_runs_on_xnnpacks_kernels(made: Made, xnnpack: Runtime) -> None:
     one = SessionSettings(threads=1)
     session = xnnpack.open(made("pixel-8").model, one)
