@@ -44,6 +44,28 @@ def reasons(text: str, **options: object) -> dict[str, str]:
     return dict(SkipNotes.of(decide(text, **options)))
 
 
+@pytest.mark.parametrize(
+    ("shape", "groups", "why"),
+    [
+        ((8, 1, 1, 1), 4, "has 2 filters a group, which its integer kernel takes group by group"),
+        ((2, 2, 1, 1), 2, "has 1 filter a group, which its integer kernel takes group by group"),
+        ((14, 2, 1, 1), 2, "has 7 filters a group, which its integer kernel takes group by group"),
+        ((16, 2, 1, 1), 2, None),
+        ((4, 1, 1, 1), 4, None),
+    ],
+    ids=["depthwise twice", "one filter", "seven", "eight", "depthwise"],
+)
+def test_thin_groups_stay_float(shape: tuple[int, ...], groups: int, why: str | None) -> None:
+    text = f"""g (float[N,4,6,6] x) => (float[N,C,6,6] y) {{
+        a = Conv(x, w)
+        b = Conv<group={groups}>(a, v)
+        y = Conv(b, u)
+    }}"""
+    source = decide(text, w=weights(4, 4, 1, 1), v=weights(*shape), u=weights(4, shape[0], 1, 1))
+    assert dict(SkipNotes.of(source)).get("b") == why
+    assert ("b" in chosen(source)) == (why is None)
+
+
 def test_operands_of_a_convolution() -> None:
     source = decide("g (float[N,4,6,6] x) => (float[N,4,4,4] y) { y = Conv(x, w, b) }", w=W, b=weights(4))
     assert chosen(source) == {"y": ["x", "w", "b"]}
@@ -256,7 +278,7 @@ def test_it_stays_float_between_convolutions(node: str, reason: str) -> None:
         "fed": W,
         "bias": weights(4),
         "addend": weights(4, 1, 1),
-        "odd": weights(4, 2, 3, 3),
+        "odd": weights(16, 2, 3, 3),
         "ones": np.ones(4, np.float32),
         "roi": np.array([0, 0, 0, 0, 1, 1, 1, 1], np.float32),
         "pads": np.zeros(8, np.int64),
@@ -275,7 +297,7 @@ def test_it_stays_float_between_convolutions(node: str, reason: str) -> None:
         s = {node}
         y = Conv(s, v)
     }}"""
-    channels = 8 if "Concat<axis=1>" in node else 4
+    channels = 8 if "Concat<axis=1>" in node else 16 if "odd" in node else 4
     assert reasons(text, w=W, v=weights(4, channels, 3, 3), **used)["s"] == reason
 
 
