@@ -18,10 +18,11 @@ from ...loading.infer_shapes import infer_shapes
 from ...materialize import in_memory
 from ..places import IN_PROCESS
 from .form import Form, Operand, Result, Steps
+from .kinds import weight_bytes
 
 __all__ = ["Cuts"]
 
-_LARGEST = 64 << 20
+_LARGEST = 16 << 20
 
 
 class Cuts:
@@ -46,9 +47,7 @@ class Cuts:
         node = self.nodes[name]
         if any(each.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for each in node.attributes.values()):
             return "it has a body, and is not tried alone"
-        weights = [value.const_value for value in node.inputs if value is not None]
-        weights += [v.const_value for source in _sources(node) for v in source.inputs if v is not None]
-        if sum(each.nbytes for each in weights if each is not None) > _LARGEST:
+        if weight_bytes(node) > _LARGEST:
             return "its weights are too large to try it alone"
         return ""
 
@@ -118,11 +117,6 @@ def _codes(value: ir.Value) -> ir.Value:
     node = value.producer()
     source = None if node is None or _steps_in_front(value) is None else node.inputs[0]
     return value if source is None else source
-
-
-def _sources(node: ir.Node) -> list[ir.Node]:
-    found = [value.producer() for value in node.inputs if value is not None]
-    return [each for each in found if each is not None and is_op(each, "DequantizeLinear")]
 
 
 def _steps_in_front(value: ir.Value) -> Steps | None:

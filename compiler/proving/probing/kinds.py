@@ -12,7 +12,7 @@ import onnx_ir as ir
 from ....passes.edit import is_constant, is_op
 from ....runtimes.base import Kernel
 
-__all__ = ["Kind", "counts", "kinds", "traced"]
+__all__ = ["Kind", "counts", "kinds", "traced", "weight_bytes"]
 
 _SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|/duplicated)+$")
 _MOVES = frozenset(
@@ -37,7 +37,7 @@ class Kind:
 
     Attributes:
         kernels: In the order they ran.
-        node: The bundle's node of the first; None where the runtime made it.
+        node: The bundle's node of the one with the smallest weights; None where the runtime made it.
     """
 
     kernels: tuple[Kernel, ...]
@@ -79,8 +79,19 @@ def kinds(kernels: Sequence[Kernel], nodes: dict[str, ir.Node]) -> list[Kind]:
         operands = tuple((dtype, len(shape)) for dtype, shape in (*kernel.inputs, *kernel.outputs))
         mine = () if node is None else _described(nodes[node])
         groups.setdefault((kernel.op_type, kernel.provider, operands, mine), []).append((kernel, node))
-    found = [Kind(kernels=tuple(kernel for kernel, _ in group), node=group[0][1]) for group in groups.values()]
+    found = []
+    for group in groups.values():
+        traced_to = sorted({node for _, node in group if node}, key=lambda node: weight_bytes(nodes[node]))
+        found.append(Kind(kernels=tuple(kernel for kernel, _ in group), node=next(iter(traced_to), None)))
     return sorted(found, key=lambda kind: kind.weight, reverse=True)
+
+
+def weight_bytes(node: ir.Node) -> int:
+    """Bytes of the constants a node reads, those behind a DequantizeLinear included."""
+    sources = [value.producer() for value in node.inputs if value is not None]
+    dequantized = [each for each in sources if each is not None and is_op(each, "DequantizeLinear")]
+    read = {value for each in (node, *dequantized) for value in each.inputs if value is not None}
+    return sum(value.const_value.nbytes for value in read if value.const_value is not None)
 
 
 def _described(node: ir.Node) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ class OffWanted:
     """Kernels that ran off the provider wanted, for one reason.
 
     Attributes:
-        op: The kernel, as it ran (`QLinearAdd`).
+        op: The kernel, as it ran (`QLinearAdd`); "kernels" where the reason is the place's.
         nodes: Their names, in the order they ran.
         provider: Where they ran.
         reason: What the provider wanted takes, and what it was given; or why that was not found out.

@@ -62,6 +62,10 @@ def off_wanted(
     if wanted == PROVIDER:
         return ()
     off = [kernel for kernel in placement.off_provider((wanted,)) if counts(kernel)]
+    if off and wanted not in place.providers:
+        names = tuple(kernel.name for kernel in off)
+        provider = " and ".join(dict.fromkeys(kernel.provider for kernel in off))
+        return (OffWanted(op="kernels", nodes=names, provider=provider, reason=f"{place.name} is not run with it"),)
     seen = [kernel for kernel in off if kernel.provider != _UNSEEN]
     found = [_entry(kernel, "the runtime does not show where it ran") for kernel in off if kernel.provider == _UNSEEN]
     if seen:

@@ -16,8 +16,14 @@ from .form import Form
 __all__ = ["kept_on_purpose", "mend", "reason"]
 
 _XNNPACK = "XnnpackExecutionProvider"
-# Changes of types that a target's rules decide.
-_BY_RULE = frozenset({"activations", "weights", "symmetry", "result"})
+# What the rules and passes of a target for the provider decide, by kind and name of the change.
+_TYPED = {
+    "activations": ("int8", "uint8"),
+    "weights": ("int8", "uint8"),
+    "symmetry": ("weights", "activations"),
+    "result": ("quantized", "shared", "fixed"),
+    "attribute": ("auto_pad",),
+}
 
 
 def reason(found: Found, form: Form) -> str:
@@ -51,25 +57,25 @@ def _mend(
     change: Change, form: Form, node: str, wanted: str, target: Mapping[str, Any], feeds: Mapping[str, np.ndarray]
 ) -> str:
     made_for = _made_for(wanted)
-    if change.kind in _BY_RULE and change.name not in ("int32", "float") and target["providers"][0] != wanted:
-        return f"compile it for {' or '.join(made_for)}" if made_for else ""
+    by_target = change.name in _TYPED.get(change.kind, ())
+    its_own = target["providers"][0] == wanted
+    if by_target and not its_own and made_for:
+        return f"compile it for {' or '.join(made_for)}"
     match change.kind:
         case "granularity":
             return "--no-per-channel"
-        case "activations" | "weights" | "symmetry" if change.name in ("int8", "uint8", "weights", "activations"):
+        case "activations" | "weights" | "symmetry" if by_target and its_own:
             return f'a target file with base = "{target["name"]}" and a rule for {form.op} with these types'
         case "result" if change.name == "quantized":
-            return f"quantize what {node} writes: no --exclude-nodes or rule that leaves it float"
+            return f"quantize what reads {node}"
         case "shape":
             return " ".join(_shape_option(name, array) for name, array in feeds.items())
         case "attribute" if change.name == "auto_pad":
-            return "ExplicitPads in the recipe"
+            return "export it with pads in place of auto_pad"
         case "bias" if change.name == "with":
             return "export it with a bias of zeros"
         case "rank" if change.gets == "1":
             return "export it as a 2-D operator of width 1"
-        case "rank" if form.op == "MatMul":
-            return "MatMulAddToGemm in the recipe, or export it with Reshape before and after"
         case "opset":
             return f'a target file with base = "{target["name"]}" and max_opset = {change.value}'
         case "float" if wanted == _XNNPACK and form.op in ("Gemm", "Resize"):

@@ -102,7 +102,7 @@ CONVS: dict[str, tuple[dict[str, Any], int, Callable[[Seen], bool], str, str]] =
     ),
     "auto_pad": (
         {"inside": 'auto_pad = "SAME_UPPER"'}, 17, lambda seen: "auto_pad" not in seen.attributes,
-        "takes auto_pad = NOTSET, not SAME_UPPER", "ExplicitPads in the recipe",
+        "takes auto_pad = NOTSET, not SAME_UPPER", "export it with pads in place of auto_pad",
     ),
     "static shapes": (
         {"batch": "N"}, 17, lambda seen: seen.shapes[0] is not None and all(isinstance(d, int) for d in seen.shapes[0]),
@@ -306,10 +306,23 @@ def test_unseen_and_made_by_the_runtime(bundle: Callable[..., Bundle]) -> None:
     ]
 
 
+def test_a_place_without_the_provider(bundle: Callable[..., Bundle]) -> None:
+    text, arrays = conv()
+    place = Picky(takes=lambda seen: False)
+    made = bundle(text, **arrays)
+    placement = place.open(made.model).placement(image())
+    place.opened.clear()
+    found = off_wanted(made, placement, wanted="XnnpackExecutionProvider", feeds=image(), place=place)
+    assert found == (
+        OffWanted(op="kernels", nodes=("c",), provider="CPUExecutionProvider", reason="picky is not run with it"),
+    )
+    assert place.opened == []
+
+
 def test_what_edgec_keeps_off_on_purpose_is_not_tried(bundle: Callable[..., Bundle]) -> None:
     text = "g (float[4, 16] x) => (float[4, 8] y) { y = Gemm<beta = 0.5>(x, w, b) }"
     made = bundle(text, w=np.ones((16, 8), np.float32), b=np.ones(8, np.float32))
-    place = Picky(takes=lambda seen: False)
+    place = Picky(takes=lambda seen: False, providers=("XnnpackExecutionProvider", "CPUExecutionProvider"))
     feeds = {"x": np.ones((4, 16), np.float32)}
     placement = place.open(made.model).placement(feeds)
     place.opened.clear()
