@@ -77,8 +77,8 @@ class NamesOptions:
 def install(which: InstallOptions, talk: TalkOptions) -> int:
     """Fetch what runtimes need into the folder EDGEC_RUNTIMES names, else this user's cache, and start each once.
 
-    Needs apt and pip, neither root nor a container. What is there is not fetched again; an install that is killed
-    leaves nothing half-written.
+    Needs apt and pip, npm for the web; neither root nor a container. What is there is not fetched again; an install
+    that is killed leaves nothing half-written.
     """
     from ...errors import OptionError
     from ...runtimes.install.install import install as bring

@@ -154,13 +154,13 @@ def test_no_network_is_an_error_in_four_parts(edgec: Edgec, home: Path, tmp_path
     assert json.loads(answer.out)["error"] == {
         "kind": "InstallError",
         "message": "Debian trixie: cannot be fetched, the network does not answer (apt-get update): W: Failed to fetch "
-        "http://mirror.test/debian Could not resolve 'mirror.test'. Connect this machine, or name the proxy to apt and "
-        "pip; then install again.",
+        "http://mirror.test/debian Could not resolve 'mirror.test'. Connect this machine, or name the proxy to apt, "
+        "pip and npm; then install again.",
         "where": "Debian trixie",
         "problem": "cannot be fetched, the network does not answer (apt-get update): W: Failed to fetch "
         "http://mirror.test/debian Could not resolve 'mirror.test'",
         "affects": "",
-        "remedy": "Connect this machine, or name the proxy to apt and pip; then install again",
+        "remedy": "Connect this machine, or name the proxy to apt, pip and npm; then install again",
         "exit_code": 2,
     }
     assert list(home.iterdir()) == []
@@ -169,10 +169,11 @@ def test_no_network_is_an_error_in_four_parts(edgec: Edgec, home: Path, tmp_path
 def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("edgec.runtimes.web._unfit", lambda: None)
     answer = edgec("runtime", "install", "--all", "--dry-run")
     assert (answer.code, answer.err) == (0, "")
-    assert len(answer.out.splitlines()) == 7
-    assert answer.out.startswith(f"fetches about 311 MB into {home}, ")
+    assert len(answer.out.splitlines()) == 8
+    assert answer.out.startswith(f"fetches about 344 MB into {home}, ")
     assert not home.exists()
 
 
@@ -182,7 +183,8 @@ def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any
         (
             ("install", "arm64-cortex-a75"),
             "runtime 'arm64-cortex-a75': is not known, did you mean 'arm64-cortex-a76'? Known are arm64-cortex-a53, "
-            "arm64-cortex-a72, arm64-cortex-a76, armv7-cortex-a7, x86-64-haswell, xnnpack-x86-64, xnnpack-arm64.",
+            "arm64-cortex-a72, arm64-cortex-a76, armv7-cortex-a7, x86-64-haswell, xnnpack-x86-64, xnnpack-arm64, "
+            "web-wasm.",
         ),
         (("install",), "NAME: give names of runtimes, or --all. `edgec runtime list` shows what there is."),
         (

@@ -21,6 +21,20 @@ def test_packages_are_the_folders(repository: Path) -> None:
     assert listed["tool"]["setuptools"]["packages"] == sorted({"edgec"} | found)
 
 
+def test_data_are_the_files_that_are_no_python(repository: Path) -> None:
+    """The runner's twin is JavaScript, and ships beside it."""
+    listed = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    shipped = {
+        file.relative_to(repository)
+        for package, patterns in listed["package-data"].items()
+        for pattern in patterns
+        for file in (repository / Path(*package.split(".")[1:])).glob(pattern)
+    }
+    needed = {file.relative_to(repository) for file in (repository / "runtimes").rglob("*.mjs")}
+    assert needed
+    assert needed <= shipped
+
+
 def test_every_folder_of_the_package_is_a_package(repository: Path) -> None:
     bare = [folder for folder in folders_with_code(repository) if not (repository / folder / "__init__.py").is_file()]
     assert not bare

@@ -38,6 +38,12 @@ def test_it_holds_the_listed_packages_and_no_other(repository: Path, names: list
     assert found == set(listed["tool"]["setuptools"]["packages"])
 
 
+def test_it_holds_the_javascript(repository: Path, names: list[str]) -> None:
+    needed = {f"edgec/{file.relative_to(repository).as_posix()}" for file in (repository / "runtimes").rglob("*.mjs")}
+    assert needed
+    assert needed <= set(names)
+
+
 def test_its_requirements_are_light(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))

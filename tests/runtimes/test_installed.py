@@ -21,6 +21,7 @@ MACHINES = {
     "x86-64": "x86_64",
     "xnnpack-x86-64": "x86_64",
     "xnnpack-arm64": "aarch64",
+    "web-wasm": "wasm32",
 }
 
 
@@ -38,7 +39,7 @@ def test_it_runs_a_model_on_its_processor(place: Runtime) -> None:
     facts = place.facts()
     machine = next(machine for name, machine in reversed(MACHINES.items()) if place.name.startswith(name))
     assert facts.machine == machine
-    assert bool(facts.emulated) == (place.name != "xnnpack-x86-64")
+    assert bool(facts.emulated) == (place.name not in ("xnnpack-x86-64", "web-wasm"))
     model = classifier().SerializeToString()
     feeds = {"image": images(1)[:1]}
     with closing(place.open(model)) as there, closing(RUNTIMES["onnxruntime-cpu"]().open(model)) as here:

@@ -66,7 +66,7 @@ def test_an_unknown_name() -> None:
     assert str(error.value) == (
         "target 'x86-64-vni': is not known, did you mean 'x86-64-vnni'? "
         "Known are host, raspberry-pi-4, raspberry-pi-5, android-cpu, pixel-8, armv7, x86-64-vnni, x86-64-avx2, "
-        "arm64, arm64-dotprod; a file of your own ends in .toml."
+        "web-wasm, arm64, arm64-dotprod; a file of your own ends in .toml."
     )
 
 

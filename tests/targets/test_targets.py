@@ -25,6 +25,7 @@ DEVICES = {
     "armv7": ("armv7-cortex-a7",),
     "x86-64-vnni": ("onnxruntime-cpu",),
     "x86-64-avx2": ("x86-64-haswell",),
+    "web-wasm": ("web-wasm",),
     "host": ("onnxruntime-cpu",),
 }
 NAMES = (*(name for name in DEVICES if name != "host"), *ALIASES)

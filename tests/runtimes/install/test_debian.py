@@ -80,8 +80,8 @@ def test_apt_is_kept_from_what_is_the_machines(apt: Apt, tmp_path: Path) -> None
         (
             "echo \"W: Failed to fetch http://m/InRelease  Temporary failure resolving 'm'\"",
             "Debian trixie: cannot be fetched, the network does not answer (apt-get update): W: Failed to fetch "
-            "http://m/InRelease Temporary failure resolving 'm'. Connect this machine, or name the proxy to apt and "
-            "pip; then install again.",
+            "http://m/InRelease Temporary failure resolving 'm'. Connect this machine, or name the proxy to apt, "
+            "pip and npm; then install again.",
         ),
         (
             "echo 'W: GPG error: http://m: NO_PUBKEY 6ED0E7B82643E131'; echo 'E: not signed'; exit 100",

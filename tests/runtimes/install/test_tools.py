@@ -66,6 +66,8 @@ def _runs(process: int) -> bool:
         "E: Unable to connect to m:80:",
         "ERROR: NewConnectionError('<...>: Failed to establish a new connection: [Errno 101] Network is unreachable')",
         "E: Could not connect to 127.0.0.1:3128 (127.0.0.1). - connect (111: Connection refused)",
+        "npm error code ENOTFOUND",
+        "npm ERR! network request to https://m/onnxruntime-web failed, reason: getaddrinfo EAI_AGAIN m",
     ],
 )
 def test_no_network_is_said(line: str) -> None:
@@ -73,7 +75,7 @@ def test_no_network_is_said(line: str) -> None:
     assert isinstance(error, InstallError)
     assert str(error) == (
         f"emulators: cannot be fetched, the network does not answer (apt-get update): {line}. "
-        "Connect this machine, or name the proxy to apt and pip; then install again."
+        "Connect this machine, or name the proxy to apt, pip and npm; then install again."
     )
 
 

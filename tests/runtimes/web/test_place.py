@@ -1,0 +1,96 @@
+"""Whether this machine can run WebAssembly, and how it is started."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgec.errors import HostError, InstallError
+from edgec.runtimes import runtime
+from edgec.runtimes.install.plan import plan_install
+from edgec.runtimes.places import places
+from edgec.runtimes.web import RUNNER
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="the stub of node is a shell script")
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH of one empty folder, and a home with nothing in it."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("EDGEC_RUNTIMES", str(tmp_path / "home"))
+    return folder
+
+
+def stub(folder: Path, name: str, shell: str = "") -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{shell}\n")
+    (folder / name).chmod(0o755)
+
+
+def installed(home: Path) -> None:
+    (name,) = places()["web-wasm"].needs
+    (home / name).mkdir(parents=True)
+    (home / name / "installed.json").write_text(json.dumps({"component": name, "bytes": 1, "items": []}))
+
+
+def test_no_node(tools: Path) -> None:
+    reason = "it needs Node.js 20 or newer, there is no node on PATH"
+    assert runtime("web-wasm").available() == reason
+    with pytest.raises(InstallError) as caught:
+        plan_install(["web-wasm"])
+    assert str(caught.value) == f"runtime 'web-wasm': cannot be installed: {reason}. See `edgec runtime list`."
+    with pytest.raises(HostError) as closed:
+        runtime("web-wasm").open(b"")
+    assert str(closed.value) == f"runtime 'web-wasm': is not available here: {reason}. See `edgec runtime list`."
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("shell", "says"),
+    [
+        ("echo v18.19.0", "{node} is v18.19.0"),
+        ("echo v9.1.0", "{node} is v9.1.0"),
+        ("echo what?", "{node} says 'what?'"),
+        ("echo broken library >&2; exit 127", "{node} says 'broken library'"),
+    ],
+)
+def test_a_node_too_old_or_none_at_all(tools: Path, shell: str, says: str) -> None:
+    stub(tools, "node", shell)
+    assert runtime("web-wasm").available() == f"it needs Node.js 20 or newer, {says.format(node=tools / 'node')}"
+
+
+@POSIX
+def test_npm_is_needed_to_install_and_not_to_run(tools: Path, tmp_path: Path) -> None:
+    stub(tools, "node", "echo v22.1.0")
+    assert runtime("web-wasm").available() == "it needs npm to be installed, there is none on PATH"
+    stub(tools, "npm")
+    assert runtime("web-wasm").available() == "it is not installed: edgec runtime install web-wasm"
+    (tools / "npm").unlink()
+    installed(tmp_path / "home")
+    assert runtime("web-wasm").available() is None
+
+
+@POSIX
+def test_any_system_will_do(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(tools, "node", "echo v20.0.0")
+    stub(tools, "npm")
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert [each.name for each in plan_install(["web-wasm"]).fetch] == list(places()["web-wasm"].needs)
+
+
+@POSIX
+def test_how_it_is_started(tools: Path, tmp_path: Path) -> None:
+    stub(tools, "node", "echo v20.0.0")
+    place = places()["web-wasm"]
+    launch = place.launch()
+    assert launch.command == (str(tools / "node"),)
+    assert launch.site == (tmp_path / "home" / place.needs[0],)
+    assert (launch.runner, launch.shares_files, launch.emulated) == (RUNNER, False, "")
+    assert launch.environment == {"NODE_OPTIONS": ""}
+    assert all(RUNNER.with_name(f"{name}.mjs").is_file() for name in ("runner", "messages", "sessions"))
