@@ -215,7 +215,9 @@ def test_a_result_that_stays_float(bundle: Callable[..., Bundle]) -> None:
     text, arrays = conv()
     text = text.replace("(uint8[1, 8, H, W] y)", "(float[1, 8, H, W] c)").replace("y = QuantizeLinear(c, sy, zy)", "")
     found = on(Picky(takes=lambda seen: seen.output == "uint8"), bundle(text, **arrays), image())
-    assert [(each.reason, each.mend) for each in found] == [("takes a quantized result, not a float one", "quantize what reads c")]
+    assert [(each.reason, each.mend) for each in found] == [
+        ("takes a quantized result, not a float one", "quantize what reads c")
+    ]
 
 
 def test_what_only_its_neighbours_keep_off(bundle: Callable[..., Bundle]) -> None:
