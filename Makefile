@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites clean
+.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -58,6 +58,10 @@ bench-alignment: $(VENV)/dev  ## what padding channels to the int8 kernels' widt
 
 bench-rounding: $(VENV)/dev  ## what better rounding and bias correction buy, on models that need them
 	$(BIN)/python tests/benchmarks/rounding.py
+
+bench-portability: $(VENV)/bench  ## one bundle per target, proved on every place that target names
+	$(BIN)/edgec runtime install --all
+	$(BIN)/python tests/benchmarks/portability.py
 
 bench-rewrites: $(VENV)/bench  ## what equalization and SmoothQuant buy, on models that need them
 	$(BIN)/python tests/benchmarks/rewrites.py
