@@ -187,7 +187,7 @@ class RuntimeFacts:
     """What executes in a place.
 
     Attributes:
-        onnxruntime, numpy, python: Versions.
+        onnxruntime, numpy, python: Versions; "" of what is not there.
         machine: The processor's architecture, as the place sees it.
         system: Operating system and release.
         features: Instruction sets of the processor, by numpy's names (`AVX2`, `ASIMDDP`).

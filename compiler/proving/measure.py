@@ -248,4 +248,5 @@ def _same_samples(manifest: Mapping[str, Any], evaluated: EvaluationProof | None
 def _versions(facts: RuntimeFacts | None) -> dict[str, str]:
     """Of what measured, and of what executed."""
     there = {} if facts is None else {"onnxruntime": facts.onnxruntime, "numpy": facts.numpy}
+    there = {name: version for name, version in there.items() if version}  # WebAssembly has no numpy
     return {"edgec": __version__, "onnx": onnx.__version__, "onnx_ir": ir.__version__, **there}
