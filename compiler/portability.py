@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx_ir as ir
-
 from ..bundle import Bundle
 from .contract import Contract, Verdict
-from .diagnosing.saturated import Saturated, predict
 from .metrics import Metric, metric_named
 from .prove import measure, write_records
 from .proving.judge import check_units, judge
-from .proving.measure import state_of
 from .proving.places import place_named
 from .proving.proof import Proof
-from .samples import open_samples
-from .signature import inputs_of
+from .saturation_elsewhere import SaturationElsewhere, saturation_elsewhere
 
 __all__ = ["Portability", "Proved", "prove_on"]
 
@@ -32,20 +27,20 @@ class Proved:
         place: As the user named it.
         proof: What was measured there.
         verdict: The contract against it.
-        saturated: Layers whose sums saturate on its kernels, the worst first; predicted by integer arithmetic.
+        saturation: The layers that saturate on its kernels, and what mends them; None where nothing does.
     """
 
     place: str
     proof: Proof
     verdict: Verdict
-    saturated: tuple[Saturated, ...] = ()
+    saturation: SaturationElsewhere | None = None
 
     def to_json(self) -> dict[str, object]:
         return {
             "place": self.place,
             "proof": self.proof.to_json(),
             "verdict": self.verdict.to_json(),
-            "saturated": [{**asdict(each), "loss_db": round(each.loss_db, 1)} for each in self.saturated],
+            "saturation": None if self.saturation is None else self.saturation.to_json(),
         }
 
 
@@ -107,27 +102,9 @@ def prove_on(
     proved = []
     for name, place in found.items():
         proof = measure(bundle, metric=metric, place=place, **options)
-        saturated = _saturated(bundle, proof, options)
-        proved.append(Proved(place=name, proof=proof, verdict=judge(contract, proof), saturated=saturated))
+        saturation = saturation_elsewhere(bundle, place, proof, {**options, "metric": metric})
+        proved.append(Proved(place=name, proof=proof, verdict=judge(contract, proof), saturation=saturation))
     result = Portability(bundle=bundle.digest, places=tuple(proved))
     if write:
         write_records(bundle, {"portability": result.to_json()})
     return result
-
-
-def _saturated(bundle: Bundle, proof: Proof, options: Mapping[str, Any]) -> tuple[Saturated, ...]:
-    """The layers to blame where an x86 without VNNI answers otherwise than this machine."""
-    apart = proof.apart is not None and any(not each.comparison.exact for each in proof.apart.values())
-    if not apart or not proof.isa.startswith("x86_64") or options.get("evaluation") is None:
-        return ()
-    model = ir.load(bundle.model)
-    samples = open_samples(
-        options["evaluation"],
-        inputs_of(model),
-        role="evaluation",
-        preprocess=options.get("preprocess") or {},
-        state=options.get("state") or state_of(bundle),
-        limit=options.get("samples"),
-        seed=options.get("seed", 0),
-    )
-    return tuple(each for each in predict(model, samples, isa=proof.isa) if each.loud)

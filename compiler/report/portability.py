@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .layout import lines, table
+from .layout import table
 from .text import placed_lines
 from .units import share
 
@@ -22,7 +21,7 @@ _WORDS = {"proved": "green", "checked": "green", "broken": "red", "inconclusive"
 
 def portability_report(found: Mapping[str, Any]) -> Group:
     """What each place answers and how far it is from this process, in quantization steps; then where each ran."""
-    return Group(_table(found["places"]), lines(_where(found["places"])) or "")
+    return Group(_table(found["places"]), Text("\n".join(_where(found["places"]))))
 
 
 def _table(places: list[Mapping[str, Any]]) -> Table:
@@ -74,17 +73,19 @@ def _on_provider(placement: Mapping[str, Any] | None) -> str:
     return share(placement["wanted_mac_share"])
 
 
-def _saturated(place: Mapping[str, Any]) -> Iterator[str]:
-    """Who saturates there, and what mends it."""
-    layers = place["saturated"]
+def _saturation(found: Mapping[str, Any]) -> Iterator[str]:
+    """Who saturates there, what mends it, and what that buys."""
+    layers = found["layers"]
     shown = ", ".join(
-        f"{each['node']} ({each['op']}, {each['share']:.1%} of its sums, {each['loss_db']:.0f} dB left)"
+        f"{each['node']} ({each['op']}, {each['share']:.2%} of its sums, {each['loss_db']:.0f} dB left)"
         for each in layers[:_SHOWN]
     )
     more = f" and {len(layers) - _SHOWN} more" if len(layers) > _SHOWN else ""
     yield f"  saturates, by the arithmetic of its kernels: {shown}{more}"
-    names = " ".join(f"--reduce-range-node '^{re.escape(each['node'])}$'" for each in layers[:_SHOWN])
-    yield f"  repair: compile with 7-bit weights there: {names}{' ...' if more else ''}"
+    before, after = found["sqnr_db"], found["repaired_sqnr_db"]
+    bought = "" if before is None or after is None else f": {before:.1f} dB against float there become {after:.1f} dB"
+    yield f"  7-bit weights in just {'that layer' if len(layers) == 1 else 'those layers'}{bought}; in edgec.toml:"
+    yield from ("    " + line for line in ("[compile]", *found["repair"]))
 
 
 def _where(places: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -96,8 +97,8 @@ def _where(places: list[Mapping[str, Any]]) -> Iterator[str]:
             f"{place['place']}: {proof['runtime']}, ONNX Runtime {proof['versions'].get('onnxruntime', 'unknown')}"
             f"{how}; placement from {evidence}"
         )
-        if place["saturated"]:
-            yield from _saturated(place)
+        if place["saturation"] is not None:
+            yield from _saturation(place["saturation"])
         if proof["placement"] is not None:
             yield from (f"  {line}" for line in placed_lines(proof["placement"]))
         if proof["unexecuted"]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from rich.console import Console
 from support.classifier import CLASSES, classifier, images
+from support.planted import saturating
 
 import edgec
+from edgec import runtimes
 from edgec.bundle import Bundle
 from edgec.compiler.contract import Contract, Verdict
+from edgec.compiler.diagnosing.avx2_kernels import Avx2Kernels
 from edgec.compiler.portability import Portability, Proved, prove_on
 from edgec.compiler.prove import prove
+from edgec.compiler.proving import measure
+from edgec.compiler.report.portability import portability_report
 from edgec.errors import HostError, TargetError
 
 ELSEWHERE = f"python:{sys.executable}"
@@ -74,24 +80,35 @@ def test_the_exit_code_is_the_one_all_failures_share(bundle: Bundle, codes: tupl
     assert Portability(bundle="", places=places).exit_code == code
 
 
-def test_layers_that_saturate_are_named(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor is told to be one without VNNI, and the place to answer otherwise: the layers are computed."""
-    from dataclasses import replace
+@pytest.mark.parametrize("seed", range(2))
+def test_layers_that_saturate_are_named_and_mended(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a place that computes as AVX2 does: exactly the planted layers, and 7 bits there bring accuracy back."""
+    planted, names = saturating(seed)
+    made = edgec.compile(
+        planted.model,
+        target="x86-64-vnni",
+        scheme="a8w8",
+        calibration=planted.calibration,
+        output=tmp_path / "out",
+        prove=False,
+        search=False,
+    )
+    monkeypatch.setitem(runtimes.RUNTIMES, "avx2", lambda: Avx2Kernels(runtimes.runtime("onnxruntime-cpu")))
+    monkeypatch.setattr(measure, "_isa", lambda facts: "x86_64+avx2")
+    found = prove_on(made, ["avx2"], evaluation=planted.evaluation, float_model=planted.model)
+    saturation = found.places[0].saturation
+    assert saturation is not None
+    assert {layer.node for layer in saturation.layers} == set(names)
+    assert saturation.sqnr_db is not None
+    assert saturation.repaired_sqnr_db is not None
+    assert saturation.sqnr_db < 15 < 25 < saturation.repaired_sqnr_db
+    page = Console(width=200, record=True, file=io.StringIO())
+    page.print(portability_report(found.to_json()))
+    text = page.export_text()
+    assert f"{saturation.sqnr_db:.1f} dB against float there become {saturation.repaired_sqnr_db:.1f} dB" in text
+    assert "[compile]" in text
+    assert saturation.repair[0] in text
 
-    from edgec.compiler import portability
-    from edgec.compiler.proving.steps import OutputSteps
-    from edgec.runtimes.compare import compare
 
-    honest = portability.measure
-    other = compare({"y": np.ones(2)}, {"y": np.zeros(2)})["y"]
-
-    def lying(*arguments, **options):
-        proof = honest(*arguments, **options)
-        apart = {"y": OutputSteps(step=1.0, max_steps=1.0, comparison=other)}
-        return replace(proof, isa="x86_64+avx2", apart=apart)
-
-    asked = []
-    monkeypatch.setattr(portability, "measure", lying)
-    monkeypatch.setattr(portability, "predict", lambda model, samples, isa: asked.append((isa, len(samples))) or ())
-    prove_on(bundle, [ELSEWHERE], evaluation=EVALUATION, samples=3, write=False)
-    assert asked == [("x86_64+avx2", 3)]
+def test_nothing_is_said_to_saturate_where_answers_agree(bundle: Bundle) -> None:
+    assert prove_on(bundle, [ELSEWHERE], evaluation=EVALUATION, write=False).places[0].saturation is None
