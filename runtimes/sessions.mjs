@@ -4,6 +4,8 @@
 
 // What `onnxruntime-web` calls a type, as ONNX Runtime itself calls it; as numpy calls it where that differs.
 const KINDS = { float32: "float", float64: "double" };
+// What it says of a dimension that is neither known nor named: -1, read as unsigned.
+const UNKNOWN = 2 ** 32 - 1;
 // A module with one function that uses a 128-bit vector: valid where the engine has them.
 const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
@@ -117,7 +119,7 @@ export class Server {
 
   async #run(request, tensors) {
     const { session } = this.#opened(request.session);
-    const feeds = this.#feeds(tensors);
+    const feeds = await this.#feeds(tensors);
     const started = performance.now();
     const found = await refusing("run", () => session.run(feeds));
     const seconds = (performance.now() - started) / 1000;
@@ -139,7 +141,8 @@ export class Server {
     try {
       const session = await this.#create(opened, { enableProfiling: true }, { "session.disable_prepacking": "1" });
       try {
-        await refusing("run", () => session.run(this.#feeds(tensors)));
+        const feeds = await this.#feeds(tensors);
+        await refusing("run", () => session.run(feeds));
         session.endProfiling();
       } finally {
         await session.release();
@@ -163,10 +166,10 @@ export class Server {
     return await refusing("open", () => this.#ort.InferenceSession.create(model.graph, options));
   }
 
-  #feeds(tensors) {
+  async #feeds(tensors) {
     const feeds = {};
     for (const [name, { dtype, shape, data }] of tensors) {
-      feeds[name] = refusingNow("run", () => new this.#ort.Tensor(dtype, data, shape));
+      feeds[name] = await refusing("run", () => new this.#ort.Tensor(dtype, data, shape));
     }
     return feeds;
   }
@@ -205,7 +208,8 @@ function kindOf(value) {
   if (!value.isTensor) {
     return ["not a tensor", []];
   }
-  return [`tensor(${KINDS[value.type] ?? value.type})`, value.shape.map((dim) => (dim === "" ? null : dim))];
+  const shape = value.shape.map((dim) => (dim === UNKNOWN || dim === "" ? null : dim));
+  return [`tensor(${KINDS[value.type] ?? value.type})`, shape];
 }
 
 /** Kernel events of a profile, in order. */
@@ -223,17 +227,10 @@ function eventsOf(lines) {
   return events;
 }
 
+/** What an act gives; what it throws is a refusal of that kind. */
 async function refusing(kind, act) {
   try {
     return await act();
-  } catch (error) {
-    throw new Refused(kind, messageOf(error));
-  }
-}
-
-function refusingNow(kind, act) {
-  try {
-    return act();
   } catch (error) {
     throw new Refused(kind, messageOf(error));
   }

@@ -106,6 +106,14 @@ def test_outputs_and_placement_are_those_of_this_process(
     assert (found.evidence, found.partitions) == ("profile of one run", 1)
 
 
+def test_dimensions_are_known_named_or_neither(wasm: Runtime) -> None:
+    text = """<ir_version: 8, opset_import: ["": 17]>
+    g (float[N, ?, 3] x) => (float[N, ?, 3] y) { y = Identity(x) }"""
+    session = wasm.open(model(text))
+    assert session.inputs == HERE.open(model(text)).inputs
+    assert session.inputs[0].shape == session.outputs[0].shape == ("N", None, 3)
+
+
 def test_settings_reach_it(wasm: Runtime, quantized: bytes, image: dict[str, np.ndarray]) -> None:
     for settings in (SessionSettings(config={"session.disable_quant_qdq": "1"}), SessionSettings(optimize=False)):
         assert wasm.open(quantized, settings).placement(image).integer_mac_share == 0
