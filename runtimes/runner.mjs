@@ -16,10 +16,10 @@ const [OUTPUT, LOG] = [1, 2];
 /** The worker: one request after the other. */
 async function work(folder) {
   let server;
+  listen((line) => server?.heard(line));
   try {
     const library = `${folder}/node_modules/onnxruntime-web/dist/ort.node.min.mjs`;
     server = new Server(await import(pathToFileURL(library).href));
-    listen(server);
     await server.start();
   } catch (error) {
     post(encode({ error: "import", message: `${error.name}: ${error.message.split("\n")[0]}` }));
@@ -39,12 +39,12 @@ async function work(folder) {
 }
 
 /** What the library prints goes to who waits for it, else to the log: it writes to the descriptor itself. */
-function listen(server) {
+function listen(heard) {
   fs.writeSync = (descriptor, ...rest) => {
     if (descriptor !== OUTPUT) {
       return writeSync(descriptor, ...rest);
     }
-    return server.heard(String(rest[0])) ? rest[0].length : writeSync(LOG, ...rest);
+    return heard(String(rest[0])) ? rest[0].length : writeSync(LOG, ...rest);
   };
 }
 

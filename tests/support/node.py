@@ -30,6 +30,7 @@ NEEDS_NODE = pytest.mark.skipif(bool(_REASON), reason=_REASON or "node is here")
 # What sessions.mjs asks of onnxruntime-web: one input x, one output y = x; `create` and `run` can be replaced.
 _LIBRARY = """
 import fs from "node:fs";
+{load}
 export const env = {{ versions: {{ web: "1.30.0" }}, wasm: {{}} }};
 export class Tensor {{
   constructor(type, data, dims) {{ Object.assign(this, {{ type, data, dims }}); }}
@@ -67,12 +68,12 @@ def library(folder: Path, **code: str) -> Path:
 
     Args:
         folder: Where.
-        **code: JavaScript to execute before: `start` when the library is compiled, `create` for each session, `run`,
-            `profile` at the end of one.
+        **code: JavaScript to execute before: `load` when it is imported, `start` when the library is compiled,
+            `create` for each session, `run`, `profile` at the end of one.
     """
     module = folder / "node_modules" / "onnxruntime-web" / "dist" / "ort.node.min.mjs"
     module.parent.mkdir(parents=True)
-    pieces = {name: code.get(name, "") for name in ("start", "create", "run", "profile")}
+    pieces = {name: code.get(name, "") for name in ("load", "start", "create", "run", "profile")}
     module.write_text(_LIBRARY.format(**pieces), encoding="utf-8")
     return folder
 

@@ -123,7 +123,7 @@ def test_it_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_a_library_prints_is_log_and_no_garbage(tmp_path: Path, talk: str) -> None:
-    with closing(node_place(library(tmp_path, start=talk, create=talk, run=talk))) as place:
+    with closing(node_place(library(tmp_path, load=talk, start=talk, create=talk, run=talk))) as place:
         session = place.open(model())
         for _ in range(3):
             np.testing.assert_array_equal(session.run(X)["y"], X["x"])
