@@ -42,7 +42,7 @@ class Trials:
     def units(self) -> Units:
         """What can go back to float."""
         if self._units is None:
-            self._units = units_of(self.shop.candidates.prepared, self.decide)
+            self._units = units_of(self.shop.candidates.prepared, self.decide, self.shop.candidates.source)
         return self._units
 
     @property

@@ -61,9 +61,21 @@ class Units:
         return frozenset(unit.name for unit in self.units[:count])
 
 
-def units_of(prepared: ir.Model, decide: DecideQuantization) -> Units:
-    """The units of a model on which nothing was decided yet; it is not changed."""
+def units_of(prepared: ir.Model, decide: DecideQuantization, source: ir.Model | None = None) -> Units:
+    """The units of a model on which nothing was decided yet; it is not changed.
+
+    Args:
+        prepared: The model.
+        decide: Decides what runs in integers.
+        source: What it was made from: channels added since then are no work. None counts what is there.
+    """
     model = prepared.clone()
+    asked = {} if source is None else {node.name: macs for node in source.graph if (macs := macs_of(node))}
+
+    def work(node: ir.Node) -> int:
+        macs = macs_of(node)
+        return min(macs, asked.get(node.name, macs))
+
     decide(model)
     decided = dict(decided_nodes(model.graph))
     writers = {decision.output: node for node, decision in decided.items() if decision.output is not None}
@@ -71,7 +83,7 @@ def units_of(prepared: ir.Model, decide: DecideQuantization) -> Units:
         Unit(
             name=str(node.name),
             op_type=node.op_type,
-            macs=macs_of(node),
+            macs=work(node),
             computes=decision.rule.role == "compute",
             sources=_sources(node, decided, writers),
         )
@@ -80,8 +92,8 @@ def units_of(prepared: ir.Model, decide: DecideQuantization) -> Units:
     )
     return Units(
         units=units,
-        macs={str(node.name): macs for node in decided if (macs := macs_of(node))},
-        total_macs=sum(macs_by_op(model).values()),
+        macs={str(node.name): macs for node in decided if (macs := work(node))},
+        total_macs=sum(macs_by_op(source or model).values()),
     )
 
 

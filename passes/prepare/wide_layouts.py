@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ..edit import constant_array, is_op
+from .align_channels import comes_channels_last, keeps_zero
 
 __all__ = ["Layout", "is_depthwise", "is_groupless", "layouts_of"]
 
@@ -55,9 +55,7 @@ def is_depthwise(node: ir.Node) -> bool:
     return groups > 1 and weight.shape[:2] == (groups, 1)
 
 
-def layouts_of(
-    graph: ir.Graph, *, multiple: int, least: int, depthwise: int, keeps_zero: Callable[[ir.Node], bool]
-) -> dict[ir.Value, Layout]:
+def layouts_of(graph: ir.Graph, *, multiple: int, least: int, depthwise: int) -> dict[ir.Value, Layout]:
     """The layouts of all values whose channels may be laid out anew, in graph order.
 
     Args:
@@ -65,12 +63,11 @@ def layouts_of(
         multiple: Output channels of a Conv become a multiple of this,
         least: and at least these; a Slice of a value of at most as many is laid out as the value is.
         depthwise: Where depthwise convolutions are joined, they become a multiple of this.
-        keeps_zero: Whether a Relu or Clip makes 0 of 0.
     """
     members = {
         node.outputs[0]: node
         for node in graph
-        if len(node.outputs) == 1 and not node.outputs[0].is_graph_output() and _can_be_wide(node, keeps_zero)
+        if len(node.outputs) == 1 and not node.outputs[0].is_graph_output() and _can_be_wide(node)
     }
     while True:
         _drop_unsupported(members)
@@ -86,7 +83,7 @@ def layouts_of(
             del members[value]
 
 
-def _can_be_wide(node: ir.Node, keeps_zero: Callable[[ir.Node], bool]) -> bool:
+def _can_be_wide(node: ir.Node) -> bool:
     """Whether a node by itself can write zeros in more channels."""
     if is_op(node, "PRelu"):
         slopes = constant_array(node.inputs[1])
@@ -95,6 +92,8 @@ def _can_be_wide(node: ir.Node, keeps_zero: Callable[[ir.Node], bool]) -> bool:
         return node.attributes.get_int("axis", 0) == 1
     if is_op(node, "Slice"):
         return _cut_of(node) is not None
+    if is_groupless(node) and (x := node.inputs[0]) is not None and comes_channels_last(x):
+        return False  # its inputs cannot be aligned: it stays float, where more channels only cost
     return keeps_zero(node) or is_op(node, "LeakyRelu", "Add", *_POOLS) or is_groupless(node) or is_depthwise(node)
 
 

@@ -21,7 +21,6 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, is_op, value_names
-from .align_channels import keeps_zero
 from .wide_layouts import Layout, is_depthwise, is_groupless, layouts_of
 
 __all__ = ["WidenOutputs"]
@@ -43,9 +42,7 @@ class WidenOutputs(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         graph = model.graph
-        layouts = layouts_of(
-            graph, multiple=self.multiple, least=self.least, depthwise=self.depthwise, keeps_zero=keeps_zero
-        )
+        layouts = layouts_of(graph, multiple=self.multiple, least=self.least, depthwise=self.depthwise)
         cut = [value for value in layouts if is_op(value.producer(), "Slice")]
         if not cut and all(layout.is_plain for layout in layouts.values()):
             return ir.passes.PassResult(model, modified=False)

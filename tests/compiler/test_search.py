@@ -75,9 +75,8 @@ def test_a_good_model_is_left_as_it_is(tmp_path: Path) -> None:
     assert found.measured == {}
 
 
-# Between convolutions 8 channels are widened to 16, so that the first and the last have half the MACs of the others.
-@pytest.mark.parametrize(("bad", "share"), [(0, "13.6%"), (3, "18.2%"), (10, "13.6%")])
-def test_the_planted_layer_goes_back_to_float_and_no_other(bad: int, share: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bad", [0, 3, 10])
+def test_the_planted_layer_goes_back_to_float_and_no_other(bad: int, tmp_path: Path) -> None:
     result = compiled(tmp_path / "out", bad=bad)
     assert float_nodes(result.bundle) == {f"conv{bad}", f"conv{bad + 1}"}
     found = result.measured["accuracy"]
@@ -86,7 +85,7 @@ def test_the_planted_layer_goes_back_to_float_and_no_other(bad: int, share: str,
     assert found["runs"] <= 12
     assert result.skipped[f"conv{bad}"] == "was measured to be better off in float"
     note = next(each for each in result.bundle.manifest["notes"] if "kept in float" in each)
-    assert note.startswith(f"accuracy: 2 nodes kept in float ({share} of the MACs), output 'y' from ")
+    assert note.startswith("accuracy: 2 nodes kept in float (16.7% of the MACs), output 'y' from ")
 
 
 def test_a_collapse_is_cured_beyond_the_usual_share(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ def test_a_unit_knows_who_must_be_float_for_what_it_reads_to_be_float() -> None:
     assert found.macs == {"a": 16 * 64 * 72, "b": 16 * 16 * 144, "c": 8 * 16 * 144}
     assert found.total_macs == 7 * 256 * 72
     assert found.share(frozenset({"b", "s"})) == 2 / 7
+    asked = units_of(candidates.prepared, decide, candidates.source)  # without the channels that were added
+    assert asked.macs == {"a": 8 * 64 * 72, "b": 8 * 16 * 72, "c": 8 * 16 * 72}
+    assert asked.total_macs == 96 * 8 * 72
     assert found.prefix(2) == {"a", "b"}
     assert found.none_left(frozenset({"a", "b", "c"}))
     assert not found.none_left(frozenset({"a", "b", "s"}))
