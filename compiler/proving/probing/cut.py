@@ -42,6 +42,11 @@ class Cuts:
         self._dims = _declared(self._file, self._model)
         self.nodes: dict[str, ir.Node] = {node.name: node for node in self._model.graph if node.name}
 
+    def free_inputs(self) -> tuple[str, ...]:
+        """Inputs with dimensions that are not known before the model runs."""
+        inputs = [value for value in self._model.graph.inputs if not is_overridable(value)]
+        return tuple(str(v.name) for v in inputs if v.shape is None or any(not isinstance(dim, int) for dim in v.shape))
+
     def why_not(self, name: str) -> str:
         """Why this node cannot be tried alone; "" when it can."""
         node = self.nodes[name]

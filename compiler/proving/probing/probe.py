@@ -88,7 +88,7 @@ class _Prober:
         self._bench = bench
         self._cuts = cuts
         self._target = target
-        self._feeds = feeds
+        self._free = {name: feeds[name] for name in cuts.free_inputs() if name in feeds}
 
     def why_not(self, kind: Kind) -> str:
         """Why a kind is not tried; "" when it is."""
@@ -115,7 +115,7 @@ class _Prober:
         if kept_on_purpose(form, wanted):
             return _of_kind(kind, "kept off it by edgec (KeepOffXnnpack): its kernel fails, or computes something else")
         seen = explain(self._bench, form)
-        mended = mend(seen, form, node=str(kind.node), wanted=wanted, target=self._target, feeds=self._feeds)
+        mended = mend(seen, form, node=str(kind.node), wanted=wanted, target=self._target, free=self._free)
         return replace(_of_kind(kind, reason(seen, form)), mend=mended, forms=seen.forms)
 
 

@@ -37,7 +37,7 @@ def reason(found: Found, form: Form) -> str:
 
 
 def mend(
-    found: Found, form: Form, *, node: str, wanted: str, target: Mapping[str, Any], feeds: Mapping[str, np.ndarray]
+    found: Found, form: Form, *, node: str, wanted: str, target: Mapping[str, Any], free: Mapping[str, np.ndarray]
 ) -> str:
     """What would bring a node to the provider; "" where edgec knows nothing.
 
@@ -47,14 +47,14 @@ def mend(
         node: Its name.
         wanted: The provider.
         target: The bundle's target, as its manifest has it.
-        feeds: One of the bundle's, whose shapes are an example.
+        free: What the bundle's inputs of free dimensions were fed: their shapes are an example.
     """
-    words = [_mend(change, form, node, wanted, target, feeds) for change in found.changes]
+    words = [_mend(change, form, node, wanted, target, free) for change in found.changes]
     return "; ".join(dict.fromkeys(word for word in words if word)) if all(words) else ""
 
 
 def _mend(
-    change: Change, form: Form, node: str, wanted: str, target: Mapping[str, Any], feeds: Mapping[str, np.ndarray]
+    change: Change, form: Form, node: str, wanted: str, target: Mapping[str, Any], free: Mapping[str, np.ndarray]
 ) -> str:
     made_for = _made_for(wanted)
     by_target = change.name in _TYPED.get(change.kind, ())
@@ -68,8 +68,8 @@ def _mend(
             return f'a target file with base = "{target["name"]}" and a rule for {form.op} with these types'
         case "result" if change.name == "quantized":
             return f"quantize what reads {node}"
-        case "shape":
-            return " ".join(_shape_option(name, array) for name, array in feeds.items())
+        case "shape" if all(array.size for array in free.values()):  # what begins empty grows: it has no one shape
+            return " ".join(_shape_option(name, array) for name, array in free.items())
         case "attribute" if change.name == "auto_pad":
             return "export it with pads in place of auto_pad"
         case "bias" if change.name == "with":
