@@ -10,7 +10,7 @@ import pytest
 from support.hosts import model, place
 
 from edgec.errors import EdgecError, HostError, ModelError, SamplesError
-from edgec.runtimes import runtime
+from edgec.runtimes import runner, runtime
 from edgec.runtimes.base import ModelInMemory, SessionSettings
 from edgec.runtimes.host.runtime import HostRuntime
 from edgec.runtimes.host.session import HostSession
@@ -293,6 +293,23 @@ def test_a_model_with_its_weights_is_sent(quantized, image, tmp_path, location):
     shutil.rmtree(tmp_path)
     np.testing.assert_array_equal(session.run(image)["z"], want)
     assert session.placement(image).integer_mac_share == pytest.approx(0.99, abs=0.01)
+    far.close()
+
+
+def test_a_twin_of_the_runner_is_started_by_its_file_and_sent_the_model(quantized, image, tmp_path):
+    twin = tmp_path / "twin.py"
+    note = tmp_path / "note"
+    twin.write_text(
+        f"import pathlib, runpy, sys\npathlib.Path({str(note)!r}).write_text(' '.join(sys.argv[1:]))\n"
+        f"sys.argv[1:] = []\nrunpy.run_path({runner.__file__!r}, run_name='__main__')\n"
+    )
+    save_apart(quantized, tmp_path, "model.onnx.data")
+    far = place(shares_files=False, runner=twin, site=(tmp_path / "site",))
+    session = far.open(tmp_path / "model.onnx")
+    (tmp_path / "model.onnx").unlink()
+    np.testing.assert_array_equal(session.run(image)["z"], HERE.open(quantized).run(image)["z"])
+    assert session.placement(image).integer_mac_share == pytest.approx(0.99, abs=0.01)
+    assert note.read_text() == str(tmp_path / "site")
     far.close()
 
 
