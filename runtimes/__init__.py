@@ -37,8 +37,12 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
 }
 
 
-def runtime(name: str) -> Runtime:
+def runtime(name: str, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> Runtime:
     """The runtime of that name; `python:INTERPRETER` and `ssh:MACHINE` name another interpreter, another machine.
+
+    Args:
+        name: Of `RUNTIMES`, or one of these two.
+        providers: What another interpreter or machine is to run it with, in order; a runtime of edgec has its own.
 
     Raises:
         TargetError: edgec has no such runtime.
@@ -51,7 +55,7 @@ def runtime(name: str) -> Runtime:
 
     for prefix, place in ((PYTHON, isolated), (SSH, ssh)):
         if name.startswith(prefix):
-            return place(name.removeprefix(prefix))
+            return place(name.removeprefix(prefix), providers)
     if name not in RUNTIMES:
         raise TargetError(
             f"runtime {name!r}",

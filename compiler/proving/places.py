@@ -77,7 +77,8 @@ def place_named(name: str, target: Mapping[str, Any]) -> Place:
         TargetError: It is neither.
         HostError: It is not available here.
     """
-    found = runtime(name) if name in RUNTIMES or ":" in name else _of_target(name)
+    # Another interpreter, another machine: what the target ships with must be there, never the CPU in its stead.
+    found = runtime(name, tuple(target["providers"])) if name in RUNTIMES or ":" in name else _of_target(name)
     reason = found.available()
     if reason is not None:
         raise _unavailable(found.name, reason)

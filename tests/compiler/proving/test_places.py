@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import onnx.parser
 import pytest
 
 from edgec import runtimes
@@ -14,6 +15,9 @@ from edgec.errors import HostError, TargetError
 from edgec.runtimes.fake import FakeRuntime
 from edgec.targets.cpu.host import host
 
+MODEL = onnx.parser.parse_model(
+    """<ir_version: 8, opset_import: ["": 17]> g (float[1] x) => (float[1] y) { y = Relu(x) }"""
+).SerializeToString()
 HERE = {"name": "host", "runtime": IN_PROCESS, "isa": host().isa, "providers": ["CPUExecutionProvider"]}
 BOARD = {**HERE, "name": "board", "isa": "m68k", "proof": ["amiga", IN_PROCESS]}
 PHONE = {**HERE, "name": "phone", "runtime": "onnxruntime-phone", "proof": []}
@@ -96,3 +100,13 @@ def test_a_target_that_nothing_executes_is_an_error(monkeypatch: pytest.MonkeyPa
     assert str(caught.value) == (
         "--on stranger: no runtime of edgec executes that target. Prove it on the device over ssh:MACHINE."
     )
+
+
+def test_another_interpreter_needs_the_targets_providers() -> None:
+    phone = {**PHONE, "providers": ["XnnpackExecutionProvider", "CPUExecutionProvider"]}
+    place = place_named(f"python:{sys.executable}", phone)
+    assert place.runtime.providers == ("XnnpackExecutionProvider", "CPUExecutionProvider")
+    with place.open() as there, pytest.raises(HostError) as caught:
+        there.open(MODEL)
+    assert caught.value.exit_code == 3
+    assert "this ONNX Runtime has no XnnpackExecutionProvider" in str(caught.value)
