@@ -35,6 +35,7 @@ from .reduce_saturating import reduce_saturating
 from .request import CompileRequest
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
+from .static_shapes import check_static
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
 
@@ -138,7 +139,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
     """The request's model, brought to what the target's runtime reads."""
     scheme = request.policy.scheme if request.recipe is None else read_lock(request.recipe).scheme
     check_scheme(scheme, target)
-    return load_model(
+    loaded = load_model(
         request.model,
         shapes=shapes,
         opset_floor=max(target.opset, opset_of_scheme(scheme)),
@@ -146,6 +147,9 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
         max_ir_version=target.max_ir_version,
         already_quantized="accept" if scheme == "float" else "refuse",
     )
+    if target.static_shapes:
+        check_static(loaded.model, target)
+    return loaded
 
 
 def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> Recipe:

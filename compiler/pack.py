@@ -111,6 +111,7 @@ def manifest_values(
             "proof": list(target.proof),
             "max_opset": target.max_opset,
             "max_ir_version": target.max_ir_version,
+            "golden_margin_db": target.golden_margin_db,
         },
         "scheme": scheme,
         "source": dict(source),

@@ -36,6 +36,7 @@ from .searching.workshop import Workshop
 
 __all__ = ["LARGEST_WEIGHTS", "Found", "search"]
 
+_IN_PROCESS = "onnxruntime-cpu"
 # float and candidate are held by the runtime at the same time.
 LARGEST_WEIGHTS = 512 << 20
 # At most this share of the MACs runs in float on the guard's account; attention has fewer to lose.
@@ -83,7 +84,7 @@ def search(
         ContractError: A limit's unit does not fit the metric.
     """
     decide = next((each for each in first.recipe.passes if isinstance(each, DecideQuantization)), None)
-    place = runtime("onnxruntime-cpu")  # wherever the bundle ships to: candidates are compared in this process
+    place = runtime(_IN_PROCESS)  # wherever the bundle ships to: candidates are compared in this process
     if decide is None or data.calibration is None or place.available() is not None:
         return Found(candidate=first)
     if weight_bytes(candidates.source) > LARGEST_WEIGHTS:
@@ -178,7 +179,7 @@ def _timed(
     clause = request.contract.clause("integer_macs")
     cap = 1.0 if clause is None or clause.limit is None else 1.0 - clause.limit.base("integer_macs")
     share = trials.units.share(frozenset(trials.units.macs))
-    if share < _PAYS and cap >= 1.0:
+    if share < _PAYS and cap >= 1.0 and target.weights_alone:
         note = f"integer kernels exist for {100 * share:.0f}% of the MACs: float kernels stay, weights take 8 bits"
         return Hastened(made=trials.shop.weights_alone(), final=True, notes=(note,), record={"share": rounded(share)})
     if not _executable(target):
@@ -212,7 +213,7 @@ def _verifier(place: Runtime, candidates: Candidates, request: CompileRequest, d
 def _executable(target: TargetSpec) -> bool:
     """Whether this machine's kernels are the target's, so that a timing means something."""
     try:
-        return host().isa == target.isa
+        return target.runtime == _IN_PROCESS and host().isa == target.isa
     except TargetError:
         return False
 

@@ -12,6 +12,7 @@ from .lower.keep_off_xnnpack import KeepOffXnnpack
 from .lower.lend_constants import LendConstants
 from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
+from .lower.part_clamps import PartClamps
 from .lower.part_half_biases import PartHalfBiases
 from .lower.quantize_before_pad import QuantizeBeforePad
 from .lower.share_constants import ShareConstants
@@ -26,6 +27,7 @@ from .normalize.remove_unused import RemoveUnused
 from .prepare.align_channels import AlignChannels
 from .prepare.explicit_pads import ExplicitPads
 from .prepare.full_pads import FullPads
+from .prepare.fuse_gelu import FuseGelu
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
@@ -33,6 +35,7 @@ from .prepare.split_concats import SplitConcats
 from .prepare.split_to_slices import SplitToSlices
 from .prepare.sum_to_add import SumToAdd
 from .prepare.widen_outputs import WidenOutputs
+from .prepare.within_half import WithinHalf
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
 from .quantize.decide import DecideQuantization
@@ -63,6 +66,8 @@ PASSES: tuple[type[Any], ...] = (
     FoldConstants,
     FuseConvBn,
     RemoveUnused,
+    FuseGelu,
+    WithinHalf,
     ReduceMeanToPool,
     SplitToSlices,
     SumToAdd,
@@ -92,6 +97,7 @@ PASSES: tuple[type[Any], ...] = (
     KeepOffXnnpack,
     LendConstants,
     SpellAxes,
+    PartClamps,
     PartHalfBiases,
     QuantizeBeforePad,
     StopTransposes,

@@ -33,7 +33,11 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "x86-64-haswell": lambda: _installed("x86-64-haswell"),
     "xnnpack-x86-64": lambda: _installed("xnnpack-x86-64"),
     "xnnpack-arm64": lambda: _installed("xnnpack-arm64"),
+    "qnn-htp": lambda: _installed("qnn-htp"),
+    "qnn-htp-v73": lambda: _installed("qnn-htp-v73"),
+    "qnn-htp-v79": lambda: _installed("qnn-htp-v79"),
     "web-wasm": lambda: _installed("web-wasm"),
+    "openvino-cpu": lambda: _installed("openvino-cpu"),
 }
 
 

@@ -4,6 +4,9 @@ Two records of one session, which `runner.py` opens as the user would: the profi
 was executed, its provider and its operands' shapes, subgraphs included) and the assignment record
 (`session.record_ep_graph_assignment_info`: the provider of each node before the provider's own fusions).
 
+Of a plugin's partition the profile shows one event; what ran in it is read from the graph its backend writes, or from
+the primitives its library prints.
+
 What shapes cannot tell is read from the graph ONNX Runtime saves: the true channels of weights that its
 blocked layout (nchwc) pads, and MatMulNBits' accuracy level.
 """
@@ -21,7 +24,9 @@ import onnx
 from .base import Kernel, Placement
 from .crossing import crossing_bytes, partitions
 from .kernels import INTEGER_KERNELS, kernel_macs
+from .onednn import PARTITION, opened
 from .operands import Constants, all_operands, constants_of
+from .qnn_graph import boundary_bytes, qnn_kernels
 from .runner import Evidence
 
 __all__ = ["placement_of"]
@@ -51,11 +56,20 @@ def placement_of(seen: Evidence) -> Placement:
     facts = {} if seen.graph is None else dict(_facts(onnx.load_model_from_string(seen.graph).graph))
     placed = None if seen.placed is None else onnx.load_model_from_string(seen.placed).graph
     kernels = tuple(_kernels(seen, facts, {} if placed is None else constants_of(placed)))
+    if seen.printed:
+        kernels = opened(kernels, seen.printed, _total(seen.written))
+    records = ["profile of one run"]
+    if seen.assigned:
+        records.append("ONNX Runtime's graph assignment record")
+    if seen.backend:
+        records.append("the types of the graph that the backend writes")
+    if seen.printed:
+        records.append("the primitives that oneDNN prints")
     return Placement(
         kernels=kernels,
         partitions=partitions(kernels),
-        crossing_bytes=crossing_bytes(kernels, placed),
-        evidence="profile of one run" + (" and ONNX Runtime's graph assignment record" if seen.assigned else ""),
+        crossing_bytes=_crossing(seen, kernels, placed),
+        evidence=", ".join(records[:-1]) + (" and " if records[1:] else "") + records[-1],
     )
 
 
@@ -70,6 +84,9 @@ def _kernels(seen: Evidence, facts: Mapping[str, _Node], constants: Mapping[str,
         runs = [{**args, "input_type_shape": all_operands(args, constants.get(name))} for args in runs]
         counted = [_macs(name, args, facts) for args in runs]
         first = runs[0]
+        if seen.backend and name in seen.backend:
+            yield from qnn_kernels(seen.backend[name], first["provider"])
+            continue
         yield Kernel(
             name=name,
             op_type=op_type,
@@ -81,9 +98,31 @@ def _kernels(seen: Evidence, facts: Mapping[str, _Node], constants: Mapping[str,
         )
 
 
+def _crossing(seen: Evidence, kernels: Sequence[Kernel], placed: Any) -> int | None:
+    if seen.backend:
+        return _boundaries(seen.events, seen.backend)
+    if seen.printed and partitions(kernels) > 1:  # no graph shows what passes between them
+        return None
+    return crossing_bytes(kernels, placed)
+
+
+def _boundaries(events: Sequence[Mapping[str, Any]], backend: Mapping[str, str]) -> int:
+    """Bytes that enter and leave the partitions that ran."""
+    ran = {event["name"].removesuffix(_KERNEL) for event in events}
+    return sum(boundary_bytes(dump) for name, dump in backend.items() if name in ran)
+
+
+def _total(events: Sequence[Mapping[str, Any]] | None) -> int | None:
+    """All MACs of the graph as written; None when they cannot be counted."""
+    counted = [_macs("", event["args"], {}) for event in events or ()]
+    return None if events is None or None in counted else sum(macs or 0 for macs in counted)
+
+
 def _macs(name: str, args: Mapping[str, Any], facts: Mapping[str, _Node]) -> int | None:
     inputs = [shape for _, shape in _operands(args.get("input_type_shape"))]
     outputs = [shape for _, shape in _operands(args.get("output_type_shape"))]
+    if args["op_name"].startswith((str(args.get("provider")) + "_", PARTITION)):
+        return None  # a partition of which its backend wrote no graph: anything may be in it
     blocked = _NCHWC.match(name)
     if blocked and args["op_name"] == "Conv":
         # Channels are padded to the block size, in weights and activations: take the true weight's.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .emulated import emulated_places
 from .install.place import Place
+from .openvino import openvino_places
+from .qnn import qnn_places
 from .web import web_places
 from .xnnpack import xnnpack_places
 
@@ -12,4 +14,7 @@ __all__ = ["places"]
 
 def places() -> dict[str, Place]:
     """All of them, in the order they are listed."""
-    return {place.name: place for place in (*emulated_places(), *xnnpack_places(), *web_places())}
+    return {
+        place.name: place
+        for place in (*emulated_places(), *xnnpack_places(), *qnn_places(), *web_places(), *openvino_places())
+    }

@@ -2,6 +2,7 @@
 
 Needs onnxruntime (1.17 or newer) and numpy, nothing of edgec, any Python from 3.10 on. As a program it serves one
 client over its standard streams until the client closes them; whatever a library prints goes to the log (stderr).
+`EDGEC_PLUGIN` names a provider in a library of its own, loaded at the start.
 What it writes to a disk lies in one folder (`EDGEC_HOST_FOLDER`, else one of its own), which it deletes when it leaves.
 
 A message, both ways::
@@ -22,12 +23,14 @@ profile                events of one run, provider by node, features, optimized 
 close                  nothing
 ====================== =========================================================================
 
-An answer that is no answer: ``{"error": kind, "message": ...}`` with kind ``import``, ``provider``, ``disk``, ``open``,
-``run`` or ``request``. Any request may name sessions to close beside what it asks: ``"forget": [number, ...]``.
+An answer that is no answer: ``{"error": kind, "message": ...}`` with kind ``import``, ``plugin``, ``provider``,
+``nowhere``, ``disk``, ``open``, ``run`` or ``request``. Any request may name sessions to close beside what it asks:
+``"forget": [number, ...]``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -41,6 +44,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NamedTuple
 
@@ -209,6 +213,10 @@ class Evidence(NamedTuple):
         graph: The graph as optimized before layouts are chosen; None where no event needs it.
         placed: The graph as it ran; None where only the CPU provider was asked for.
         features: Instruction sets of the processor, by numpy's names (`AVX2`, `ASIMDDP`).
+        backend: What a plugin's backend wrote of the graphs it ran, JSON by partition; None where there is none.
+        printed: What a provider's library printed of that run.
+        written: Kernel events of the graph as written, on the CPU provider: what there is to multiply. None where
+            nothing was printed, or that provider lacks an operator.
     """
 
     events: list[dict[str, Any]]
@@ -216,6 +224,9 @@ class Evidence(NamedTuple):
     graph: bytes | None
     placed: bytes | None
     features: list[str]
+    backend: dict[str, str] | None = None
+    printed: str = ""
+    written: list[dict[str, Any]] | None = None
 
 
 def options(
@@ -236,8 +247,31 @@ def options(
     return made
 
 
+def plug(made: Any, provider: str, chosen: dict[str, str]) -> None:
+    """Have a session use a plugin's provider, and keep a record of the nodes it gets.
+
+    Args:
+        made: Session options.
+        provider: Its name; its library is loaded.
+        chosen: Provider options.
+
+    Raises:
+        LookupError: It finds no device here.
+    """
+    import onnxruntime
+
+    devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == provider]
+    if devices:
+        made.add_provider_for_devices(devices[:1], chosen)
+    elif provider in onnxruntime.get_available_providers():  # it is part of this build, no plugin of it
+        made.add_provider(provider, chosen)
+    else:
+        raise LookupError(f"{provider} finds no device here")
+    made.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+
+
 def open_session(
-    model: str | bytes, made: Any, providers: list[str], weights: dict[str, Any] | None = None
+    model: str | bytes, made: Any, providers: list[str], weights: dict[str, Any] | None = None, *, plugged: bool = False
 ) -> tuple[Any, list[Any]]:
     """An `InferenceSession`, and what must live as long as it does.
 
@@ -247,6 +281,7 @@ def open_session(
         providers: Execution providers, in order.
         weights: Arrays of initializers whose bytes the model says are external. They are handed over as they are,
             mapped files included: nothing is serialized, parsed or written to a disk on their account.
+        plugged: The options name the provider (`plug`). Python's own second try, on the CPU alone, is off.
 
     Raises:
         Exception: What ONNX Runtime raises; its exceptions share no base.
@@ -260,6 +295,8 @@ def open_session(
         values.append(onnxruntime.OrtValue.ortvalue_from_numpy(whole))
     if values:
         made.add_external_initializers(list(weights or {}), values)
+    if plugged:
+        return onnxruntime.InferenceSession(model, made, enable_fallback=0), values
     return onnxruntime.InferenceSession(model, made, providers=providers), values
 
 
@@ -269,6 +306,7 @@ def evidence(
     providers: list[str],
     weights: dict[str, Any] | None,
     feeds: dict[str, Any],
+    plugin: dict[str, Any] | None = None,
 ) -> Evidence:
     """What one run of `feeds` shows, in a session opened as the user would open it.
 
@@ -280,6 +318,8 @@ def evidence(
         providers: As `open_session` takes them.
         weights: As `open_session` takes them.
         feeds: Checked feeds.
+        plugin: A plugin's `provider`, its `options`, `graphs`: options that have its backend write its graphs, and
+            `prints`: whether its library prints what it executes.
 
     Raises:
         Exception: What ONNX Runtime raises.
@@ -290,16 +330,64 @@ def evidence(
         made.profile_file_prefix = str(Path(folder) / "profile")
         made.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         _keep_weights(made, providers)
-        session, _ = open_session(model, made, providers, weights)
-        session.run(None, feeds)
-        profile = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-        events = [event for event in profile if event.get("cat") == "Node" and event["name"].endswith(_KERNEL)]
+        written = Path(folder) / "backend"
+        if plugin is not None:
+            written.mkdir()
+            asked = {name: value.replace("{folder}", str(written)) for name, value in plugin["graphs"].items()}
+            plug(made, plugin["provider"], {**plugin["options"], **asked})
+        session, _ = open_session(model, made, providers, weights, plugged=plugin is not None)
+        prints = plugin is not None and plugin.get("prints", False)
+        with _printed(Path(folder) / "printed") if prints else contextlib.nullcontext():
+            session.run(None, feeds)
+        events = _events(session)
         graph = placed = None
+        if plugin is not None:  # ONNX Runtime saves no graph with a backend's partitions in it
+            backend = {file.stem: file.read_text(encoding="utf-8") for file in sorted(written.glob("*.json"))}
+            seen = Evidence(events, _assigned(session), None, None, _features(), backend)
+            if not prints:
+                return seen
+            lines = (Path(folder) / "printed").read_text(encoding="utf-8", errors="replace")
+            plain = _as_written(model, settings, weights, feeds, Path(folder) / "written")
+            return seen._replace(backend=None, printed=lines, written=plain)
         if any(_needs_graph(event) for event in events):
             graph = _optimized(model, settings, providers, weights, Path(folder) / "extended.onnx", extended=True)
         if providers != [_CPU]:
             placed = _optimized(model, settings, providers, weights, Path(folder) / "placed.onnx", extended=False)
     return Evidence(events=events, assigned=_assigned(session), graph=graph, placed=placed, features=_features())
+
+
+def _events(session: Any) -> list[dict[str, Any]]:
+    """Kernel events of a session that was profiled."""
+    profile = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    return [event for event in profile if event.get("cat") == "Node" and event["name"].endswith(_KERNEL)]
+
+
+def _as_written(
+    model: str | bytes, settings: dict[str, Any], weights: dict[str, Any] | None, feeds: dict[str, Any], prefix: Path
+) -> list[dict[str, Any]] | None:
+    """Kernel events of the graph as written, on the CPU provider; none where that cannot run it."""
+    made = options(**{**settings, "optimize": False})
+    made.enable_profiling = True
+    made.profile_file_prefix = str(prefix)
+    try:
+        session, _ = open_session(model, made, [_CPU], weights)
+        session.run(None, feeds)
+    except Exception:  # an operator that only another provider has
+        return None
+    return _events(session)
+
+
+@contextlib.contextmanager
+def _printed(file: Path) -> Iterator[None]:
+    """Lead this process's standard output into a file meanwhile: libraries print there, whatever Python does."""
+    kept = os.dup(1)
+    try:
+        with file.open("wb") as taken:
+            os.dup2(taken.fileno(), 1)
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _keep_weights(made: Any, providers: list[str]) -> None:
@@ -372,6 +460,7 @@ class _Open(NamedTuple):
     weights: dict[str, Any]
     kept: list[Any]
     folder: Path | None
+    plugin: dict[str, Any] | None
 
 
 class _Server:
@@ -412,20 +501,26 @@ class _Server:
             model = str(_written(folder, request["files"], arrays))
         else:
             model = arrays.pop("model:").tobytes()
+        plugin = request.get("plugin")
         started = time.perf_counter()
         try:
-            session, kept = open_session(model, options(**request["settings"]), providers, arrays)
+            made = options(**request["settings"])
+            if plugin is not None:
+                _plug(made, plugin)
+            session, kept = open_session(model, made, providers, arrays, plugged=plugin is not None)
             seconds = time.perf_counter() - started
             if session.get_providers()[: len(providers)] != providers:
                 used = session.get_providers()
                 raise _RefusedError("provider", f"ONNX Runtime opened it with {used}, not {providers}")
+            if plugin is not None:
+                _need_nodes(session, plugin["provider"])
         except Exception as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
             raise error if isinstance(error, _RefusedError) else _RefusedError("open", str(error)) from error
         names = [value.name for value in session.get_outputs()]
         settings = request["settings"]
-        self._sessions[number] = _Open(session, names, model, settings, providers, arrays, kept, folder)
+        self._sessions[number] = _Open(session, names, model, settings, providers, arrays, kept, folder, plugin)
         return {
             "session": number,
             "inputs": [[value.name, value.type, value.shape] for value in session.get_inputs()],
@@ -456,12 +551,13 @@ class _Server:
 
         opened = self._sessions[request["session"]]
         try:
-            seen = evidence(opened.model, opened.settings, opened.providers, opened.weights, arrays)
+            seen = evidence(opened.model, opened.settings, opened.providers, opened.weights, arrays, opened.plugin)
         except Exception as error:
             raise _RefusedError("run", str(error)) from error
         graphs = {"graph": seen.graph, "placed": seen.placed}
         arrays = {name: np.frombuffer(graph, dtype=np.uint8) for name, graph in graphs.items() if graph is not None}
-        return {"events": seen.events, "assigned": seen.assigned, "features": seen.features}, arrays
+        told = {name: value for name, value in seen._asdict().items() if name not in graphs}
+        return told, arrays
 
     def _close(self, request: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         del arrays
@@ -474,6 +570,25 @@ class _Server:
             folder = opened.folder
             del opened  # its files may be mapped
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _plug(made: Any, plugin: dict[str, Any]) -> None:
+    try:
+        plug(made, plugin["provider"], plugin["options"])
+    except Exception as error:
+        raise _RefusedError("provider", str(error)) from error
+
+
+def _need_nodes(session: Any, provider: str) -> None:
+    """A provider that is among a session's may have got none of the nodes: then all of it runs on the CPU."""
+    if provider in _assigned(session).values():
+        return
+    open_ended = [
+        f"{value.name} {value.shape}"
+        for value in session.get_inputs()
+        if not all(isinstance(dim, int) for dim in value.shape)
+    ]
+    raise _RefusedError("nowhere", f"its inputs have dynamic shapes: {', '.join(open_ended)}" if open_ended else "")
 
 
 def _written(folder: Path, names: list[str], arrays: dict[str, Any]) -> Path:
@@ -550,6 +665,10 @@ def hello() -> dict[str, Any]:
         import onnxruntime
     except Exception as error:  # ImportError, and what a library for another processor raises
         return {"error": "import", "message": f"{type(error).__name__}: {error}"}
+    try:
+        _load_plugin(json.loads(os.environ.get("EDGEC_PLUGIN", "null")))
+    except Exception as error:
+        return {"error": "plugin", "message": f"{type(error).__name__}: {error}"}
     return {
         "onnxruntime": onnxruntime.__version__,
         "numpy": numpy.__version__,
@@ -560,6 +679,18 @@ def hello() -> dict[str, Any]:
         "features": _features(),
         "process": os.getpid(),
     }
+
+
+def _load_plugin(named: dict[str, str] | None) -> None:
+    """Register a provider's library; its module says where that is."""
+    import importlib
+
+    import onnxruntime
+
+    if named is None or named["provider"] in onnxruntime.get_available_providers():
+        return
+    library = importlib.import_module(named["module"]).get_library_path()
+    onnxruntime.register_execution_provider_library(named["provider"], library)
 
 
 def _main(site: list[str]) -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from ..errors import TargetError
 from ..passes.recipe import Recipe
 from .cpu import pipeline as cpu
+from .openvino import pipeline as openvino
 from .policy import Policy
+from .qnn import pipeline as qnn
 from .spec import TargetSpec
 from .web import pipeline as web
 from .xnnpack import pipeline as xnnpack
 
 __all__ = ["Policy", "recipe_for"]
 
-_FAMILIES = {"cpu": cpu.recipe, "xnnpack": xnnpack.recipe, "web": web.recipe}
+_FAMILIES = {
+    "cpu": cpu.recipe,
+    "openvino": openvino.recipe,
+    "qnn": qnn.recipe,
+    "xnnpack": xnnpack.recipe,
+    "web": web.recipe,
+}
 
 
 def recipe_for(target: TargetSpec, policy: Policy) -> Recipe:

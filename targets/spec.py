@@ -40,6 +40,10 @@ class TargetSpec:
         providers: ONNX Runtime execution providers wanted, in order.
         opset: Operator set floor: an older model is raised to it, a newer one keeps its own.
         max_opset, max_ir_version: The newest the runtime loads.
+        static_shapes: Every dimension of every input must be known before it runs.
+        weights_alone: Its runtime expands stored weights at load, so that a model of float kernels is as fast with them.
+        golden_margin_db: How much nearer to the golden outputs than to float its answers must be: half of the noise of
+            quantization is rounding, on which kernels of two libraries differ. Below 0 where all of it is.
         rules: First match wins.
         proof: Names of the runtimes that can prove a bundle without the device, the preferred one first.
         limits: What the device holds.
@@ -55,6 +59,9 @@ class TargetSpec:
     opset: int
     max_opset: int
     max_ir_version: int
+    static_shapes: bool = False
+    weights_alone: bool = True
+    golden_margin_db: float = 3.0
     rules: tuple[OpRule, ...]
     proof: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

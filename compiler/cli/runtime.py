@@ -27,6 +27,7 @@ INSTALL_EXAMPLES = """
 edgec runtime install arm64-cortex-a72
 edgec runtime install arm64-cortex-a72 xnnpack-x86-64 --dry-run
 edgec runtime install --all --mirror file:///srv/debian
+edgec runtime install qnn-htp --accept-license qnn
 """
 
 LIST_EXAMPLES = """
@@ -48,6 +49,12 @@ class InstallOptions:
     )
     every: Annotated[bool, Option("--all", help="All that this machine can run.")] = False
     force: Annotated[bool, Option("--force", help="Fetch anew what is there.")] = False
+    accept: Annotated[
+        list[str] | None,
+        Option(
+            "--accept-license", metavar="NAME", help="Accept a vendor's licence, say qnn; else EDGEC_ACCEPT_LICENSES."
+        ),
+    ] = None
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would be fetched, and stop.")] = False
     mirror: Annotated[
         str | None,
@@ -78,19 +85,21 @@ def install(which: InstallOptions, talk: TalkOptions) -> int:
     """Fetch what runtimes need into the folder EDGEC_RUNTIMES names, else this user's cache, and start each once.
 
     Needs apt and pip, npm for the web; neither root nor a container. What is there is not fetched again; an install
-    that is killed leaves nothing half-written.
+    that is killed leaves nothing half-written. What comes under a vendor's own licence is refused until that is
+    accepted, and left out of --all.
     """
     from ...errors import OptionError
     from ...runtimes.install.install import install as bring
     from ...runtimes.install.plan import plan_install
     from ...runtimes.install.status import status, statuses
-    from ...runtimes.places import places
+    from ...runtimes.install.terms import accepted_terms
     from .console import print_json, print_text
     from .talk import talking
 
     if which.every == bool(which.names):
         raise OptionError("NAME", "give names of runtimes, or --all", remedy="`edgec runtime list` shows what there is")
-    names = [name for name, place in places().items() if place.impossible() is None] if which.every else which.names
+    accepted = accepted_terms(which.accept or ())
+    names = _fit(accepted) if which.every else which.names
     plan = plan_install(names or [], force=which.force)
     if which.dry_run and not talk.json:
         print_text(*_announcement(plan))
@@ -99,7 +108,7 @@ def install(which: InstallOptions, talk: TalkOptions) -> int:
         for line in _announcement(plan):
             speaker.say(line)
         if not which.dry_run:
-            bring(plan, mirror=which.mirror, say=speaker.say)
+            bring(plan, mirror=which.mirror, say=speaker.say, accept=which.accept or ())
     fetched = [] if which.dry_run else [component.name for component in plan.fetch]
     asked = {place.name for place in plan.places} if which.every else {*(names or [])}
     found = [status(place) for place in plan.places]
@@ -179,8 +188,22 @@ def remove(which: NamesOptions, talk: TalkOptions) -> int:
     return 0
 
 
+def _fit(accepted: frozenset[str]) -> list[str]:
+    """Runtimes this machine can run, and whose licences are accepted."""
+    from ...runtimes.install.component import components
+    from ...runtimes.places import places
+
+    asking = {name: each.terms.key for name, each in components().items() if each.terms is not None}
+    return [
+        name
+        for name, place in places().items()
+        if place.impossible() is None and all(need not in asking or asking[need] in accepted for need in place.needs)
+    ]
+
+
 def _announcement(plan: Plan) -> list[str]:
     """What will be fetched, how large it is, where it goes, under which licence."""
+    from ...runtimes.install.terms import terms_lines
     from ..report.units import size
 
     if not plan.fetch:
@@ -189,6 +212,7 @@ def _announcement(plan: Plan) -> list[str]:
     return [
         total,
         *(f"  {each.name}, {size(each.fetched_bytes)}: {each.about}. Licence: {each.licence}" for each in plan.fetch),
+        *terms_lines(plan.fetch, plan.home),
     ]
 
 

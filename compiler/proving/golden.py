@@ -20,9 +20,8 @@ __all__ = ["GOLDEN_SQNR_DB", "replay_golden"]
 # kernel, or a saturating one, is far below (17 dB: U8S8 on AVX2 without reduce_range, ResNet18, 2026-11).
 GOLDEN_SQNR_DB = 40.0
 # Kernels of another library round every layer otherwise, and deep networks carry that on (XNNPACK, MobileNetV2: 30 dB
-# where quantization itself costs 25). Such a bundle says what quantization costs it; half of that noise's power is
-# rounding still.
-_WITHIN_NOISE_DB = 3.0
+# where quantization itself costs 25). Such a bundle says what quantization costs it, and its target how much nearer
+# than that its kernels come (`TargetSpec.golden_margin_db`).
 
 
 def replay_golden(
@@ -31,6 +30,7 @@ def replay_golden(
     expected: Sequence[Mapping[str, np.ndarray]],
     state: State,
     noise_db: float | None = None,
+    margin_db: float = 3.0,
 ) -> GoldenProof:
     """Run the golden sample, carrying state from step to step as the device will.
 
@@ -40,8 +40,9 @@ def replay_golden(
         expected: Golden outputs of every step.
         state: Outputs fed back as inputs; the start is that of the golden feeds.
         noise_db: SQNR of the golden outputs against float's, where the bundle says it.
+        margin_db: How much nearer than that the answers must be.
     """
-    limit = GOLDEN_SQNR_DB if noise_db is None else min(GOLDEN_SQNR_DB, noise_db + _WITHIN_NOISE_DB)
+    limit = GOLDEN_SQNR_DB if noise_db is None else min(GOLDEN_SQNR_DB, noise_db + margin_db)
     carried = set(state.carried)
     steps = tuple({name: array for name, array in step.items() if name not in carried} for step in feeds)
     start = {name: feeds[0][name] for name in carried if name in feeds[0]}

@@ -107,7 +107,8 @@ def measure(
         bench = _Bench(place, bundle.model, reference, common["session_options"])
         progress = progress or Quiet()
         with closing(bench.bundle(1, compared=True)) as session:
-            golden = replay_golden(session, golden_feeds, golden_outputs, state, manifest.get("golden_noise_db"))
+            near = (manifest.get("golden_noise_db"), manifest["target"].get("golden_margin_db", 3.0))
+            golden = replay_golden(session, golden_feeds, golden_outputs, state, *near)
             placement = session.placement(golden_feeds[0])
             evaluated: EvaluationProof | None = None
             found: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ Exact in real numbers; the sum runs in another order.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +66,7 @@ class MatMulAddToGemm(Pass):
         result = gemm.outputs[0]
         if rank != 2:
             result.name = fresh_name(f"{node.outputs[0].name}_gemm", taken)
-            result.shape = ir.Shape([None, columns])
+            result.shape = ir.Shape([_rows(x), columns])
             result = self._unflatten(graph, x, result, columns, str(node.name), taken, new)
         replaced = [node] if bias is None else [node, add]
         old = replaced[-1].outputs[0]
@@ -95,7 +96,7 @@ class MatMulAddToGemm(Pass):
         reshape = ir.node("Reshape", [x, target], name=fresh_name(f"{name}_flatten", taken))
         value = reshape.outputs[0]
         value.name = fresh_name(f"{name}_flat", taken)
-        value.type, value.shape = x.type, ir.Shape([None, width])
+        value.type, value.shape = x.type, ir.Shape([_rows(x), width])
         new.append(reshape)
         return value
 
@@ -132,6 +133,13 @@ class MatMulAddToGemm(Pass):
         reshape = ir.node("Reshape", [y, target], name=fresh_name(f"{name}_unflatten", taken))
         new.append(reshape)
         return reshape.outputs[0]
+
+
+def _rows(x: ir.Value) -> int | None:
+    """Elements of all axes but the last, where they are known."""
+    assert x.shape is not None
+    leading = [dim for dim in x.shape[:-1] if isinstance(dim, int)]
+    return math.prod(leading) if len(leading) == len(x.shape) - 1 else None
 
 
 def _known(array: np.ndarray | None) -> np.ndarray:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from ..plugin_ep import Plugin
 
 __all__ = ["Launch"]
 
@@ -22,6 +24,7 @@ class Launch:
         shares_files: Whether the host opens models by this machine's paths; else they are sent.
         runner: The file its interpreter runs, where that is not `runner.py`: a twin that speaks its messages. It is on
             this machine.
+        plugin: A provider in a library of its own that all sessions use.
         quoted: Whether a shell reads what is appended, as it does behind `ssh`.
         mend: What the user can do when onnxruntime, or a provider of it, is not there; "" is to install it anew.
     """
@@ -32,5 +35,12 @@ class Launch:
     emulated: str = ""
     shares_files: bool = True
     runner: Path | None = None
+    plugin: Plugin | None = None
     quoted: bool = False
     mend: str = ""
+
+    def telling(self) -> Launch:
+        """The same with a plugin whose library prints what it executes."""
+        if self.plugin is None:
+            return self
+        return replace(self, environment={**self.environment, **self.plugin.tells}, plugin=self.plugin.telling())

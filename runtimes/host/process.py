@@ -74,10 +74,10 @@ class Host:
         tail = ("-c", _BOOTSTRAP) if sent else (str(source), *map(str, launch.site))
         if launch.quoted:
             tail = tuple(map(shlex.quote, tail))
+        plugin = {} if launch.plugin is None else launch.plugin.environment()
+        environment = {**_clean(os.environ), **launch.environment, **plugin}
         try:
-            self._child = Child(
-                [*launch.command, *tail], {**_clean(os.environ), **launch.environment}, here=not launch.quoted
-            )
+            self._child = Child([*launch.command, *tail], environment, here=not launch.quoted)
         except OSError as error:
             raise HostError(
                 f"runtime {name!r}",
@@ -98,9 +98,15 @@ class Host:
             self.close()
             raise HostError(
                 f"runtime {name!r}",
-                f"its interpreter starts, but cannot import onnxruntime: {self.hello['message']}",
+                f"its interpreter starts, but cannot {self._missed()}: {self.hello['message']}",
                 remedy=launch.mend or f"Install it anew: edgec runtime install {name} --force",
             )
+
+    def _missed(self) -> str:
+        """What a host could not do whose first word is an error."""
+        if self.hello["error"] == "plugin" and self.launch.plugin is not None:
+            return f"load {self.launch.plugin.provider}"
+        return "import onnxruntime"
 
     @property
     def alive(self) -> bool:

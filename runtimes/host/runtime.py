@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ...errors import HostError
 from ..base import ModelSource, RuntimeFacts, Session, SessionSettings
 from .launch import Launch
+from .plugged import check_plugin
 from .process import Host
 from .session import HostSession
 
@@ -73,7 +74,9 @@ class HostRuntime:
                 reason = self._missing()
                 if reason is not None:
                     raise HostError(f"runtime {self.name!r}", f"is not available here: {reason}", remedy=_INSTALL)
-                self._host = Host(self.name, self._launch())
+                host = Host(self.name, self._launch())
+                check_plugin(host, self.providers)
+                self._host = host
             return self._host
 
 

@@ -42,12 +42,17 @@ class HostSession:
     def __init__(self, host: Host, model: ModelSource, settings: SessionSettings, providers: tuple[str, ...]) -> None:
         self._host = host
         self._settings = settings
+        self._providers = providers
+        self._again = model if host.launch.plugin is not None and host.launch.plugin.tells else None
         self._where = str(model) if isinstance(model, Path) else "model"
         request: dict[str, Any] = {
             "do": "open",
             "providers": list(providers),
             "settings": settings.options(),
         }
+        plugin = host.launch.plugin
+        if plugin is not None:
+            request["plugin"] = plugin.request(settings.threads)
         more, arrays = _source(model, shares_files=host.launch.shares_files)
         header, _ = self._ask({**request, **more}, arrays, f"open {self._where}")
         self._number = header["session"]
@@ -89,13 +94,20 @@ class HostSession:
         return float(header["seconds"])
 
     def placement(self, feeds: Feeds) -> Placement:
+        if self._again is not None:
+            return self._told(self._again, feeds)
         checked = check_feeds(feeds, self._inputs)
         header, arrays = self._ask({"do": "profile", "session": self._number}, checked, "profile")
         graphs: dict[str, Any] = {
             name: arrays[name].tobytes() if name in arrays else None for name in ("graph", "placed")
         }
-        seen = {name: header[name] for name in ("events", "assigned", "features")}
+        seen = {name: header[name] for name in Evidence._fields if name in header}
         return placement_of(Evidence(**seen, **graphs))
+
+    def _told(self, model: ModelSource, feeds: Feeds) -> Placement:
+        """Placement in a host whose provider's library prints what it executes, from its start on."""
+        with contextlib.closing(Host(self._host.name, self._host.launch.telling())) as host:
+            return HostSession(host, model, self._settings, self._providers).placement(feeds)
 
     def latency(self, feeds: Feeds, runs: int) -> Latency:
         checked = check_feeds(feeds, self._inputs)
@@ -136,6 +148,17 @@ class HostSession:
                     f"does not run it where the target asks for: {message}",
                     remedy=self._host.launch.mend
                     or f"Install it anew: edgec runtime install {self._host.name} --force",
+                )
+            case "nowhere":
+                plugin = self._host.launch.plugin
+                return ModelError(
+                    self._where,
+                    f"{version} gives none of its nodes to {plugin.provider if plugin else 'the provider wanted'}"
+                    + (f": {message}" if message else ""),
+                    affects="All of it would run on the CPU",
+                    remedy="Fix its shapes when you compile it: --shape"
+                    if message
+                    else "Compile it for a target of that runtime",
                 )
             case "disk":
                 return HostError(

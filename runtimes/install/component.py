@@ -5,6 +5,7 @@ Sizes were measured with Debian 13 "trixie" on 2026-11-21; they are shown before
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ __all__ = [
     "DebianPackages",
     "NpmPackages",
     "Source",
+    "Terms",
     "Wheels",
     "components",
     "onnxruntime_version",
@@ -74,6 +76,23 @@ Source: TypeAlias = DebianPackages | Wheels | NpmPackages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """A licence of a vendor's own, which the user accepts before anything under it is fetched.
+
+    Attributes:
+        key: What the user writes to accept it.
+        title: Its name.
+        gist: What a user must know of it first; no substitute for reading it.
+        file: Where its text lies in the component's folder.
+    """
+
+    key: str
+    title: str
+    gist: str
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Component:
     """A folder of the home.
 
@@ -84,6 +103,7 @@ class Component:
         source: Where it comes from.
         fetched_bytes: What is downloaded, about.
         kept_bytes: What remains on disk, about.
+        terms: A licence that must be accepted; None where those named are free ones.
     """
 
     name: str
@@ -92,11 +112,16 @@ class Component:
     source: Source
     fetched_bytes: int
     kept_bytes: int
+    terms: Terms | None = None
 
 
 _SUITE = "trixie"
 # The newest of npm's registry on 2026-11-21; both packages go by one version.
 _WEB = "1.30.0"
+# OpenVINO 2025.4; the newest build of ONNX Runtime with OpenVINO on 2026-11-21.
+_OPENVINO = "1.24.1"
+# The release that the facts of the QNN targets were measured with.
+_QNN = "2.7.0"
 # Debian asks that the licences go with the files.
 _LICENCES = "usr/share/doc/*/copyright"
 # onnxruntime and numpy import these; what else its package asks for (sympy, ...) serves its tools.
@@ -244,4 +269,44 @@ def components() -> dict[str, Component]:
         fetched_bytes=37_000_000,
         kept_bytes=101_000_000,
     )
-    return {each.name: each for each in (*_FIXED, wheels)}
+    return {each.name: each for each in (*_FIXED, wheels, _qnn(version), _openvino())}
+
+
+def _openvino() -> Component:
+    """ONNX Runtime with OpenVINO for this very interpreter; it takes the place of the plain one, so it lies apart."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Component(
+        name=f"onnxruntime-openvino-{_OPENVINO}-python{python}",
+        about=f"ONNX Runtime {_OPENVINO} with OpenVINO 2025.4, beside the one installed here",
+        licence="MIT (ONNX Runtime), Apache-2.0 (OpenVINO, oneDNN, oneTBB), BSD-3-Clause (numpy)",
+        source=Wheels(
+            requirements=(f"onnxruntime-openvino=={_OPENVINO}", "numpy>=2"),
+            platforms=(*(f"manylinux_2_{minor}_x86_64" for minor in (28, 27, 17)), "manylinux2014_x86_64"),
+            python=python,
+        ),
+        fetched_bytes=101_000_000,
+        kept_bytes=330_000_000,
+    )
+
+
+def _qnn(version: str) -> Component:
+    """Qualcomm's plugin and simulator for this very interpreter."""
+    return Component(
+        name=f"qnn-{_QNN}-onnxruntime-{version}",
+        about=f"ONNX Runtime {version}, the version installed here, Qualcomm's QNN plugin {_QNN} and its simulator",
+        licence="MIT (ONNX Runtime, the plugin), BSD-3-Clause (numpy), Qualcomm's own (QAIRT: its backends)",
+        source=Wheels(
+            requirements=(f"onnxruntime=={version}", f"onnxruntime-qnn=={_QNN}", "numpy>=2"),
+            platforms=(*(f"manylinux_2_{minor}_x86_64" for minor in (35, 34, 31, 28, 27, 17)), "manylinux2014_x86_64"),
+            python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        ),
+        fetched_bytes=145_000_000,
+        kept_bytes=371_000_000,
+        terms=Terms(
+            key="qnn",
+            title="Qualcomm AI Stack License",
+            gist="to develop software applications of your own with; not to be passed on by itself; "
+            "whoever downloads or uses it accepts it",
+            file="onnxruntime_qnn/Qualcomm_LICENSE.pdf",
+        ),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from ...errors import OutputError
@@ -18,6 +18,7 @@ from .probe import Probe, forget, probe, read_probe
 from .record import read_record, write_record
 from .say import Say, silent
 from .staging import scratch, staged, sweep
+from .terms import accepted_terms, check_terms
 from .tools import disk_full
 
 __all__ = ["install", "remove"]
@@ -33,6 +34,7 @@ def install(
     fetch: Fetch | None = None,
     check: Callable[[Place, Path], Probe] = probe,
     say: Say = silent,
+    accept: Collection[str] = (),
 ) -> dict[str, Probe]:
     """Fetch what a plan lists, then start each runtime once.
 
@@ -42,15 +44,18 @@ def install(
         fetch: Brings components; None asks the network.
         check: Starts a runtime and writes down what it is.
         say: Told what is going on, a line at a time.
+        accept: Keys of the licences that the user accepts, beside those in `EDGEC_ACCEPT_LICENSES`.
 
     Returns:
         What each runtime says of itself, by name.
 
     Raises:
-        InstallError: Something cannot be fetched.
+        InstallError: Something cannot be fetched, or its licence is not accepted.
+        OptionError: There is no licence of a key.
         OutputError: The disk is full, or the home cannot be written.
         HostError: A runtime does not start.
     """
+    check_terms(plan.fetch, accepted_terms(accept))
     with _writing(plan.home):
         if plan.fetch:
             _need_space(plan)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...errors import InstallError
+from ..host.plugged import check_plugin
 from ..host.process import Host
 from .component import onnxruntime_version
 from .place import Place
@@ -44,6 +45,7 @@ def probe(place: Place, home: Path) -> Probe:
     host = Host(place.name, launch)
     try:
         hello = host.hello
+        check_plugin(host, place.providers)
     finally:
         host.close()
     lacking = [name for name in place.providers if name not in hello["providers"]]

@@ -23,7 +23,9 @@ def of_widths(rule: OpRule, *, activations: int, weights: int) -> OpRule:
         if isinstance(outputs, Given):
             outputs = Given(_wide(outputs.spec))
         elif isinstance(outputs, Fixed):
-            outputs = replace(outputs, spec=_wide(outputs.spec), scale=outputs.scale / 256)
+            outputs = replace(
+                outputs, spec=_wide(outputs.spec), scale=outputs.scale / 256, zero_point=outputs.zero_point * 256
+            )
         rule = replace(
             rule,
             inputs=None if rule.inputs is None else _wide(rule.inputs),

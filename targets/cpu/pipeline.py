@@ -79,7 +79,7 @@ def recipe(
     """
     passes: tuple[Pass, ...] = first + normalize() + prepare()
     activations, weights = widths(policy.scheme)
-    rules = tuple(of_widths(_bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
+    rules = tuple(of_widths(bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
     reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in rules)
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     compact = CompactWeights(
@@ -209,8 +209,8 @@ def in_turn(policy: Policy) -> tuple[Pass, ...]:
     return (CorrectBiasInTurn(),) if policy.bias_correction == "sequential" else ()
 
 
-def _bend(rule: OpRule, policy: Policy) -> OpRule:
-    """The rule under the user's wishes for weights."""
+def bend(rule: OpRule, policy: Policy) -> OpRule:
+    """The rule under the user's wishes for weights: one scale, or 7 bits."""
     weights = rule.weights
     if weights is None or not isinstance(weights.granularity, PerAxis):
         return rule  # the constant operand of an Add or Mul is quantized as an activation is

@@ -21,6 +21,8 @@ from support.state import signature, snapshot
 from edgec.compiler.load import load_model
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
+from edgec.passes.lower.part_clamps import PartClamps
+from edgec.passes.prepare.within_half import WithinHalf
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
 from edgec.passes.quantize.dynamic_lstm import DynamicLstm
@@ -39,6 +41,8 @@ ROUNDS = (
     HalfWeights,
     CorrectBias,
     CorrectBiasInTurn,
+    PartClamps,
+    WithinHalf,
 )
 SCHEMES = ("a8w8", "d8w8", "w8", "fp16", "bf16")
 # Their types need operator set 21.
@@ -51,6 +55,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
     "a8w8 pixel-8": {"target": "pixel-8"},
+    "a8w8 snapdragon-8-gen-3": {"target": "snapdragon-8-gen-3"},
 }
 Feeds = Mapping[str, np.ndarray]
 

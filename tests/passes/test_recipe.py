@@ -43,7 +43,13 @@ POLICIES = {
 
 
 # One of each family.
-FAMILIES = ("x86-64-vnni", "pixel-8")
+FAMILIES = ("x86-64-vnni", "pixel-8", "snapdragon-8-gen-3")
+# What a family of accelerators refuses: the CPU would expand it at every inference.
+REFUSED = {"qnn": ("d8w8", "w8", "recurrent")}
+
+
+def fits(target: str, policy: str) -> bool:
+    return policy not in REFUSED.get(find_target(target).family, ())
 
 
 def whole(scheme: str = "a8w8", target: str = FAMILIES[0]) -> Recipe:
@@ -58,6 +64,8 @@ def plain(recipe: Recipe) -> Any:
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("target", [name for name in target_names() if name != "host"])
 def test_a_recipe_reads_back_equal(target: str, policy: str) -> None:
+    if not fits(target, policy):
+        pytest.skip("the family refuses that scheme")
     recipe = recipe_for(find_target(target), POLICIES[policy])
     again = Recipe.from_json(plain(recipe))
     assert again == recipe
@@ -217,7 +225,7 @@ def test_every_pass_is_a_value(kind: type[Pass]) -> None:
     """Frozen, keyword-only, comparable, its repr its recipe line, its docstring saying what it does."""
     from dataclasses import FrozenInstanceError, fields
 
-    recipes = (whole(scheme, target) for target in FAMILIES for scheme in POLICIES)
+    recipes = (whole(scheme, target) for target in FAMILIES for scheme in POLICIES if fits(target, scheme))
     each = next(p for recipe in recipes for p in recipe.passes if type(p) is kind)
     options = {field.name: getattr(each, field.name) for field in fields(each)}
     assert kind(**options) == each

@@ -1,0 +1,1 @@
+"""Snapdragon's Hexagon Tensor Processor (HTP) on ONNX Runtime's QNN provider."""

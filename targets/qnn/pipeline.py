@@ -1,0 +1,88 @@
+"""Policy of the QNN targets: in integers what the HTP multiplies in integers, fp16 between. Read it aloud."""
+
+from __future__ import annotations
+
+from ...errors import OptionError
+from ...passes.base import Pass
+from ...passes.lower.drop_shapes import DropShapes
+from ...passes.lower.drop_traces import DropTraces
+from ...passes.lower.part_clamps import PartClamps
+from ...passes.lower.share_constants import ShareConstants
+from ...passes.lower.stamp import Stamp
+from ...passes.normalize.remove_unused import RemoveUnused
+from ...passes.prepare.explicit_pads import ExplicitPads
+from ...passes.prepare.full_pads import FullPads
+from ...passes.prepare.fuse_gelu import FuseGelu
+from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
+from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
+from ...passes.prepare.split_to_slices import SplitToSlices
+from ...passes.prepare.sum_to_add import SumToAdd
+from ...passes.prepare.within_half import WithinHalf
+from ...passes.quantize.absorb_clamps import AbsorbClamps
+from ...passes.quantize.compute_params import ComputeParams
+from ...passes.quantize.decide import DecideQuantization
+from ...passes.quantize.insert_qdq import InsertQdq
+from ...passes.recipe import Recipe
+from ...passes.weight_only.half_weights import HalfWeights
+from ..cpu.pipeline import bend, clip, in_turn, normalize, ranges, rewrites, rounding
+from ..policy import STATIC_SCHEMES, Policy, widths
+from ..spec import TargetSpec
+from .rules import rules_of
+
+__all__ = ["recipe"]
+
+SCHEMES = (*STATIC_SCHEMES, "fp16", "float")
+
+
+def recipe(target: TargetSpec, policy: Policy) -> Recipe:
+    """The passes for a QNN target under a policy.
+
+    Raises:
+        OptionError: The scheme leaves work to the CPU at every inference.
+    """
+    if policy.scheme not in SCHEMES:
+        raise OptionError(
+            f"--scheme {policy.scheme}",
+            f"would be expanded on the CPU at every inference of target {target.name}",
+            remedy=f"Give --calibration, or choose one of {', '.join(SCHEMES)}",
+        )
+    nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
+    passes = normalize() + prepare()
+    if policy.scheme in STATIC_SCHEMES:
+        activations, weights = widths(policy.scheme)
+        bent = tuple(bend(rule, policy) for rule in target.rules)
+        decide = DecideQuantization(
+            rules=rules_of(bent, activations=activations, weights=weights),
+            exclude_nodes=nodes,
+            exclude_ops=ops,
+            only_ops=only,
+            float_nodes=policy.float_nodes,
+        )
+        passes += rewrites(policy) + static(policy, decide)
+    elif policy.scheme == "fp16":
+        passes += (HalfWeights(dtype="float16", exclude_nodes=nodes, exclude_ops=ops, only_ops=only),)
+    stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
+    last = (RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
+    return Recipe(scheme=policy.scheme, passes=(*passes, *last))
+
+
+def prepare() -> tuple[Pass, ...]:
+    """Exact rewrites the HTP wants before anything is measured."""
+    return (
+        ExplicitPads(),
+        FuseGelu(),
+        WithinHalf(),
+        ReduceMeanToPool(),
+        SumToAdd(),
+        SplitToSlices(),
+        FullPads(),
+        MatMulAddToGemm(),
+        RemoveUnused(),
+    )
+
+
+def static(policy: Policy, decide: DecideQuantization) -> tuple[Pass, ...]:
+    """Decide, measure (ComputeParams needs it), compute, round, apply, correct."""
+    params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
+    compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
+    return (decide, *compute, InsertQdq(), *in_turn(policy), AbsorbClamps(), PartClamps())
