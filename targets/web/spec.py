@@ -36,9 +36,10 @@ WEB_WASM = TargetSpec(
             date="2022-04-19",
         ),
         Fact(
-            statement="an integer kernel takes about 5 ns per element it writes and half of float's time per product: "
-            f"it pays from about {LEAST_PRODUCTS} products per element on; depthwise ones take 4x to 5x float's time",
-            source=f"{_MEASURED}, profiles of 24 single kernels",
+            statement="integer kernels take less time per product than float's and more per element: they pay from "
+            f"about {LEAST_PRODUCTS['Conv']} products per element on in convolutions, {LEAST_PRODUCTS['Gemm']} in "
+            "products of matrices; depthwise convolutions take 5x float's time",
+            source=f"{_MEASURED}, profiles of 30 single kernels",
             date="2026-11-21",
         ),
         Fact(

@@ -14,7 +14,7 @@ import edgec
 from edgec.passes.edit import SkipNotes
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.decision import decided_nodes
-from edgec.targets.web.rules import LEAST_PRODUCTS, web_rules
+from edgec.targets.web.rules import web_rules
 
 RNG = np.random.default_rng(3)
 # A depthwise-separable net, and one of dense convolutions over the same image.
@@ -61,14 +61,12 @@ def decided(text: str, **constants: np.ndarray) -> tuple[set[str], dict[str, str
 def test_a_convolution_pays_by_the_products_it_sums(op: str, shape: tuple[int, ...], products: int) -> None:
     text = f"g (float[N, {shape[1]}, 6, 6] x) => (float[N, 4, H, W] y) {{ y = {op}(x, w) }}"
     chosen, why = decided(text, w=weights(*shape))
-    assert (chosen == {"y"}) == (products >= LEAST_PRODUCTS)
+    assert (chosen == {"y"}) == (products >= 144)
     if not chosen:
-        assert list(why.values()) == [
-            f"sums {products} products per element; integers are faster from {LEAST_PRODUCTS} on"
-        ]
+        assert list(why.values()) == [f"sums {products} products per element; integers are faster from 144 on"]
 
 
-@pytest.mark.parametrize("summed", [143, 144])
+@pytest.mark.parametrize("summed", [63, 64])
 @pytest.mark.parametrize(
     ("text", "turned"),
     [
@@ -82,15 +80,16 @@ def test_a_convolution_pays_by_the_products_it_sums(op: str, shape: tuple[int, .
 def test_a_product_with_a_matrix_pays_by_the_axis_it_sums_over(text: str, turned: bool, summed: int) -> None:
     shape = (7, summed) if turned else (summed, 7)
     chosen, _ = decided(text.replace("K", str(summed)).replace("M]", "7]"), w=weights(*shape))
-    assert (chosen == {"y"}) == (summed >= LEAST_PRODUCTS)
+    assert (chosen == {"y"}) == (summed >= 64)
 
 
 def test_depthwise_ones_have_no_rule_of_their_own() -> None:
     chosen, why = decided(SEPARABLE, **SEPARABLE_WEIGHTS)
     assert not chosen
     assert sorted(text for text in why.values() if "products" in text) == [
-        f"sums {products} products per element; integers are faster from {LEAST_PRODUCTS} on"
-        for products in (16, 32, 9)
+        "sums 16 products per element; integers are faster from 144 on",
+        "sums 32 products per element; integers are faster from 64 on",
+        "sums 9 products per element; integers are faster from 144 on",
     ]
 
 
