@@ -41,7 +41,7 @@ class TargetSpec:
         opset: Operator set floor: an older model is raised to it, a newer one keeps its own.
         max_opset, max_ir_version: The newest the runtime loads.
         static_shapes: Every dimension of every input must be known before it runs.
-        weights_alone: Its runtime expands stored weights at load, so that a model of float kernels is as fast with them.
+        weights_alone: Stored weights are expanded at load: float kernels are as fast with them.
         golden_margin_db: How much nearer to the golden outputs than to float its answers must be: half of the noise of
             quantization is rounding, on which kernels of two libraries differ. Below 0 where all of it is.
         rules: First match wins.

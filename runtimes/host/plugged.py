@@ -36,7 +36,7 @@ def check_plugin(host: Host, providers: tuple[str, ...]) -> None:
         raise
     except ModelError as error:
         host.close()
-        options = ", ".join(f"{name} {value}" for name, value in plugin.options.items())
+        options = ", ".join(f"{name} {value}" for name, value in plugin.options.items()) or "no options"
         raise HostError(
             f"runtime {host.name!r}",
             f"its {plugin.provider} does not work: not even a Relu runs there ({options}): {error.problem}",
