@@ -1,0 +1,1 @@
+"""Intel machines that run ONNX Runtime with OpenVINO."""
