@@ -6,6 +6,7 @@ from typing import Any
 
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
+from .lower.halve_between import HalveBetween
 from .lower.keep_clamps_apart import KeepClampsApart
 from .lower.keep_float import KeepFloat
 from .lower.keep_off_xnnpack import KeepOffXnnpack
@@ -98,6 +99,7 @@ PASSES: tuple[type[Any], ...] = (
     LendConstants,
     SpellAxes,
     PartClamps,
+    HalveBetween,
     PartHalfBiases,
     QuantizeBeforePad,
     StopTransposes,

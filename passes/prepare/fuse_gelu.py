@@ -13,6 +13,7 @@ Scope: the main graph, operator set 20 and newer.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -49,8 +50,22 @@ def _try_fuse(graph: ir.Graph, erf: ir.Node) -> bool:
     made_from(gelu, last)
     old, new = last.outputs[0], gelu.outputs[0]
     new.type, new.shape = old.type, old.shape
+    before = tuple(last.inputs)
     ir.convenience.replace_nodes_and_values(graph, last, [last], [gelu], [old], [new])
+    _drop(graph, before, x)
     return True
+
+
+def _drop(graph: ir.Graph, values: Sequence[ir.Value | None], x: ir.Value) -> None:
+    """Remove what led from x to these values and is read by nobody else."""
+    for value in values:
+        producer = None if value is None or value is x else value.producer()
+        if producer is None or producer.graph is not graph:
+            continue
+        if not any(output.uses() or output.is_graph_output() for output in producer.outputs):
+            before = tuple(producer.inputs)
+            graph.remove(producer, safe=True)
+            _drop(graph, before, x)
 
 
 def _scaled(value: ir.Value | None) -> ir.Value | None:

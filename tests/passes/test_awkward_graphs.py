@@ -21,6 +21,7 @@ from support.state import signature, snapshot
 from edgec.compiler.load import load_model
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
+from edgec.passes.lower.halve_between import HalveBetween
 from edgec.passes.lower.part_clamps import PartClamps
 from edgec.passes.prepare.within_half import WithinHalf
 from edgec.passes.quantize.decide import DecideQuantization
@@ -42,6 +43,7 @@ ROUNDS = (
     CorrectBias,
     CorrectBiasInTurn,
     PartClamps,
+    HalveBetween,
     WithinHalf,
 )
 SCHEMES = ("a8w8", "d8w8", "w8", "fp16", "bf16")
