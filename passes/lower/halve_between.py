@@ -79,7 +79,7 @@ def _stands_between(node: ir.Node) -> bool:
 
 def _part(graph: ir.Graph, node: ir.Node, taken: set[str]) -> None:
     value = next(value for value in node.inputs if value is not None and not is_constant(value))
-    made = []
+    made: list[ir.Node] = []
     for suffix, dtype in (("half", ir.DataType.FLOAT16), ("whole", ir.DataType.FLOAT)):
         name = fresh_name(f"{node.name}_{suffix}", taken)
         cast = ir.node("Cast", [made[-1].outputs[0] if made else value], {"to": dtype.value}, name=name)
