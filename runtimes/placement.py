@@ -56,14 +56,14 @@ def placement_of(seen: Evidence) -> Placement:
     facts = {} if seen.graph is None else dict(_facts(onnx.load_model_from_string(seen.graph).graph))
     placed = None if seen.placed is None else onnx.load_model_from_string(seen.placed).graph
     kernels = tuple(_kernels(seen, facts, {} if placed is None else constants_of(placed)))
-    if seen.printed:
+    if seen.printed is not None:
         kernels = opened(kernels, seen.printed, _total(seen.written))
     records = ["profile of one run"]
     if seen.assigned:
         records.append("ONNX Runtime's graph assignment record")
     if seen.backend:
         records.append("the types of the graph that the backend writes")
-    if seen.printed:
+    if seen.printed is not None:
         records.append("the primitives that oneDNN prints")
     return Placement(
         kernels=kernels,
@@ -101,7 +101,7 @@ def _kernels(seen: Evidence, facts: Mapping[str, _Node], constants: Mapping[str,
 def _crossing(seen: Evidence, kernels: Sequence[Kernel], placed: Any) -> int | None:
     if seen.backend:
         return _boundaries(seen.events, seen.backend)
-    if seen.printed and partitions(kernels) > 1:  # no graph shows what passes between them
+    if seen.printed is not None and partitions(kernels) > 1:  # no graph shows what passes between them
         return None
     return crossing_bytes(kernels, placed)
 

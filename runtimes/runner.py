@@ -214,7 +214,7 @@ class Evidence(NamedTuple):
         placed: The graph as it ran; None where only the CPU provider was asked for.
         features: Instruction sets of the processor, by numpy's names (`AVX2`, `ASIMDDP`).
         backend: What a plugin's backend wrote of the graphs it ran, JSON by partition; None where there is none.
-        printed: What a provider's library printed of that run.
+        printed: What a provider's library printed of that run; None where it was not told to print.
         written: Kernel events of the graph as written, on the CPU provider: what there is to multiply. None where
             nothing was printed, or that provider lacks an operator.
     """
@@ -225,7 +225,7 @@ class Evidence(NamedTuple):
     placed: bytes | None
     features: list[str]
     backend: dict[str, str] | None = None
-    printed: str = ""
+    printed: str | None = None
     written: list[dict[str, Any]] | None = None
 
 
@@ -407,11 +407,15 @@ def _features() -> list[str]:
 
 
 def _assigned(session: Any) -> dict[str, str]:
+    return {node.name: group.ep_name for group in _groups(session) for node in group.get_nodes()}
+
+
+def _groups(session: Any) -> list[Any]:
+    """The assignment record: nodes that one provider got together."""
     try:
-        groups = session.get_provider_graph_assignment_info()
+        return list(session.get_provider_graph_assignment_info())
     except Exception:  # older than 1.24: the method, or the record, is missing
-        return {}
-    return {node.name: group.ep_name for group in groups for node in group.get_nodes()}
+        return []
 
 
 def _needs_graph(event: dict[str, Any]) -> bool:
@@ -581,7 +585,7 @@ def _plug(made: Any, plugin: dict[str, Any]) -> None:
 
 def _need_nodes(session: Any, provider: str) -> None:
     """A provider that is among a session's may have got none of the nodes: then all of it runs on the CPU."""
-    if provider in _assigned(session).values():
+    if any(group.ep_name == provider for group in _groups(session)):  # not by name: nodes need not have any
         return
     open_ended = [
         f"{value.name} {value.shape}"

@@ -172,8 +172,8 @@ def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any
     monkeypatch.setattr("edgec.runtimes.web._unfit", lambda: None)
     answer = edgec("runtime", "install", "--all", "--dry-run")
     assert (answer.code, answer.err) == (0, "")
-    assert len(answer.out.splitlines()) == 8
-    assert answer.out.startswith(f"fetches about 344 MB into {home}, ")
+    assert len(answer.out.splitlines()) == 9
+    assert answer.out.startswith(f"fetches about 445 MB into {home}, ")
     assert not home.exists()
 
 
@@ -184,7 +184,7 @@ def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any
             ("install", "arm64-cortex-a75"),
             "runtime 'arm64-cortex-a75': is not known, did you mean 'arm64-cortex-a76'? Known are arm64-cortex-a53, "
             "arm64-cortex-a72, arm64-cortex-a76, armv7-cortex-a7, x86-64-haswell, xnnpack-x86-64, xnnpack-arm64, "
-            "qnn-htp, qnn-htp-v73, qnn-htp-v79, web-wasm.",
+            "qnn-htp, qnn-htp-v73, qnn-htp-v79, web-wasm, openvino-cpu.",
         ),
         (("install",), "NAME: give names of runtimes, or --all. `edgec runtime list` shows what there is."),
         (

@@ -66,8 +66,8 @@ def test_an_unknown_name() -> None:
     assert str(error.value) == (
         "target 'x86-64-vni': is not known, did you mean 'x86-64-vnni'? "
         "Known are host, raspberry-pi-4, raspberry-pi-5, android-cpu, pixel-8, armv7, x86-64-vnni, x86-64-avx2, "
-        "web-wasm, snapdragon-8-gen-3, snapdragon-8-elite, snapdragon-x-elite, snapdragon-888, arm64, arm64-dotprod; "
-        "a file of your own ends in .toml."
+        "web-wasm, intel-openvino, snapdragon-8-gen-3, snapdragon-8-elite, snapdragon-x-elite, snapdragon-888, arm64, "
+        "arm64-dotprod; a file of your own ends in .toml."
     )
 
 

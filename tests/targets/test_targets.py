@@ -30,6 +30,7 @@ DEVICES = {
     "snapdragon-x-elite": ("qnn-htp-v73",),
     "snapdragon-888": (),
     "web-wasm": ("web-wasm",),
+    "intel-openvino": ("openvino-cpu",),
     "host": ("onnxruntime-cpu",),
 }
 NAMES = (*(name for name in DEVICES if name != "host"), *ALIASES)
