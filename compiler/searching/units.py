@@ -67,14 +67,14 @@ def units_of(prepared: ir.Model, decide: DecideQuantization, source: ir.Model | 
     Args:
         prepared: The model.
         decide: Decides what runs in integers.
-        source: What it was made from: channels added since then are no work. None counts what is there.
+        source: What it was made from: channels added since then are no work, and rows that are no longer known are.
+            None counts what is there.
     """
     model = prepared.clone()
     asked = {} if source is None else {node.name: macs for node in source.graph if (macs := macs_of(node))}
 
     def work(node: ir.Node) -> int:
-        macs = macs_of(node)
-        return min(macs, asked.get(node.name, macs))
+        return asked.get(node.name) or macs_of(node)
 
     decide(model)
     decided = dict(decided_nodes(model.graph))

@@ -19,6 +19,7 @@ from .ranges import METHODS, range_by
 
 __all__ = ["ComputeParams"]
 
+_MOVES = frozenset({"Concat", "Flatten", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
 _NON_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "HardSigmoid", "Abs", "Exp", "Sqrt")
 
 
@@ -51,7 +52,7 @@ class ComputeParams(Pass):
         for value, source in decided_values(model.graph):
             if isinstance(source, Given):
                 found.append(Need(value=str(value.name), statistic=self._extremes(value, source)))
-                if self._counts(source):
+                if self._counts(value, source):
                     found.append(Need(value=str(value.name), statistic=Counts(elements=_ELEMENTS)))
         return tuple(found)
 
@@ -89,7 +90,7 @@ class ComputeParams(Pass):
                 affects="No scale covers an infinite range",
                 remedy="Check the calibration samples and the float model for NaN and overflow",
             )
-        if not self._counts(source):
+        if not self._counts(root, source):
             return observed.low, observed.high
         counted = observation_of(root, Counts(elements=_ELEMENTS))
         assert isinstance(counted, Histogram), f"{root.name} was not counted"
@@ -98,9 +99,11 @@ class ComputeParams(Pass):
         )
         return np.asarray(low), np.asarray(high)
 
-    def _counts(self, source: Given) -> bool:
+    def _counts(self, root: ir.Value, source: Given) -> bool:
         """Whether a histogram decides."""
-        return self.method not in ("minmax", "moving-average") and isinstance(source.spec.granularity, PerTensor)
+        if self.method in ("minmax", "moving-average") or not isinstance(source.spec.granularity, PerTensor):
+            return False
+        return self.method != "auto" or not _leaves(root)
 
     def _extremes(self, value: ir.Value, source: Given) -> Extremes:
         granularity = source.spec.granularity
@@ -120,6 +123,17 @@ def _root(value: ir.Value, sources: dict[ir.Value, Source], by_name: dict[str, i
             )
         seen.append(other)
     return seen[-1]
+
+
+def _leaves(value: ir.Value) -> bool:
+    """Whether a value is what the model answers, as it is or moved: whoever reads it looks at its largest elements.
+
+    What clipping saves in noise it takes from these: the largest 0.1 % of nanodet_m's box distributions keep 22 dB by
+    the least noise, 26 to 31 dB by their extremes.
+    """
+    if value.is_graph_output():
+        return True
+    return any(node.op_type in _MOVES and any(map(_leaves, node.outputs)) for node, _ in value.uses())
 
 
 def _floor(value: ir.Value) -> float | None:

@@ -75,6 +75,25 @@ def test_a_unit_knows_who_must_be_float_for_what_it_reads_to_be_float() -> None:
     assert not found.none_left(frozenset({"a", "b", "s"}))
 
 
+def test_rows_that_are_no_longer_known_are_counted_as_the_source_has_them() -> None:
+    source = model(
+        """g (float[1, 6, 8] x) => (float[1, 6, 8] y) {
+            [m] m = MatMul(x, w)
+            [a] y = Add(m, b)
+        }""",
+        w=weights(8, 8, seed=1),
+        b=weights(8, seed=2),
+    )
+    samples = [{"x": np.random.default_rng(k).standard_normal((1, 6, 8)).astype(np.float32)} for k in range(3)]
+    candidates = Candidates(source=source, measure=measure_on(samples))
+    first = candidates.build(recipe())
+    decide = next(each for each in first.recipe.passes if isinstance(each, DecideQuantization))
+    for value in (value for node in candidates.prepared.graph for value in node.outputs):
+        value.shape = None
+    found = units_of(candidates.prepared, decide, candidates.source)
+    assert (found.macs, found.total_macs) == ({"m": 6 * 8 * 8}, 6 * 8 * 8)
+
+
 def test_what_candidates_share_is_observed_once_and_the_source_is_left_alone() -> None:
     source, counting = residual(), Counting()
     before = ir.serde.serialize_model(source).SerializeToString()

@@ -50,7 +50,8 @@ def test_it_needs_the_range_of_what_is_given_and_of_nothing_else() -> None:
 @pytest.mark.parametrize("method", ["percentile", "entropy", "mse", "sqnr", "auto"])
 def test_methods_need_counts_beside_the_extremes(method: str) -> None:
     needs = ComputeParams(method=method).needs(decided(TWO))
-    assert [need.value for need in needs] == ["x", "x", "r", "r", "y", "y"]
+    # What leaves the model is covered by its extremes, unless a way to take ranges is named.
+    assert [need.value for need in needs] == ["x", "x", "r", "r", "y", "y"][: 5 if method == "auto" else 6]
     assert needs[2:4] == (
         Need(value="r", statistic=Extremes(floor=0.0)),
         Need(value="r", statistic=Counts(elements=4096)),
@@ -77,6 +78,41 @@ def test_counts_decide_the_range() -> None:
         measure_on([{"x": x}])(clone, compute.needs(clone))
         compute(clone)
         assert params_of(values(clone)["x"]).scale == pytest.approx((high - low) / 255, rel=0.02)
+
+
+LEAVING = {
+    "itself": "g (float[1,4,8,8] x) => (float[1,4,6,6] y) { y = Conv(x, w) }",
+    "moved": """g (float[1,4,8,8] x) => (float[1,6,4,6] z) {
+        y = Conv(x, w)
+        z = Transpose<perm = [0, 2, 1, 3]>(y)
+    }""",
+    "in part": """g (float[1,4,8,8] x) => (float[1,2,6,6] z) {
+        y = Conv(x, w)
+        z = Slice(y, start, end, axis)
+    }""",
+    "read on": """g (float[1,4,8,8] x) => (float[1,4,4,4] z) {
+        y = Conv(x, w)
+        z = Conv(y, w)
+    }""",
+}
+
+
+@pytest.mark.parametrize("case", LEAVING)
+def test_what_the_model_answers_is_not_clipped(case: str) -> None:
+    """One element in 10,000 lies far off: `auto` clips it within the model, and never at its end."""
+    cut = {name: np.array([k], np.int64) for name, k in (("start", 0), ("end", 2), ("axis", 1))}
+    source = decided(LEAVING[case], **(cut if case == "in part" else {}))
+    x = np.random.default_rng(0).uniform(-1, 1, (100, 1, 4, 8, 8)).astype(np.float32)
+    x[0, 0, :, 3, 3] = 40.0 * np.sign(W[0, :, 1, 1])
+    compute = ComputeParams(method="auto")
+    measure_on([{"x": each} for each in x])(source, compute.needs(source))
+    compute(source)
+    found, everything = params_of(values(source)["y"]), ComputeParams()
+    reference = decided(LEAVING[case], **(cut if case == "in part" else {}))
+    measure_on([{"x": each} for each in x])(reference, everything.needs(reference))
+    everything(reference)
+    widest = params_of(values(reference)["y"]).scale
+    assert (found.scale == widest) == (case != "read on")
 
 
 @pytest.mark.parametrize(
