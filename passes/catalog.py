@@ -19,6 +19,7 @@ from .lower.quantize_before_pad import QuantizeBeforePad
 from .lower.share_constants import ShareConstants
 from .lower.spell_axes import SpellAxes
 from .lower.split_clamps import SplitClamps
+from .lower.squeeze_sums import SqueezeSums
 from .lower.stamp import Stamp
 from .lower.stop_transposes import StopTransposes
 from .normalize.drop_identity import DropIdentity
@@ -103,6 +104,7 @@ PASSES: tuple[type[Any], ...] = (
     PartHalfBiases,
     QuantizeBeforePad,
     StopTransposes,
+    SqueezeSums,
     MinIntegers,
     PadIntegers,
     SplitClamps,

@@ -24,7 +24,7 @@ from process import Record
 from table import lines_table, markdown
 
 NAMES = ("mobilenetv2_100", "resnet56_cifar10", "kws_dscnn", "sentence_encoder")
-TARGETS = ("raspberry-pi-5", "raspberry-pi-4", "armv7", "x86-64-avx2", "pixel-8")
+TARGETS = ("raspberry-pi-5", "raspberry-pi-4", "armv7", "x86-64-avx2", "pixel-8", "intel-openvino")
 CONVOLUTIONAL = frozenset(NAMES[:3])
 XNNPACK = "XnnpackExecutionProvider"
 _SHOWN = 240

@@ -58,6 +58,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
     "a8w8 pixel-8": {"target": "pixel-8"},
     "a8w8 snapdragon-8-gen-3": {"target": "snapdragon-8-gen-3"},
+    "a8w8 intel-openvino": {"target": "intel-openvino"},
 }
 Feeds = Mapping[str, np.ndarray]
 

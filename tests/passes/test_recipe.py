@@ -43,7 +43,7 @@ POLICIES = {
 
 
 # One of each family.
-FAMILIES = ("x86-64-vnni", "pixel-8", "snapdragon-8-gen-3")
+FAMILIES = ("x86-64-vnni", "pixel-8", "snapdragon-8-gen-3", "intel-openvino")
 # What a family of accelerators refuses: the CPU would expand it at every inference.
 REFUSED = {"qnn": ("d8w8", "w8", "recurrent")}
 
