@@ -46,6 +46,13 @@ _FACTS = (
         date="2026-11-21",
     ),
     Fact(
+        statement="a convolution left in floats, 10 high with stride 2, that reads an input in channels-last order is "
+        "computed wrong (1 dB; stride 1, 8 high, or another node before it: 69 dB; in integers right): not avoided, "
+        "the proof shows it",
+        source=f"{_SIMULATOR}, float convolutions of 13 forms",
+        date="2026-11-21",
+    ),
+    Fact(
         statement="simulated runs show accuracy and placement, no latency",
         source=_SIMULATOR,
         date=_DATE,
