@@ -44,8 +44,8 @@ POLICIES = {
 
 # One of each family.
 FAMILIES = ("x86-64-vnni", "pixel-8", "snapdragon-8-gen-3", "intel-openvino")
-# What a family of accelerators refuses: the CPU would expand it at every inference.
-REFUSED = {"qnn": ("d8w8", "w8", "recurrent")}
+# What a family refuses: QNN's would expand it on the CPU at every inference, OpenVINO compute it in float.
+REFUSED = {"qnn": ("d8w8", "w8", "recurrent"), "openvino": ("d8w8", "recurrent")}
 
 
 def fits(target: str, policy: str) -> bool:

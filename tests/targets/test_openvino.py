@@ -12,6 +12,7 @@ from support.protos import proto
 
 import edgec
 from edgec.compiler.search import _executable
+from edgec.errors import OptionError
 from edgec.runtimes import runtime
 from edgec.targets import find_target
 
@@ -62,6 +63,16 @@ def test_its_manifest_names_the_providers(tmp_path: Path) -> None:
 def test_times_of_this_process_are_not_its() -> None:
     """The CPU provider's kernels may be this machine's, whose instruction set it shares: OpenVINO has its own."""
     assert not _executable(find_target("intel-openvino"))
+
+
+def test_ranges_taken_at_run_time_are_refused(tmp_path: Path) -> None:
+    source = proto(NET, opset=17, ir_version=10, **WEIGHTS)
+    with pytest.raises(OptionError) as caught:
+        edgec.compile(source, target="intel-openvino", scheme="d8w8", output=tmp_path / "out", prove=False, cache=False)
+    assert str(caught.value) == (
+        "--scheme d8w8: is slower than float on target intel-openvino, which computes in float what takes ranges at "
+        "run time. Give --calibration, or choose w8 (weights only)."
+    )
 
 
 @pytest.mark.targets
