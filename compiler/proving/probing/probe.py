@@ -17,7 +17,7 @@ from .explain import explain
 from .form import Form
 from .kinds import Kind, counts, kinds
 from .off_wanted import OffWanted
-from .words import kept_on_purpose, mend, reason
+from .words import kept_on_purpose, left_by_default, mend, reason
 
 __all__ = ["MOST_KINDS", "MOST_SECONDS", "off_wanted", "wanted_provider"]
 
@@ -94,7 +94,7 @@ class _Prober:
         """Why a kind is not tried; "" when it is."""
         if kind.node is None:
             return "made by the runtime itself (layout, type or fusion): no node of the bundle"
-        return self._cuts.why_not(kind.node)
+        return left_by_default(kind.kernels[0].op_type, self._bench.wanted) or self._cuts.why_not(kind.node)
 
     def entries(self, chosen: Sequence[Kind], deadline: float) -> dict[Kind, OffWanted]:
         """What trying each kind shows."""

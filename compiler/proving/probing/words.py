@@ -13,9 +13,10 @@ from .change import Change
 from .explain import Found
 from .form import Form
 
-__all__ = ["kept_on_purpose", "mend", "reason"]
+__all__ = ["kept_on_purpose", "left_by_default", "mend", "reason"]
 
 _XNNPACK = "XnnpackExecutionProvider"
+_QNN = "QNNExecutionProvider"
 # What the rules and passes of a target for the provider decide, by kind and name of the change.
 _TYPED = {
     "activations": ("int8", "uint8"),
@@ -93,6 +94,16 @@ def _made_for(wanted: str) -> Sequence[str]:
 
 def _shape_option(name: str, array: np.ndarray) -> str:
     return f"--shape {name}={','.join(map(str, array.shape))}"
+
+
+def left_by_default(op: str, wanted: str) -> str:
+    """Why a provider takes no node of this kind, whatever its form; "" where it may.
+
+    Inside a graph the QNN provider takes them; those at its ends stay outside by an option whose default is 1.
+    """
+    if wanted == _QNN and op in ("QuantizeLinear", "DequantizeLinear"):
+        return "left to the CPU at the graph's inputs and outputs, its default (offload_graph_io_quantization)"
+    return ""
 
 
 def kept_on_purpose(form: Form, wanted: str) -> bool:
