@@ -30,6 +30,8 @@ session.run({"x": one})
 threading.Thread(target=endless.run, args=({"x": one},), daemon=True).start()
 print(idle._running().process_id, busy._running().process_id, flush=True)
 """
+# A shell's background jobs are started with SIGINT ignored, and so would be what they start.
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are not those of Windows")
 WAIT = "time.sleep(1000)"
 LEAVING = {
@@ -53,7 +55,7 @@ def client(script: str, folder: Path, **options: object) -> Iterator[subprocess.
     scratch.mkdir()
     path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     process: subprocess.Popen[str] = subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", f"{HEARS}\n{script}"],
         env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": path},
         cwd=folder,
         text=True,
