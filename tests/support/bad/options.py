@@ -6,9 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from edgec.targets import target_names
+
 from .case import COMPILE, DATA, Case, compiling
 
 __all__ = ["CASES"]
+
+KNOWN = ", ".join(target_names())
 
 
 def _file(name: str, text: str) -> Callable[[Path], object]:
@@ -71,7 +75,7 @@ CASES = (
     Case(
         name="target is unknown",
         words=_with("--target", "x86-64-vni"),
-        message="target 'x86-64-vni': is not known, did you mean 'x86-64-vnni'? Known are host, raspberry-pi-4, raspberry-pi-5, android-cpu, pixel-8, armv7, x86-64-vnni, x86-64-avx2, arm64, arm64-dotprod; a file of your own ends in .toml.",
+        message=f"target 'x86-64-vni': is not known, did you mean 'x86-64-vnni'? Known are {KNOWN}; a file of your own ends in .toml.",
     ),
     Case(
         name="target's file is missing",
@@ -82,7 +86,7 @@ CASES = (
         name="target's file has an unknown key",
         words=_with("--target", "board.toml"),
         make=_file("board.toml", 'base = "arm64"\nmemroy = 1\n'),
-        message="board.toml: memroy: unknown key. Keys here: name, family, description, runtime, isa, providers, opset, max_opset, max_ir_version, rules, proof, limits, facts.",
+        message="board.toml: memroy: unknown key. Keys here: name, family, description, runtime, isa, providers, opset, max_opset, max_ir_version, static_shapes, weights_alone, golden_margin_db, rules, proof, limits, facts.",
     ),
     Case(
         name="scheme is unknown",

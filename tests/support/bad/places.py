@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 from support.classifier import classifier, images, save_npz
 
+from edgec.targets import target_names
+
 from .case import DATA, Case
 
 __all__ = ["CASES"]
+
+KNOWN = ", ".join(target_names())
 
 
 def _compiling(*more: str) -> tuple[str, ...]:
@@ -252,6 +256,6 @@ CASES = (
     Case(
         name="target is unknown, shown",
         words=("targets", "arm46"),
-        message="target 'arm46': is not known, did you mean 'arm64'? Known are host, raspberry-pi-4, raspberry-pi-5, android-cpu, pixel-8, armv7, x86-64-vnni, x86-64-avx2, arm64, arm64-dotprod; a file of your own ends in .toml.",
+        message=f"target 'arm46': is not known, did you mean 'arm64'? Known are {KNOWN}; a file of your own ends in .toml.",
     ),
 )
