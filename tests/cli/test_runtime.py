@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,10 @@ def test_one_that_does_not_start_says_why(edgec: Edgec, home: Path, tmp_path: Pa
 def test_an_interrupted_install_leaves_nothing(number: int, home: Path, tmp_path: Path, monkeypatch: Any) -> None:
     log = stub_apt(tmp_path / "tools", monkeypatch, qemu_packages(), install="sleep 60")
     command = [sys.executable, "-m", "edgec", "runtime", "install", "x86-64-haswell"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A shell's background jobs are started with SIGINT ignored, and so would be what they start.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, preexec_fn=heard) as process:
         deadline = time.monotonic() + 60
         while not (log.exists() and "install" in log.read_text()) and time.monotonic() < deadline:
             time.sleep(0.05)

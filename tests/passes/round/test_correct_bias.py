@@ -66,7 +66,7 @@ def test_the_shift_of_a_grouped_convolution_by_hand() -> None:
         ("Gemm(x, w, b)", "N,24", (24, 8), 1),
         ("Gemm<transB = 1>(x, w, b)", "N,24", (8, 24), 0),
         ("Conv(x, w, b)", "N,8,5,5", (8, 8, 1, 1), 0),
-        ("Conv<group = 2>(x, w, b)", "N,8,5", (8, 4, 1), 0),
+        ("Conv<group = 2>(x, w, b)", "N,8,5", (16, 4, 1), 0),
         ("Conv<kernel_shape = [5, 5]>(x, w, b)", "N,4,5,5", (8, 4, 5, 5), 0),
     ],
 )
@@ -75,7 +75,7 @@ def test_the_mean_of_the_output_is_that_of_the_float_model(
 ) -> None:
     """Exact where every element of a channel meets the same weights, or the mean is the same everywhere."""
     text = f"g (float[{shape}] x) => (y) {{ y = {call} }}"
-    w, b = weights(*weight), weights(8)
+    w, b = weights(*weight), weights(weight[axis])
     source = corrected(text, w=w, b=b)
     feeds = samples_of(source)
     if weight[2:] == (5, 5):

@@ -79,7 +79,7 @@ def patches(x: np.ndarray, group: int, kernel: int, stride: int, pad: int) -> np
 @pytest.mark.parametrize(("group", "stride", "pad"), [(1, 1, 1), (2, 2, 0), (1, 2, 1)])
 def test_a_conv_is_rounded_under_the_gram_matrix_of_its_patches(group: int, stride: int, pad: int) -> None:
     attributes = f"group = {group}, strides = [{stride}, {stride}], pads = [{pad}, {pad}, {pad}, {pad}]"
-    w = weights(8, 8 // group, 3, 3)
+    w = weights(16, 8 // group, 3, 3)
     text = f"g (float[2,8,7,7] x) => (float[N,C,H,W] y) {{ y = Conv<{attributes}>(x, w) }}"
     source = rounded(text, options=RoundWeights(), w=w)
     found = rounded_of(node(source, "y"))
@@ -87,7 +87,7 @@ def test_a_conv_is_rounded_under_the_gram_matrix_of_its_patches(group: int, stri
     rows = np.concatenate([patches(feeds["x"], group, 3, stride, pad) for feeds in samples_of(source)], axis=1)
     h = np.einsum("grk,grl->gkl", rows.astype(np.float64), rows)
     scale = found.params.scale.reshape(group, -1, 1)
-    expected = gptq(w.reshape(group, 8 // group, -1), h, Grid(scale=scale, low=-7, high=7))
+    expected = gptq(w.reshape(group, 16 // group, -1), h, Grid(scale=scale, low=-7, high=7))
     assert found.codes.dtype.name == "int4"
     assert np.mean(found.codes.astype(int).reshape(expected.shape) == expected) > 0.98  # the graph sums in float32
 
