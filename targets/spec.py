@@ -46,6 +46,8 @@ class TargetSpec:
             quantization is rounding, on which kernels of two libraries differ. Below 0 where all of it is.
         rules: First match wins.
         proof: Names of the runtimes that can prove a bundle without the device, the preferred one first.
+        support: Names of the providers' rules (`checkers.py`) that check a bundle where nothing can execute it, in the
+            order of the session's providers.
         limits: What the device holds.
         facts: Everything above with its source.
     """
@@ -64,6 +66,7 @@ class TargetSpec:
     golden_margin_db: float = 3.0
     rules: tuple[OpRule, ...]
     proof: tuple[str, ...] = ()
+    support: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     facts: tuple[Fact, ...] = ()
 
