@@ -5,6 +5,7 @@ Policy (which passes run, in which order) is the neighbour `pipeline.py` of each
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..passes.spec import OpRule
@@ -38,6 +39,7 @@ class TargetSpec:
         runtime: What the bundle ships to (`onnxruntime-cpu`).
         isa: Instruction set the kernels are chosen for (`x86_64+avx512_vnni`).
         providers: ONNX Runtime execution providers wanted, in order.
+        provider_options: What a session on the device gives the first of them; not said is left at its default.
         opset: Operator set floor: an older model is raised to it, a newer one keeps its own.
         max_opset, max_ir_version: The newest the runtime loads.
         static_shapes: Every dimension of every input must be known before it runs.
@@ -58,6 +60,7 @@ class TargetSpec:
     runtime: str
     isa: str
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    provider_options: Mapping[str, str] = field(default_factory=dict)
     opset: int
     max_opset: int
     max_ir_version: int

@@ -17,6 +17,7 @@ INTEL_OPENVINO = TargetSpec(
     runtime="onnxruntime-openvino",
     isa="x86_64+vnni",
     providers=("OpenVINOExecutionProvider", "CPUExecutionProvider"),
+    provider_options={"device_type": "CPU"},
     opset=13,
     max_opset=25,
     max_ir_version=13,

@@ -81,6 +81,7 @@ def _snapdragon(
         runtime="onnxruntime-qnn",
         isa=f"hexagon+v{arch}",
         providers=("QNNExecutionProvider", "CPUExecutionProvider"),
+        provider_options={"backend_type": "htp", "soc_model": str(soc), "htp_arch": str(arch)},
         opset=21,
         max_opset=26,
         max_ir_version=13,
