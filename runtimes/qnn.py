@@ -17,11 +17,13 @@ from pathlib import Path
 
 from ..errors import HostError
 from .host.launch import Launch
+from .host.runtime import HostRuntime
 from .install.component import components
+from .install.home import home
 from .install.place import Place
 from .plugin_ep import Plugin
 
-__all__ = ["PROVIDER", "htp_plugin", "launch_htp", "qnn_places"]
+__all__ = ["PROVIDER", "htp_compiler", "htp_plugin", "launch_htp", "qnn_places"]
 
 PROVIDER = "QNNExecutionProvider"
 _GLIBC = (2, 35)  # tag of the plugin's wheel
@@ -62,6 +64,25 @@ def qnn_places() -> tuple[Place, ...]:
 def _starts(home: Path, *, soc: int, arch: int, name: str) -> Launch:
     options = {"backend_type": "htp", "soc_model": str(soc), "htp_arch": str(arch)}
     return launch_htp(home / _component(), options, name=name)
+
+
+def htp_compiler(options: Mapping[str, str]) -> HostRuntime:
+    """What compiles for any chip, simulated here or not: the installed plugin with that chip's options.
+
+    Args:
+        options: Provider options of the device.
+
+    Raises:
+        HostError: An option is missing, unknown or no value of it.
+    """
+    place = qnn_places()[0]
+    plugin = htp_plugin(options, name=place.name)  # before anything is compiled
+    return HostRuntime(
+        name=place.name,
+        launch=lambda: launch_htp(home() / _component(), plugin.options, name=place.name),
+        missing=place.missing,
+        providers=place.providers,
+    )
 
 
 def _component() -> str:

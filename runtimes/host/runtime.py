@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from ...errors import HostError
 from ..base import ModelSource, RuntimeFacts, Session, SessionSettings
+from .context import CompiledContext, compile_context
 from .launch import Launch
 from .plugged import check_plugin
 from .process import Host
@@ -60,6 +62,15 @@ class HostRuntime:
             ModelError: Its ONNX Runtime refuses the model.
         """
         return HostSession(self._running(), model, settings, self.providers)
+
+    def compile(self, model: Path, name: str) -> CompiledContext:
+        """What its provider makes of a model offline; a session of that provider opens it in its stead.
+
+        Raises:
+            HostError: The host cannot be started, fails, or has no provider that does that.
+            ModelError: Nothing of the model can be compiled.
+        """
+        return compile_context(self._running(), model, name)
 
     def close(self) -> None:
         """End the host; the next `open` starts another."""

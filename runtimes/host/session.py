@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ...errors import EdgecError, HostError, ModelError
-from ..base import Feeds, Latency, ModelInMemory, ModelSource, Placement, SessionSettings, TensorInfo
+from ...errors import HostError
+from ..base import Feeds, Latency, ModelSource, Placement, SessionSettings, TensorInfo
 from ..feeds import check_feeds, tensor_info
-from ..ort_session import ort_message
 from ..placement import placement_of
 from ..runner import Evidence
 from ..timing import latency_of, run_seconds
 from .process import Host
-
-if TYPE_CHECKING:
-    import onnx
+from .refusal import refusal
+from .source import source_of
 
 __all__ = ["HostSession"]
 
@@ -53,7 +50,7 @@ class HostSession:
         plugin = host.launch.plugin
         if plugin is not None:
             request["plugin"] = plugin.request(settings.threads)
-        more, arrays = _source(model, shares_files=host.launch.shares_files)
+        more, arrays = source_of(model, shares_files=host.launch.shares_files)
         header, _ = self._ask({**request, **more}, arrays, f"open {self._where}")
         self._number = header["session"]
         self._free = weakref.finalize(self, host.forget, self._number)  # when nobody closes it
@@ -124,97 +121,5 @@ class HostSession:
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header, found = self._host.ask(request, arrays, what=what)
         if "error" in header:
-            raise self._refused(header["error"], header["message"], what)
+            raise refusal(self._host, self._where, header["error"], header["message"], what)
         return header, found
-
-    def _refused(self, kind: str, message: str, what: str) -> EdgecError:
-        version = f"ONNX Runtime {self._host.hello['onnxruntime']} of runtime {self._host.name!r}"
-        match kind:
-            case "open":
-                return ModelError(
-                    self._where,
-                    f"{version} cannot open it: {ort_message(message)}",
-                    remedy="Compile it for a target of that runtime, which pins the opset it loads",
-                )
-            case "run":
-                return ModelError(
-                    self._where,
-                    f"{version} fails when running it: {ort_message(message)}",
-                    remedy="Check the feeds against the model's inputs; if they are right, it cannot run there",
-                )
-            case "provider":
-                return HostError(
-                    f"runtime {self._host.name!r}",
-                    f"does not run it where the target asks for: {message}",
-                    remedy=self._host.launch.mend
-                    or f"Install it anew: edgec runtime install {self._host.name} --force",
-                )
-            case "nowhere":
-                plugin = self._host.launch.plugin
-                return ModelError(
-                    self._where,
-                    f"{version} gives none of its nodes to {plugin.provider if plugin else 'the provider wanted'}"
-                    + (f": {message}" if message else ""),
-                    affects="All of it would run on the CPU",
-                    remedy="Fix its shapes when you compile it: --shape"
-                    if message
-                    else "Compile it for a target of that runtime",
-                )
-            case "disk":
-                return HostError(
-                    f"runtime {self._host.name!r}",
-                    f"cannot write the model to its disk: {message}",
-                    remedy="Free space in its temporary folder, or set TMPDIR there to another",
-                )
-        return HostError(
-            f"runtime {self._host.name!r}", f"refused a request ({what}): {message}", remedy="Report this defect"
-        )
-
-
-def _source(model: ModelSource, *, shares_files: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Header and arrays that say what to open."""
-    if isinstance(model, ModelInMemory):
-        return {}, {"model:": np.frombuffer(model.graph, dtype=np.uint8), **model.weights}
-    if isinstance(model, bytes):
-        return {}, {"model:": np.frombuffer(model, dtype=np.uint8)}
-    if not model.is_file():
-        raise ModelError(str(model), "no such file", remedy="Check the path")
-    if shares_files:
-        return {"path": str(model.absolute())}, {}
-    names = [model.name, *_external(model)]
-    return {"files": names}, {f"file:{name}": _contents(model, name) for name in names}
-
-
-def _contents(model: Path, name: str) -> np.ndarray:
-    try:
-        return np.fromfile(model.parent / name, dtype=np.uint8)
-    except OSError as error:
-        raise ModelError(
-            str(model),
-            f"its file {name} cannot be read: {error.strerror}",
-            remedy="Keep the model and the files of its weights together",
-        ) from error
-
-
-def _external(model: Path) -> list[str]:
-    """Files that hold a model's weights, as the model names them; none where it cannot be read: the host says why."""
-    import onnx
-    from google.protobuf.message import DecodeError
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    try:
-        graph = onnx.load(model, load_external_data=False).graph
-    except DecodeError:
-        return []
-    return sorted({str(ExternalDataInfo(each).location) for each in _tensors(graph) if uses_external_data(each)})
-
-
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Initializers and constants, those of subgraphs included."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _tensors(inner)

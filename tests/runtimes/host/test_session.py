@@ -320,7 +320,7 @@ def test_a_model_whose_weights_are_missing(quantized, tmp_path):
     assert refusal(lambda: far.open(tmp_path / "model.onnx")) == (
         ModelError,
         f"{tmp_path / 'model.onnx'}: its file model.onnx.data cannot be read: No such file or directory. "
-        "Keep the model and the files of its weights together.",
+        "Keep the model and the files it names together.",
     )
     far.close()
 
