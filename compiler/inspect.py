@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -15,6 +16,7 @@ from ..passes.quantize.decide import DecideQuantization
 from ..targets.pipeline import recipe_for
 from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
+from .checking import check_model, checked_json
 from .load import load_model, quantized_ops
 from .loading.source import open_source
 from .materialize import weight_bytes
@@ -54,6 +56,7 @@ class Inspection:
         target: Whose rules the next two follow.
         census: What would run in integers; None for a model that is quantized already.
         skipped: Node name → why it would stay float.
+        checked: What the support rules of the target's providers say of the model as it is; None without such rules.
         notes: What loading did.
     """
 
@@ -74,6 +77,7 @@ class Inspection:
     target: str
     census: Census | None
     skipped: Mapping[str, str]
+    checked: Mapping[str, Any] | None
     notes: tuple[str, ...]
 
 
@@ -100,6 +104,7 @@ def inspect_model(
     )
     model = loaded.model
     quantized = quantized_ops(model)
+    checked = check_model(model, target.support, where=f"target {target.name!r}")
     census, skipped = (None, SkipNotes()) if quantized else _decide(model, target)
     return Inspection(
         origin=loaded.origin,
@@ -119,6 +124,7 @@ def inspect_model(
         target=target.name,
         census=census,
         skipped=skipped,
+        checked=None if checked is None else checked_json(checked),
         notes=loaded.notes,
     )
 

@@ -21,6 +21,7 @@ from ..passes.recipe import Recipe
 from ..runtimes.base import Feeds, SessionSettings, TensorInfo
 from ..runtimes.compare import Comparer
 from ..targets.spec import TargetSpec
+from .checking import check_file, summary_json
 from .materialize import EXTERNAL_ABOVE, materialize, weight_bytes
 from .samples import replay
 from .samples.base import Sample, State
@@ -71,6 +72,8 @@ def pack(
     described = {
         key: [_tensor(info) for info in infos] for key, infos in zip(("inputs", "outputs"), signature, strict=True)
     }
+    target = manifest["target"]
+    checked = check_file(path, target["support"], max_opset=target["max_opset"], where=f"target {target['name']!r}")
     _write_json(
         folder / MANIFEST,
         {
@@ -81,6 +84,7 @@ def pack(
             **described,
             "state": dict(state.carried),
             "session_options": {},
+            **({} if checked is None else {"checked": summary_json(checked)}),
             **({} if reference is None else {"golden_noise_db": _noise_db(reference, inputs, outputs)}),
             **manifest,
         },
@@ -109,10 +113,12 @@ def manifest_values(
             "isa": target.isa,
             "providers": list(target.providers),
             "proof": list(target.proof),
+            "support": list(target.support),
             "max_opset": target.max_opset,
             "max_ir_version": target.max_ir_version,
             "golden_margin_db": target.golden_margin_db,
         },
+        "provider_options": {target.providers[0]: dict(target.provider_options)} if target.provider_options else {},
         "scheme": scheme,
         "source": dict(source),
         "samples": {"calibration": calibration, "golden": golden},

@@ -57,6 +57,7 @@ def compile(
         raise OptionError("-o/--output", "is missing", remedy="Name the folder of the bundle, say -o out/")
 
     from ..compile import compile_request
+    from ..report.checked import checked_table
     from ..report.compiled import compiled_facts, float_nodes
     from ..report.diagnosed import diagnosed
     from ..report.json import compiled_json, proof_json
@@ -82,6 +83,8 @@ def compile(
         proof = proof_json(result.bundle, "proof")
         if proof is not None and verdict is not None:
             print_text(heading("Proof"), proof_facts(proof))
+            if talk.verbose and proof["checked"] is not None:
+                print_text(heading("Node by node"), checked_table(proof["checked"]))
             if result.diagnosis is not None:
                 print_text(heading("Diagnosis"), *diagnosed(result.diagnosis))
             print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))

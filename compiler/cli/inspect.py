@@ -70,6 +70,7 @@ def _bundle(path: Path, talk: TalkOptions) -> int:
 def _model(given: str, subject: SubjectOptions, target: TargetOptions, talk: TalkOptions) -> int:
     from ...targets import find_target
     from ..inspect import inspect_model
+    from ..report.checked import checked_table
     from ..report.compiled import float_nodes
     from ..report.inspected import model_report
     from ..report.json import inspection_json
@@ -86,4 +87,6 @@ def _model(given: str, subject: SubjectOptions, target: TargetOptions, talk: Tal
         print_text(*model_report(found))
         if talk.verbose and found.skipped:
             print_text(heading("Float nodes"), float_nodes(found.skipped))
+        if talk.verbose and found.checked is not None:
+            print_text(heading("Node by node"), checked_table(found.checked))
     return 0

@@ -84,7 +84,7 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
             from ..prove import prove as make_verdict
 
             found = make_verdict(bundle, on=places[0] if places else None, **settings).to_json()
-    (_print_places if len(places) > 1 else _print_verdict)(bundle, found, as_json=talk.json)
+    (_print_places if len(places) > 1 else _print_verdict)(bundle, found, talk)
     return int(str(found["exit_code"]))
 
 
@@ -92,28 +92,31 @@ def _places(on: str | None) -> tuple[str, ...]:
     return tuple(word for each in (on or "").split(",") if (word := each.strip()))
 
 
-def _print_verdict(bundle: Bundle, verdict: Mapping[str, Any], *, as_json: bool) -> None:
+def _print_verdict(bundle: Bundle, verdict: Mapping[str, Any], talk: TalkOptions) -> None:
+    from ..report.checked import checked_table
     from ..report.json import proof_json
     from ..report.layout import heading
     from ..report.text import proof_facts, verdict_line, verdict_table
     from .console import print_json, print_text
 
     found = proof_json(bundle, "proof")
-    if as_json:
+    if talk.json:
         print_json({"bundle": str(bundle.path), "digest": bundle.digest, "proof": found, "verdict": verdict})
         return
     if found is not None:
         print_text(proof_facts(found))
+        if talk.verbose and found["checked"] is not None:
+            print_text(heading("Node by node"), checked_table(found["checked"]))
     print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
 
 
-def _print_places(bundle: Bundle, found: Mapping[str, Any], *, as_json: bool) -> None:
+def _print_places(bundle: Bundle, found: Mapping[str, Any], talk: TalkOptions) -> None:
     from ..report.layout import heading
     from ..report.portability import portability_report
     from ..report.text import verdict_line, verdict_table
     from .console import print_json, print_text
 
-    if as_json:
+    if talk.json:
         print_json({"path": str(bundle.path), **found})
         return
     print_text(portability_report(found))

@@ -18,7 +18,7 @@ __all__ = ["check_units", "judge", "judge_accuracy"]
 
 # What only the target's own kernels can answer; excused, not undecided, where they cannot be executed.
 _TIMES = frozenset({"load_time", "p95", "latency_ratio"})
-_NEEDS_TARGET = _TIMES | {"integer_macs", "off_provider"}
+_PLACEMENT = frozenset({"integer_macs", "off_provider"})  # and what the rules of its providers can
 
 
 def judge(contract: Contract, proof: Proof) -> Verdict:
@@ -31,7 +31,8 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
     excused = set()
     for clause in contract.all_clauses:
         nothing_ran = proof.golden is None and clause.id not in ("size", "size_ratio")
-        if nothing_ran or (proof.unexecuted and clause.id in _NEEDS_TARGET):
+        unseen = clause.id in _TIMES or (clause.id in _PLACEMENT and proof.checked is None)
+        if nothing_ran or (proof.unexecuted and unseen):
             excused.add(clause.id)
             results.append(unknown(clause, f"not executed on the target's own kernels: {proof.unexecuted}"))
         elif proof.untimed and clause.id in _TIMES:

@@ -17,6 +17,7 @@ from ...bundle import Bundle
 from ...runtimes import runtime
 from ...runtimes.base import Feeds, RuntimeFacts, Session, SessionSettings
 from ...runtimes.timing import latency_of, run_seconds
+from ..checking import check_bundle, checked_json, off_by_rules, placement_by_rules
 from ..metrics import Metric
 from ..metrics.intervals import median_ratio_interval
 from ..progress import Progress, Quiet
@@ -109,7 +110,8 @@ def measure(
         with closing(bench.bundle(1, compared=True)) as session:
             near = (manifest.get("golden_noise_db"), manifest["target"].get("golden_margin_db", 3.0))
             golden = replay_golden(session, golden_feeds, golden_outputs, state, *near)
-            placement = session.placement(golden_feeds[0])
+            checked = check_bundle(bundle) if place.unexecuted and not place.elsewhere else None
+            placement = session.placement(golden_feeds[0]) if checked is None else placement_by_rules(checked)
             evaluated: EvaluationProof | None = None
             found: tuple[str, ...] = ()
             if evaluation is not None:
@@ -131,9 +133,10 @@ def measure(
                     latency.append(_latency(bench, golden_feeds[0], count, latency_runs))
                     advance(1)
         # Last: a form that is tried may end the place's process, and every session in it.
-        common["off_wanted"] = (
-            off_wanted(bundle, placement, wanted=wanted, feeds=golden_feeds[0], place=there) if probe else ()
-        )
+        if checked is not None:
+            common["off_wanted"] = off_by_rules(checked)
+        elif probe:
+            common["off_wanted"] = off_wanted(bundle, placement, wanted=wanted, feeds=golden_feeds[0], place=there)
     return Proof(
         **common,
         versions=_versions(facts),
@@ -141,6 +144,7 @@ def measure(
         isa=_isa(facts),
         golden=golden,
         placement=placement,
+        checked=None if checked is None else checked_json(checked),
         evaluation=evaluated,
         apart=apart,
         load_seconds=median(bench.load_seconds),

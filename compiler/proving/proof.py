@@ -135,6 +135,8 @@ class Proof:
         emulated: What emulated the processor; "" when it is real.
         isa: Instruction set of the processor that executed, as far as it tells; "" when nothing was executed.
         golden, placement: None when nothing could be executed.
+        checked: What the support rules of the target's providers say, node by node, where its kernels could not be
+            executed; `placement` is then theirs. None where there are no rules, or the kernels ran.
         apart: By output, how far the place is from this process; None where it is this process.
         evaluation: None without evaluation samples.
         size_bytes, float_bytes: Of the bundle's model, of float's.
@@ -163,6 +165,7 @@ class Proof:
     untimed: str = ""
     emulated: str = ""
     isa: str = ""
+    checked: Mapping[str, Any] | None = None
     apart: Mapping[str, OutputSteps] | None = None
     wanted: str = ""
     off_wanted: tuple[OffWanted, ...] = ()
@@ -194,6 +197,7 @@ class Proof:
             "load": {"seconds": self.load_seconds, "opened": self.opened},
             "latency": [_plain(each) for each in self.latency],
             "placement": None if self.placement is None else _placement(self.placement, self),
+            "checked": None if self.checked is None else dict(self.checked),
             "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},
             "notes": list(self.notes),
         }

@@ -36,6 +36,7 @@ def target_report(target: TargetSpec) -> Iterator[RenderableType]:
             ("instructions", target.isa),
             ("runtime", f"{target.runtime}: {', '.join(target.providers)}"),
             ("proved on", ", ".join(target.proof) or "nothing: checked, not executed"),
+            ("checked by", ", ".join(target.support) or None),
             ("opset", f"{target.opset} to {target.max_opset}, IR version up to {target.max_ir_version}"),
             ("memory", "not known" if memory is None else size(memory)),
         ]

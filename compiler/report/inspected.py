@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from ...bundle import Bundle
 from ..inspect import Inspection, Tensor
+from .checked import checked_lines
 from .compiled import float_lines, integer_lines
 from .layout import facts, heading, lines, table
 from .text import proof_facts, verdict_line, verdict_table
@@ -41,6 +42,9 @@ def model_report(found: Inspection) -> Iterator[RenderableType]:
         for op, number in sorted(found.ops.items(), key=lambda item: (-found.macs.get(item[0], 0), -item[1], item[0]))
     ]
     yield table(("operator", "nodes", "MACs", ""), rows, right=("nodes", "MACs", ""))
+    if found.checked is not None:
+        yield heading(f"On {found.target}, as it is: checked, not executed")
+        yield facts([("checked", lines(checked_lines(found.checked)))])
     if found.census is not None:
         yield heading(f"On {found.target}")
         integers = lines(integer_lines(found.census))
@@ -71,6 +75,7 @@ def bundle_report(bundle: Bundle, proof: Mapping[str, Any] | None, verdict: Mapp
             ("options", _pairs(manifest["session_options"])),
             ("made with", f"edgec {manifest['edgec']}, {_versions(manifest['versions'])}"),
             ("notes", lines(manifest["notes"])),
+            ("checked", lines(checked_lines(manifest["checked"])) if "checked" in manifest else None),
         ]
     )
     if proof is not None:

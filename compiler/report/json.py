@@ -99,6 +99,7 @@ def inspection_json(found: Inspection) -> dict[str, object]:
         "target": found.target,
         "nodes": None if found.census is None else found.census.to_json(),
         "skipped": dict(found.skipped),
+        "checked": None if found.checked is None else dict(found.checked),
         "notes": list(found.notes),
     }
 
@@ -126,7 +127,9 @@ def target_json(target: TargetSpec) -> dict[str, object]:
         "runtime": target.runtime,
         "isa": target.isa,
         "providers": list(target.providers),
+        "provider_options": dict(target.provider_options),
         "proof": list(target.proof),
+        "support": list(target.support),
         "opset": target.opset,
         "max_opset": target.max_opset,
         "max_ir_version": target.max_ir_version,

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..proving.probing.off_wanted import short_name
+from .checked import checked_lines, off_lines
 from .layout import facts, lines, table
 from .units import count, plural, seconds, share, size
 
@@ -18,7 +18,6 @@ __all__ = ["golden_text", "placed_lines", "proof_facts", "verdict_line", "verdic
 MARKS = {"met": ("✓", "green"), "broken": ("✗", "red"), "inconclusive": ("?", "yellow"), "unknown": ("–", "yellow")}
 _WORDS = {"proved": "green", "checked": "green", "broken": "red", "inconclusive": "yellow"}
 _NAMES_SHOWN = 4
-_KINDS_SHOWN = 8
 _CPU = "CPUExecutionProvider"
 
 
@@ -55,7 +54,8 @@ def verdict_line(verdict: Mapping[str, Any]) -> Text:
 
 
 def proof_facts(proof: Mapping[str, Any]) -> Table:
-    """Everything measured, by name."""
+    """Everything measured, by name; what is checked by rules and not measured stands apart."""
+    checked = proof.get("checked")
     return facts(
         [
             ("where", _where(proof)),
@@ -65,7 +65,8 @@ def proof_facts(proof: Mapping[str, Any]) -> Table:
             ("size", _size(proof["size"])),
             ("load", _load(proof["load"])),
             ("latency", _latency(proof["latency"])),
-            ("integers", _placement(proof["placement"])),
+            ("checked", None if checked is None else lines(checked_lines(checked))),
+            ("integers", _placement(proof["placement"], rules=checked is not None)),
             ("apart", _apart(proof.get("apart"))),
             ("notes", lines(proof["notes"])),
         ]
@@ -188,18 +189,30 @@ def _latency(found: Sequence[Mapping[str, Any]]) -> RenderableType | None:
     return table(columns, rows, right=columns[1:])
 
 
-def _placement(found: Mapping[str, Any] | None) -> RenderableType | None:
+def _placement(found: Mapping[str, Any] | None, *, rules: bool) -> RenderableType | None:
     if found is None:
         return None
-    return lines(_placement_lines(found))
+    return lines(_integer_lines(found, rules=True) if rules else _placement_lines(found))
 
 
 def _placement_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from placed_lines(found)
+    yield from _integer_lines(found)
+    if found.get("partitions", 0) > 1:
+        crossing = found["crossing_bytes"]
+        bytes_ = "an unknown number of bytes crosses" if crossing is None else f"{size(crossing)} cross"
+        providers = ", ".join(dict.fromkeys(kernel["provider"] for kernel in found["kernels"]))
+        yield f"{found['partitions']} partitions on {providers}; {bytes_} between them in one run"
+    if found["off_provider"]:
+        yield f"off the provider: {', '.join(found['off_provider'][:_NAMES_SHOWN])}{_more(len(found['off_provider']))}"
+
+
+def _integer_lines(found: Mapping[str, Any], *, rules: bool = False) -> Iterator[str]:
     if found["integer_mac_share"] is None:
         yield "the model has no multiply-accumulates that can be counted"
     else:
-        yield f"{share(found['integer_mac_share'])} of {count(found['macs'])} MACs run in integer kernels"
+        run = "would run" if rules else "run"
+        yield f"{share(found['integer_mac_share'])} of {count(found['macs'])} MACs {run} in integer kernels"
     floats = sorted(
         (kernel for kernel in found["kernels"] if kernel["macs"] and not kernel["integer"]),
         key=lambda kernel: -int(kernel["macs"]),
@@ -209,13 +222,6 @@ def _placement_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"in float: {', '.join(shown)}{_more(len(floats))}"
     if found["uncounted"]:
         yield f"not counted: {', '.join(found['uncounted'][:_NAMES_SHOWN])}{_more(len(found['uncounted']))}"
-    if found.get("partitions", 0) > 1:
-        crossing = found["crossing_bytes"]
-        bytes_ = "an unknown number of bytes crosses" if crossing is None else f"{size(crossing)} cross"
-        providers = ", ".join(dict.fromkeys(kernel["provider"] for kernel in found["kernels"]))
-        yield f"{found['partitions']} partitions on {providers}; {bytes_} between them in one run"
-    if found["off_provider"]:
-        yield f"off the provider: {', '.join(found['off_provider'][:_NAMES_SHOWN])}{_more(len(found['off_provider']))}"
 
 
 def placed_lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -226,14 +232,7 @@ def placed_lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found["macs"]:
         there = sum(kernel["macs"] or 0 for kernel in found["kernels"] if kernel["provider"] == wanted)
         yield f"{count(there)} of {count(found['macs'])} MACs on {wanted}"
-    off = found["off_wanted"]
-    for each in off[:_KINDS_SHOWN]:
-        tried = f" ({plural(each['forms'], 'form')})" if "in any form tried" in each["reason"] else ""
-        mend = f"; to mend it: {each['mend']}" if each["mend"] else ""
-        yield f"off {short_name(wanted)}: {len(each['nodes'])} {each['op']}: {each['reason']}{tried}{mend}"
-    if len(off) > _KINDS_SHOWN:
-        rest = sum(len(each["nodes"]) for each in off[_KINDS_SHOWN:])
-        yield f"off {short_name(wanted)}: {rest} more kernels: see placement.off_wanted of the proof"
+    yield from off_lines(found["off_wanted"], wanted)
 
 
 def _apart(found: Mapping[str, Any] | None) -> RenderableType | None:
