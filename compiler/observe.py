@@ -72,4 +72,4 @@ def observe(
     values |= {value.name: value for node in model.graph for value in node.outputs}
     for need, observed in found.items():
         set_observation(values[need.value], need.statistic, observed)
-    return found
+    return {need: found[need] for need in needs}

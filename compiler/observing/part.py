@@ -95,7 +95,7 @@ def _instrumented(
     # Outputs carried from step to step must survive the instrumentation.
     carried = set(samples.state.carried.values())
     kept = [output for output in clone.graph.outputs if output.name in carried]
-    probes = tuple(instrument(clone, (*needs, *anchors))[: len(needs)])
+    probes = instrument(clone, needs, anchors)
     clone.graph.outputs.extend(kept)
     return in_memory(clone), probes
 
@@ -131,12 +131,12 @@ def _sketch(
     sparing: bool,
 ) -> _Sketch | None:
     """What most batches need; None where all are observed in full."""
-    fewer = tuple(probe for probe in probes if not _is_selection(probe.need))
+    fewer = tuple(probe for probe in probes if not _is_selection(probe.needs[0]))
     if every == 1 or len(fewer) == len(probes):
         return None
     if sparing or not fewer:
         return _Sketch(source=None, probes=fewer, every=every)
-    source, fewer = _instrumented(model, [probe.need for probe in fewer], anchors, samples)
+    source, fewer = _instrumented(model, [need for probe in fewer for need in probe.needs], anchors, samples)
     return _Sketch(source=source, probes=fewer, every=every)
 
 

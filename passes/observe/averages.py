@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from .extremes import ExtremesProbe
+from .extremes import Ends, add_ends
 from .statistics import Extremes, Need, Range
 
 __all__ = ["AveragesProbe", "SumOfExtremes"]
@@ -32,17 +32,22 @@ class AveragesProbe:
     """Outputs the extremes of a run."""
 
     need: Need
-    extremes: ExtremesProbe
+    ends: Ends
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (self.need,)
 
     @classmethod
     def add(cls, model: ir.Model, value: ir.Value, need: Need, statistic: Extremes, prefix: str) -> AveragesProbe:
         """Append the reductions of `value` to the graph, as new graph outputs."""
-        return cls(need=need, extremes=ExtremesProbe.add(model, value, need, statistic, prefix))
+        return cls(need=need, ends=add_ends(model, value, need, statistic, prefix))
 
     def seen(self, outputs: Mapping[str, np.ndarray]) -> SumOfExtremes:
         """The extremes of one run."""
-        found = self.extremes.seen(outputs)
-        return SumOfExtremes(low=found.low.astype(np.float64), high=found.high.astype(np.float64), runs=1)
+        high = outputs[self.ends.high].astype(np.float64)
+        low = np.full_like(high, self.ends.floor) if self.ends.low is None else outputs[self.ends.low]
+        return SumOfExtremes(low=low.astype(np.float64), high=high, runs=1)
 
     def merge(self, left: SumOfExtremes, right: SumOfExtremes) -> SumOfExtremes:
         """The sums of both."""
@@ -52,7 +57,7 @@ class AveragesProbe:
         """Whether both are of as many runs: a batch of several samples shows the extremes of one."""
         return left.runs == right.runs
 
-    def read(self, total: SumOfExtremes) -> Range:
+    def read(self, total: SumOfExtremes) -> list[Range]:
         """The mean over all runs."""
         low, high = total.low / total.runs, total.high / total.runs
-        return Range(low=np.asarray(low, np.float32), high=np.asarray(high, np.float32))
+        return [Range(low=np.asarray(low, np.float32), high=np.asarray(high, np.float32))]

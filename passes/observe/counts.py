@@ -65,13 +65,19 @@ class Tally:
         """
         total = self.settled()
         magnitude = (total.codes & (_SIGN - 1)).astype(np.int64)
-        finite = magnitude < _INFINITY
-        place = np.where(total.codes & _SIGN, -magnitude, magnitude)[finite]
-        occupied = np.union1d(place, 0)
-        borders = np.union1d(_lower(occupied), _lower(occupied + 1))
-        counts = np.zeros(borders.size - 1, np.int64)
-        np.add.at(counts, np.searchsorted(borders, _lower(place)), total.counts[finite])
-        return Histogram(edges=np.sign(borders) * _number(np.abs(borders)), counts=counts)
+        finite, negative = magnitude < _INFINITY, total.codes >= _SIGN
+        below, above = finite & negative, finite & ~negative
+        # In the order of the numbers: codes ascend with the magnitude, on either side of 0.
+        place = np.concatenate([-magnitude[below][::-1], [0], magnitude[above]])
+        counts = np.concatenate([total.counts[below][::-1], [0], total.counts[above]])
+        first = np.append(True, place[1:] != place[:-1])
+        occupied, counts = place[first], np.add.reduceat(counts, np.flatnonzero(first))
+        borders = np.stack([_lower(occupied), _lower(occupied + 1)], axis=1).ravel()
+        inside = np.stack([counts, np.zeros_like(counts)], axis=1).ravel()[:-1]
+        # Where a bin ends where the next one starts, there is no gap.
+        open_ = np.append(True, borders[1:] != borders[:-1])
+        borders, inside = borders[open_], inside[open_[1:]]
+        return Histogram(edges=np.sign(borders) * _number(np.abs(borders)), counts=inside)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +86,10 @@ class CountsProbe:
 
     need: Need
     selected: str
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (self.need,)
 
     @classmethod
     def add(cls, model: ir.Model, value: ir.Value, need: Need, statistic: Counts, prefix: str) -> CountsProbe:
@@ -111,9 +121,9 @@ class CountsProbe:
         low, high = (float(np.max(np.abs(each.edges))) for each in (one, other))
         return abs(low - high) <= max(low, high) / 64
 
-    def read(self, total: Tally) -> Histogram:
+    def read(self, total: Tally) -> list[Histogram]:
         """The counts over all runs."""
-        return total.histogram()
+        return [total.histogram()]
 
 
 def codes_of(x: np.ndarray) -> np.ndarray:

@@ -17,46 +17,83 @@ from ..spec import PerAxis, PerBlock, PerTensor
 from .nodes import emit, publish, rank_of, reduce
 from .statistics import Extremes, Need, Range
 
-__all__ = ["ExtremesProbe"]
+__all__ = ["Bounds", "Ends", "ExtremesProbe", "add_ends"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ends:
+    """Graph outputs that show the extremes of one value.
+
+    Attributes:
+        low: None where the floor is known.
+        floor: What stands for `low` then.
+    """
+
+    high: str
+    low: str | None
+    floor: float = 0.0
+
+
+def add_ends(model: ir.Model, value: ir.Value, need: Need, statistic: Extremes, prefix: str) -> Ends:
+    """Append the reductions of `value` to the graph, as new graph outputs.
+
+    Raises:
+        ValueError: The value has not the granularity that is asked for.
+    """
+    high = _reduction(model, "Max", value, need, statistic, f"{prefix}_max")
+    if statistic.floor is not None:
+        return Ends(high=high, low=None, floor=statistic.floor)
+    return Ends(high=high, low=_reduction(model, "Min", value, need, statistic, f"{prefix}_min"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Bounds:
+    """The extremes of many values, one value's entries after another's.
+
+    Attributes:
+        low, high: float32, shape (entries,).
+        sizes: Entries of each value, int64; 0 for a single one that has no axis.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    sizes: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtremesProbe:
-    """Outputs `high` and, unless a floor is known, `low`."""
+    """Outputs the extremes of many values. They are merged all at once: hundreds by themselves cost more than a run."""
 
-    need: Need
-    statistic: Extremes
-    high: str
-    low: str | None
+    needs: tuple[Need, ...]
+    ends: tuple[Ends, ...]
 
-    @classmethod
-    def add(cls, model: ir.Model, value: ir.Value, need: Need, statistic: Extremes, prefix: str) -> ExtremesProbe:
-        """Append the reductions of `value` to the graph, as new graph outputs."""
-        high = _reduction(model, "Max", value, need, statistic, f"{prefix}_max")
-        known = statistic.floor is not None
-        low = None if known else _reduction(model, "Min", value, need, statistic, f"{prefix}_min")
-        return cls(need=need, statistic=statistic, high=high, low=low)
-
-    def seen(self, outputs: Mapping[str, np.ndarray]) -> Range:
-        """The range of one run; float32, shape () or (channels,)."""
+    def seen(self, outputs: Mapping[str, np.ndarray]) -> Bounds:
+        """The extremes of one run."""
+        highs = [outputs[each.high] for each in self.ends]
+        lows = [
+            np.full_like(high, each.floor) if each.low is None else outputs[each.low]
+            for each, high in zip(self.ends, highs, strict=True)
+        ]
+        sizes = np.array([high.size if high.ndim else 0 for high in highs], np.int64)
         # Copies: what ONNX Runtime hands out keeps all the memory of its session, long after that is closed.
-        high = np.array(outputs[self.high], np.float32)
-        low = np.full_like(high, self.statistic.floor or 0.0) if self.low is None else outputs[self.low]
-        return Range(low=np.array(low, np.float32), high=high)
+        return Bounds(low=np.concatenate(lows, axis=None), high=np.concatenate(highs, axis=None), sizes=sizes)
 
-    def merge(self, left: Range, right: Range) -> Range:
-        """The range that holds both."""
-        return left.merge(right)
+    def merge(self, left: Bounds, right: Bounds) -> Bounds:
+        """The bounds that hold both."""
+        low, high = np.minimum(left.low, right.low), np.maximum(left.high, right.high)
+        return Bounds(low=low, high=high, sizes=left.sizes)
 
-    def alike(self, left: Range, right: Range) -> bool:
-        """Whether both ends agree to a thousandth of the width."""
+    def alike(self, left: Bounds, right: Bounds) -> bool:
+        """Whether both ends of every range agree to a thousandth of its width."""
         width = np.maximum(right.high - right.low, np.finfo(np.float32).tiny)
         near = [np.abs(a - b) <= 1e-3 * width for a, b in ((left.low, right.low), (left.high, right.high))]
         return bool(np.all(near))
 
-    def read(self, total: Range) -> Range:
-        """The range over all runs."""
-        return total
+    def read(self, total: Bounds) -> list[Range]:
+        """The ranges over all runs."""
+        ends = np.cumsum(np.maximum(total.sizes, 1))[:-1]
+        parts = zip(np.split(total.low, ends), np.split(total.high, ends), total.sizes, strict=True)
+        return [Range(low=low, high=high) if size else Range(low=low[0], high=high[0]) for low, high, size in parts]
 
 
 def _reduction(model: ir.Model, kind: str, value: ir.Value, need: Need, statistic: Extremes, name: str) -> str:

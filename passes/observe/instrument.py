@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from .averages import AveragesProbe
 from .counts import CountsProbe
-from .extremes import ExtremesProbe
+from .extremes import Ends, ExtremesProbe, add_ends
 from .means import MeansProbe
 from .products import ProductsProbe
 from .statistics import Counts, Extremes, Means, Need, Observation, Products
@@ -25,30 +25,32 @@ _PREFIX = "edgec_observe"
 
 
 class Probe(Protocol):
-    """One need compiled into the graph."""
+    """Needs of one kind compiled into the graph."""
 
     @property
-    def need(self) -> Need: ...
+    def needs(self) -> Sequence[Need]: ...
     def seen(self, outputs: Mapping[str, np.ndarray]) -> Any: ...  # what one run showed
     def merge(self, left: Any, right: Any) -> Any: ...
     def alike(self, left: Any, right: Any) -> bool: ...  # whether two differ by rounding at most
-    def read(self, total: Any) -> Observation: ...
+    def read(self, total: Any) -> Sequence[Observation]: ...  # in the order of the needs
 
 
+# By the first need of each probe.
 Totals: TypeAlias = dict[Need, Any]
 
 
-def instrument(model: ir.Model, needs: Sequence[Need]) -> tuple[Probe, ...]:
+def instrument(model: ir.Model, needs: Sequence[Need], anchors: Sequence[Need] = ()) -> tuple[Probe, ...]:
     """Replace the outputs of `model` by statistics of the needed values.
 
     The model's own outputs are dropped: what only they need is then not computed.
 
     Args:
         model: A clone that may be spoilt.
-        needs: What to observe; every value must exist in the main graph.
+        needs: What to observe; every value must exist in the main graph. A need asked for twice is measured once.
+        anchors: What is computed too, but not read.
 
     Returns:
-        One probe per need, in order; a need asked for twice gets one.
+        The probes: one of all extremes, one of each other need, in the order of their first needs.
 
     Raises:
         ValueError: A need asks for a granularity that its value has not.
@@ -58,38 +60,48 @@ def instrument(model: ir.Model, needs: Sequence[Need]) -> tuple[Probe, ...]:
     values |= {value.name: value for node in graph for value in node.outputs}
     floats: dict[ir.Value, ir.Value] = {}
     graph.outputs.clear()
-    probes = []
+    wanted = list(dict.fromkeys(needs))
+    ends: dict[Need, Ends] = {}
+    single: dict[Need, Probe] = {}
     # Last value first: ONNX Runtime sorts depth-first from the newest leaf, so each reduction then runs right
     # behind what it reduces. The other way round every observed value stays alive until the end.
-    for index, need in reversed(list(enumerate(dict.fromkeys(needs)))):
-        value = values[need.value]
-        probes.append(_probe(model, _as_float(graph, value, floats), need, f"{_PREFIX}_{index}"))
-    return tuple(reversed(probes))
+    for index, need in reversed(list(enumerate([*wanted, *anchors]))):
+        value, prefix = _as_float(graph, values[need.value], floats), f"{_PREFIX}_{index}"
+        if isinstance(need.statistic, Extremes) and not need.statistic.averaged:
+            ends[need] = add_ends(model, value, need, need.statistic, prefix)
+        else:
+            single[need] = _probe(model, value, need, prefix)
+    bounded = tuple(need for need in wanted if need in ends)
+    if bounded:
+        single[bounded[0]] = ExtremesProbe(needs=bounded, ends=tuple(ends[need] for need in bounded))
+    return tuple(single[need] for need in wanted if need in single)
 
 
 def fold(totals: Totals, probes: Sequence[Probe], outputs: Mapping[str, np.ndarray]) -> None:
     """Add the outputs of one run to `totals`."""
-    merge_totals(totals, probes, {probe.need: probe.seen(outputs) for probe in probes})
+    merge_totals(totals, probes, {probe.needs[0]: probe.seen(outputs) for probe in probes})
 
 
 def merge_totals(totals: Totals, probes: Sequence[Probe], more: Totals) -> None:
     """Add the totals of some runs to `totals`."""
     for probe in probes:
-        need = probe.need
+        need = probe.needs[0]
         totals[need] = probe.merge(totals[need], more[need]) if need in totals else more[need]
 
 
 def read_probes(probes: Sequence[Probe], totals: Totals) -> dict[Need, Observation]:
     """The observations in what `fold` gathered."""
-    return {probe.need: probe.read(totals[probe.need]) for probe in probes}
+    return {
+        need: observed
+        for probe in probes
+        for need, observed in zip(probe.needs, probe.read(totals[probe.needs[0]]), strict=True)
+    }
 
 
 def _probe(model: ir.Model, value: ir.Value, need: Need, prefix: str) -> Probe:
     match need.statistic:
-        case Extremes(averaged=True) as statistic:
-            return AveragesProbe.add(model, value, need, statistic, prefix)
         case Extremes() as statistic:
-            return ExtremesProbe.add(model, value, need, statistic, prefix)
+            return AveragesProbe.add(model, value, need, statistic, prefix)
         case Counts() as statistic:
             return CountsProbe.add(model, value, need, statistic, prefix)
         case Means() as statistic:

@@ -35,6 +35,10 @@ class MeansProbe:
     mean: str
     shape: str
 
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (self.need,)
+
     @classmethod
     def add(cls, model: ir.Model, value: ir.Value, need: Need, statistic: Means, prefix: str) -> MeansProbe:
         """Append a ReduceMean of `value`, and its Shape."""
@@ -62,6 +66,6 @@ class MeansProbe:
         limit = 1e-3 * np.abs(right.sum).max(initial=0.0) + np.finfo(np.float32).tiny
         return left.rows == right.rows and bool(np.all(np.abs(left.sum - right.sum) <= limit))
 
-    def read(self, total: WeightedSum) -> Mean:
+    def read(self, total: WeightedSum) -> list[Mean]:
         """The mean over all runs."""
-        return Mean(mean=total.sum / max(total.rows, 1))
+        return [Mean(mean=total.sum / max(total.rows, 1))]

@@ -29,6 +29,10 @@ class ProductsProbe:
     products: str
     shape: str
 
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (self.need,)
+
     @classmethod
     def add(cls, model: ir.Model, value: ir.Value, need: Need, statistic: Products, prefix: str) -> ProductsProbe:
         """Append the rows of `value`, their product with themselves, and their Shape."""
@@ -64,9 +68,9 @@ class ProductsProbe:
         limit = 1e-3 * np.abs(right.matrix).max(initial=0.0) + np.finfo(np.float32).tiny
         return left.rows == right.rows and bool(np.all(np.abs(left.matrix - right.matrix) <= limit))
 
-    def read(self, total: Gram) -> Gram:
+    def read(self, total: Gram) -> list[Gram]:
         """The products over all runs, float64."""
-        return Gram(matrix=total.matrix.astype(np.float64, copy=False), rows=total.rows)
+        return [Gram(matrix=total.matrix.astype(np.float64, copy=False), rows=total.rows)]
 
 
 def _patches(model: ir.Model, value: ir.Value, need: Need, window: Window, prefix: str) -> ir.Value:

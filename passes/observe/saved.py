@@ -10,20 +10,21 @@ import numpy as np
 
 from .averages import SumOfExtremes
 from .counts import Tally
+from .extremes import Bounds
 from .instrument import Probe, Totals
 from .means import WeightedSum
-from .statistics import Gram, Range
+from .statistics import Gram
 
 __all__ = ["load_totals", "save_totals"]
 
-_KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Range, SumOfExtremes, Tally, WeightedSum, Gram)}
+_KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Bounds, SumOfExtremes, Tally, WeightedSum, Gram)}
 
 
 def save_totals(probes: Sequence[Probe], totals: Totals) -> dict[str, np.ndarray]:
     """Arrays by `index.kind.field`, the index that of the probe; integers become arrays of shape ()."""
     arrays = {}
     for index, probe in enumerate(probes):
-        total = totals[probe.need]
+        total = totals[probe.needs[0]]
         if isinstance(total, Tally):
             total = total.settled()
         for each in fields(total):
@@ -48,6 +49,6 @@ def load_totals(probes: Sequence[Probe], arrays: Mapping[str, np.ndarray]) -> To
     if sorted(found) != list(range(len(probes))) or any(kind not in _KINDS for kind, _ in found.values()):
         raise ValueError("these totals are of other probes")
     try:
-        return {probe.need: _KINDS[found[index][0]](**found[index][1]) for index, probe in enumerate(probes)}
+        return {probe.needs[0]: _KINDS[found[index][0]](**found[index][1]) for index, probe in enumerate(probes)}
     except TypeError as error:
         raise ValueError(f"these totals are of another kind: {error}") from error

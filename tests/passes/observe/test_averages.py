@@ -23,7 +23,7 @@ def test_samples_count_alike_in_any_order(extremes: list[tuple[float, float]]) -
     for low, high in extremes:
         seen = probe.seen({"p_min": np.float32(low), "p_max": np.float32(high)})
         total = seen if total is None else probe.merge(total, seen)
-    found = probe.read(total)
+    (found,) = probe.read(total)
     assert (float(found.low), float(found.high)) == (-3.0, 1.5)
     assert found.low.dtype == found.high.dtype == np.float32
 

@@ -38,8 +38,8 @@ def test_an_empty_sample_weighs_nothing() -> None:
     probe = MeansProbe(need=Need(value="x", statistic=Means(axis=2)), axis=2, mean="m", shape="s")
     empty = probe.seen({"m": np.full(3, np.nan, np.float32), "s": np.array([1, 0, 3])})
     full = probe.seen({"m": np.array([1, 2, 3], np.float32), "s": np.array([1, 5, 3])})
-    assert probe.read(probe.merge(empty, full)).mean.tolist() == [1, 2, 3]
-    assert probe.read(empty).mean.tolist() == [0, 0, 0]
+    assert probe.read(probe.merge(empty, full))[0].mean.tolist() == [1, 2, 3]
+    assert probe.read(empty)[0].mean.tolist() == [0, 0, 0]
 
 
 @given(st.permutations(range(6)), st.integers(1, 5))
@@ -55,7 +55,7 @@ def test_runs_may_finish_in_any_order(order: list[int], channels: int) -> None:
         left = runs[indices[0]]
         for index in indices[1:]:
             left = probe.merge(left, runs[index])
-        return probe.read(left).mean
+        return probe.read(left)[0].mean
 
     assert np.array_equal(total(list(order)), total(list(range(6))))
 
@@ -70,4 +70,4 @@ def test_what_is_asked_twice_is_measured_once() -> None:
     source = model("g (float[N,3] x) => (float[N,3] y) { y = Relu(x) }")
     need = Need(value="x", statistic=Means(axis=1))
     clone: ir.Model = source.clone()
-    assert [probe.need for probe in instrument(clone, [need, need])] == [need]
+    assert [probe.needs for probe in instrument(clone, [need, need])] == [(need,)]

@@ -107,7 +107,7 @@ def test_runs_may_finish_in_any_order(order: list[int]) -> None:
         left = Gram(matrix=runs[indices[0]], rows=1)
         for index in indices[1:]:
             left = probe.merge(left, Gram(matrix=runs[index], rows=1))
-        return probe.read(left)
+        return probe.read(left)[0]
 
     assert np.array_equal(total(list(order)).matrix, np.sum(runs, axis=0, dtype=np.float64))
     assert total(list(order)).rows == 5
