@@ -15,6 +15,7 @@ from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
 from .lower.part_clamps import PartClamps
 from .lower.part_half_biases import PartHalfBiases
+from .lower.prelu_to_max import PReluToMax
 from .lower.quantize_before_pad import QuantizeBeforePad
 from .lower.share_constants import ShareConstants
 from .lower.spell_axes import SpellAxes
@@ -32,6 +33,7 @@ from .prepare.full_pads import FullPads
 from .prepare.fuse_gelu import FuseGelu
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
+from .prepare.prelu_to_leaky_relu import PReluToLeakyRelu
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
 from .prepare.split_concats import SplitConcats
 from .prepare.split_to_slices import SplitToSlices
@@ -73,6 +75,7 @@ PASSES: tuple[type[Any], ...] = (
     ReduceMeanToPool,
     SplitToSlices,
     SumToAdd,
+    PReluToLeakyRelu,
     ExplicitPads,
     FullPads,
     PointwiseConvToGemm,
@@ -108,6 +111,7 @@ PASSES: tuple[type[Any], ...] = (
     MinIntegers,
     PadIntegers,
     SplitClamps,
+    PReluToMax,
     DynamicQuantization,
     DynamicLstm,
     CompactWeights,

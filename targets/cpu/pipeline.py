@@ -10,6 +10,7 @@ from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
 from ...passes.lower.min_integers import MinIntegers
 from ...passes.lower.pad_integers import PadIntegers
+from ...passes.lower.prelu_to_max import PReluToMax
 from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.spell_axes import SpellAxes
 from ...passes.lower.split_clamps import SplitClamps
@@ -22,6 +23,7 @@ from ...passes.prepare.align_channels import AlignChannels
 from ...passes.prepare.full_pads import FullPads
 from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
 from ...passes.prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
+from ...passes.prepare.prelu_to_leaky_relu import PReluToLeakyRelu
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
 from ...passes.prepare.split_concats import SplitConcats
 from ...passes.prepare.split_to_slices import SplitToSlices
@@ -58,6 +60,8 @@ __all__ = ["recipe"]
 
 # What reads no newer operator set is ONNX Runtime 1.21 or older, which has defects of its own.
 _OLD = 22
+# Elements from which on a PRelu without branches is faster, whatever its slopes.
+_BRANCHES = 8192
 
 
 def recipe(
@@ -73,7 +77,7 @@ def recipe(
     Args:
         target: The target.
         policy: What the user asked for.
-        align: Channels are padded to the width of MLAS' kernels.
+        align: The graph is fitted to MLAS' kernels: channels padded to their width, PRelu without branches.
         first: What a relative of these targets wants done before everything.
         last: What it wants done to the finished graph.
     """
@@ -133,6 +137,8 @@ def recipe(
             passes += (ExpandDequantized(), KeepFloat(), compact, NarrowIntegers())
         case "d8w8" | "w8" | "w4":
             passes += (compact, NarrowIntegers())
+    if align:
+        passes += (PReluToMax(least=_BRANCHES),)
     if target.max_opset <= _OLD:
         last = (SpellAxes(), *last)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
@@ -152,6 +158,7 @@ def prepare() -> tuple[Pass, ...]:
     return (
         ReduceMeanToPool(),
         SumToAdd(),
+        PReluToLeakyRelu(),
         SplitToSlices(),
         FullPads(),
         PointwiseConvToGemm(),
