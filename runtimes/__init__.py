@@ -37,6 +37,7 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "qnn-htp-v73": lambda: _installed("qnn-htp-v73"),
     "qnn-htp-v79": lambda: _installed("qnn-htp-v79"),
     "web-wasm": lambda: _installed("web-wasm"),
+    "web-wasm-chromium": lambda: _installed("web-wasm-chromium"),
     "openvino-cpu": lambda: _installed("openvino-cpu"),
 }
 

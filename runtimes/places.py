@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .chromium import chromium_places
 from .emulated import emulated_places
 from .install.place import Place
 from .openvino import openvino_places
@@ -16,5 +17,12 @@ def places() -> dict[str, Place]:
     """All of them, in the order they are listed."""
     return {
         place.name: place
-        for place in (*emulated_places(), *xnnpack_places(), *qnn_places(), *web_places(), *openvino_places())
+        for place in (
+            *emulated_places(),
+            *xnnpack_places(),
+            *qnn_places(),
+            *web_places(),
+            *chromium_places(),
+            *openvino_places(),
+        )
     }

@@ -8,10 +8,9 @@ import { machine, release, type } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 
-import { HEAD_BYTES, decode, encode, readHead } from "./messages.mjs";
+import { decode, encode } from "./messages.mjs";
 import { Server } from "./sessions.mjs";
-
-const [OUTPUT, LOG] = [1, 2];
+import { LOG, OUTPUT, receive, send } from "./stdio.mjs";
 
 /** The worker: one request after the other. */
 async function work(folder) {
@@ -57,12 +56,13 @@ function post(parts) {
 
 /** The main thread: bytes of standard input become requests, answers become bytes of standard output. */
 function serve(folder) {
-  process.on("SIGINT", () => {}); // the client decides
-  Object.defineProperty(process, "stdout", { value: process.stderr });
-  const worker = new Worker(new URL(import.meta.url), { workerData: { folder }, stdout: true, stderr: true });
+  const leave = () => process.exit(0);
+  let worker;
+  receive(({ header, payload }) => worker.postMessage({ header, payload }, [header.buffer, payload.buffer]), leave);
+  worker = new Worker(new URL(import.meta.url), { workerData: { folder }, stdout: true, stderr: true });
   worker.stdout.pipe(process.stderr);
   worker.stderr.pipe(process.stderr);
-  worker.on("message", write);
+  worker.on("message", (parts) => send(parts, leave));
   worker.on("error", (error) => {
     process.stderr.write(`${error?.stack ?? error}\n`);
     process.exit(1);
@@ -71,77 +71,6 @@ function serve(folder) {
     process.stderr.write(`the worker left with exit code ${code}\n`);
     process.exit(code || 1);
   });
-  const pieces = new Pieces();
-  process.stdin.on("data", (chunk) => {
-    try {
-      for (const message of pieces.add(chunk)) {
-        worker.postMessage(message, [message.header.buffer, message.payload.buffer]);
-      }
-    } catch (error) {
-      process.stderr.write(`requests ended: ${error}\n`); // a torn request is the end of the client
-      process.exit(0);
-    }
-  });
-  process.stdin.on("end", () => process.exit(0));
-  process.stdin.on("error", () => process.exit(0));
-}
-
-function write(parts) {
-  try {
-    for (const part of parts) {
-      for (let at = 0; at < part.byteLength; ) {
-        at += writeSync(OUTPUT, part, at);
-      }
-    }
-  } catch (error) {
-    process.stderr.write(`answers ended: ${error}\n`); // nobody reads them
-    process.exit(0);
-  }
-}
-
-/** Cuts a stream of bytes into messages. */
-class Pieces {
-  #chunks = [];
-  #held = 0;
-  #head;
-
-  /** The messages that are complete with this piece. */
-  *add(chunk) {
-    this.#chunks.push(chunk);
-    this.#held += chunk.byteLength;
-    for (;;) {
-      if (this.#head === undefined) {
-        if (this.#held < HEAD_BYTES) {
-          return;
-        }
-        this.#head = readHead(this.#take(HEAD_BYTES));
-      }
-      const { header, payload } = this.#head;
-      if (this.#held < header + payload) {
-        return;
-      }
-      this.#head = undefined;
-      yield { header: this.#take(header), payload: this.#take(payload) };
-    }
-  }
-
-  /** The next bytes, in a buffer of their own. */
-  #take(size) {
-    const taken = new Uint8Array(size);
-    let at = 0;
-    while (at < size) {
-      const piece = this.#chunks[0].subarray(0, size - at);
-      taken.set(piece, at);
-      at += piece.byteLength;
-      if (piece.byteLength === this.#chunks[0].byteLength) {
-        this.#chunks.shift();
-      } else {
-        this.#chunks[0] = this.#chunks[0].subarray(piece.byteLength);
-      }
-    }
-    this.#held -= size;
-    return taken;
-  }
 }
 
 if (isMainThread) {

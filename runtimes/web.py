@@ -18,9 +18,9 @@ from .install.home import home
 from .install.place import Place
 from .install.record import read_record
 
-__all__ = ["RUNNER", "web_places"]
+__all__ = ["RUNNER", "in_node", "node_unfit", "web_component", "web_places"]
 
-# runner.py's twin; messages.mjs and sessions.mjs, which it imports, know nothing of Node.
+# runner.py's twin; messages.mjs and sessions.mjs, which it imports with stdio.mjs, know nothing of Node.
 RUNNER = Path(__file__).with_name("runner.mjs")
 _NODE = 20  # the oldest that is maintained in 2026; worker threads, fetch and WebAssembly's vectors are far older
 
@@ -31,9 +31,9 @@ def web_places() -> tuple[Place, ...]:
         Place(
             name="web-wasm",
             about="ONNX Runtime as WebAssembly under Node.js, one thread",
-            needs=(_component(),),
+            needs=(web_component(),),
             starts=in_node,
-            unfit=_unfit,
+            unfit=node_unfit,
         ),
     )
 
@@ -43,17 +43,19 @@ def in_node(home: Path) -> Launch:
     return Launch(
         command=(shutil.which("node") or "node",),
         environment={"NODE_OPTIONS": ""},  # a user's own could make it print, or load other modules
-        site=(home / _component(),),
+        site=(home / web_component(),),
         shares_files=False,
         runner=RUNNER,
     )
 
 
-def _component() -> str:
+def web_component() -> str:
+    """Name of the component with onnxruntime-web."""
     return next(name for name in components() if name.startswith("onnxruntime-web-"))
 
 
-def _unfit() -> str | None:
+def node_unfit() -> str | None:
+    """Why this machine's Node, or its npm, will not do; None when both will."""
     node = shutil.which("node")
     if node is None:
         return f"it needs Node.js {_NODE} or newer, there is no node on PATH"
@@ -63,7 +65,7 @@ def _unfit() -> str | None:
         return f"it needs Node.js {_NODE} or newer, {node} says {version!r}"
     if int(found[1]) < _NODE:
         return f"it needs Node.js {_NODE} or newer, {node} is {version}"
-    if shutil.which("npm") is None and read_record(home() / _component()) is None:
+    if shutil.which("npm") is None and read_record(home() / web_component()) is None:
         return "it needs npm to be installed, there is none on PATH"
     return None
 

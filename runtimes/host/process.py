@@ -106,6 +106,8 @@ class Host:
         """What a host could not do whose first word is an error."""
         if self.hello["error"] == "plugin" and self.launch.plugin is not None:
             return f"load {self.launch.plugin.provider}"
+        if self.hello["error"] == "browser":
+            return "start its browser"
         return "import onnxruntime"
 
     @property

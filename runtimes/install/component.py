@@ -124,6 +124,11 @@ _OPENVINO = "1.24.1"
 _QNN = "2.7.0"
 # Debian asks that the licences go with the files.
 _LICENCES = "usr/share/doc/*/copyright"
+# Libraries of glibc's own.
+_OF_GLIBC = (
+    "BrokenLocale", "anl", "c", "c_malloc_debug", "dl", "m", "memusage", "mvec", "nsl", "nss_*", "pcprofile", "pthread",
+    "resolv", "rt", "thread_db", "util",
+)  # fmt: skip
 # onnxruntime and numpy import these; what else its package asks for (sympy, ...) serves its tools.
 _MODULES = ("flatbuffers", "google", "numpy", "onnxruntime", "packaging")
 
@@ -228,6 +233,7 @@ _FIXED = (
                 "*/package.json",
                 "*/README.md",
                 "onnxruntime-web/dist/ort.node.min.mjs",
+                "onnxruntime-web/dist/ort.wasm.min.mjs",
                 "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs",
                 "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
                 "onnxruntime-common/dist/esm/*.js",
@@ -235,6 +241,42 @@ _FIXED = (
         ),
         fetched_bytes=33_000_000,
         kept_bytes=14_000_000,
+    ),
+    Component(
+        name="chromium-headless",
+        about="Chromium without a screen, of Debian bookworm, and its libraries",
+        licence="BSD-3-Clause (Chromium), LGPL-2.1-or-later (glib), others in its usr/share/doc",
+        source=DebianPackages(
+            suite="bookworm",  # built for an older C library than trixie's: it runs with this machine's
+            architecture="",
+            packages=("chromium-headless-shell",),
+            keep=(
+                "usr/lib/chromium/chromium-headless-shell",
+                "usr/lib/chromium/*.pak",
+                "usr/lib/chromium/*.dat",
+                "usr/lib/chromium/*.bin",
+                "usr/lib/*-linux-gnu/lib*.so*",
+                "usr/lib/*-linux-gnu/pulseaudio/libpulsecommon-*",
+                _LICENCES,
+            ),
+            drop=tuple(
+                f"usr/lib/*-linux-gnu/{name}"
+                for name in (
+                    # The C library's, which must be of one version with its loader: this machine's.
+                    *(f"lib{name}.so*" for name in _OF_GLIBC),
+                    # What draws on a graphics card, 200 MB with its compiler; and what reads XML for it.
+                    "libLLVM*",
+                    "libz3*",
+                    "libicu*",
+                    "libxml2*",
+                    "libGL*",
+                    "dri/",
+                    "libgallium*",
+                )
+            ),
+        ),
+        fetched_bytes=160_000_000,
+        kept_bytes=266_000_000,
     ),
 )
 

@@ -38,6 +38,8 @@ def unpack(package: Path, root: Path, source: DebianPackages) -> None:
                 for member in archive:
                     if _harmless(member) and wanted(_path(member.name), source):
                         member.name = _path(member.name)
+                        if member.islnk():
+                            member.linkname = _path(member.linkname)
                         member.uid = member.gid = -1  # ours
                         archive.extract(member, root)
         except tarfile.TarError as error:
@@ -53,7 +55,9 @@ def _broken(package: Path) -> InstallError:
 
 
 def _path(name: str) -> str:
-    return name.removeprefix("./")
+    """Path from the root; /lib is /usr/lib wherever Debian 12 and later run, whatever their packages still say."""
+    path = name.removeprefix("./")
+    return f"usr/{path}" if path.startswith("lib/") else path
 
 
 def _harmless(member: tarfile.TarInfo) -> bool:

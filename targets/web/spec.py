@@ -20,7 +20,7 @@ WEB_WASM = TargetSpec(
     max_opset=26,
     max_ir_version=13,
     rules=web_rules(),
-    proof=("web-wasm",),
+    proof=("web-wasm", "web-wasm-chromium"),
     limits=Limits(memory_bytes=4 << 30),
     facts=(
         Fact(

@@ -29,7 +29,7 @@ DEVICES = {
     "snapdragon-8-elite": ("qnn-htp-v79",),
     "snapdragon-x-elite": ("qnn-htp-v73",),
     "snapdragon-888": (),
-    "web-wasm": ("web-wasm",),
+    "web-wasm": ("web-wasm", "web-wasm-chromium"),
     "intel-openvino": ("openvino-cpu",),
     "host": ("onnxruntime-cpu",),
 }

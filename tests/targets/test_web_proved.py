@@ -26,22 +26,22 @@ def bundle(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     )
 
 
-@pytest.fixture(scope="module")
-def proved(bundle: Bundle, digits: Path) -> Proved:
-    place = runtime("web-wasm")
+@pytest.fixture(scope="module", params=["web-wasm", "web-wasm-chromium"])
+def proved(request: pytest.FixtureRequest, bundle: Bundle, digits: Path) -> Proved:
+    place = runtime(request.param)
     if reason := place.available():
-        pytest.skip(f"web-wasm: {reason}")
+        pytest.skip(f"{request.param}: {reason}")
     options = {"evaluation": digits / "evaluation.npz", "samples": 100, "float_model": digits / "digits.onnx"}
-    return prove_on(bundle, ["web-wasm"], **options).places[0]
+    return prove_on(bundle, [request.param], **options).places[0]
 
 
 def test_it_is_proved_where_it_will_live(proved: Proved) -> None:
     proof = proved.proof
     assert proved.verdict.word == "proved"
-    assert (proof.runtime, proof.unexecuted, proof.emulated) == ("web-wasm", "", "")
+    assert (proof.runtime, proof.unexecuted, proof.emulated) == (proved.place, "", "")
     assert proof.versions["onnxruntime"] == "1.30.0"
     assert "numpy" not in proof.versions
-    assert proof.untimed == "times under web-wasm are not the device's"
+    assert proof.untimed == f"times under {proved.place} are not the device's"
     assert proof.latency == ()
 
 

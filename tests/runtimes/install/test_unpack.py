@@ -68,6 +68,50 @@ def test_files_and_links_are_put_below_the_root(tarball, apt: Callable[..., Path
     assert os.access(root / "usr/bin/tool", os.X_OK)
 
 
+def test_what_older_packages_have_in_lib_goes_to_usr_lib(tarball, apt: Callable[..., Path], tmp_path: Path) -> None:
+    apt()
+    package = tarball(
+        [
+            member("./lib/x86_64-linux-gnu/libz.so.1.2"),
+            member("./lib/x86_64-linux-gnu/libz.so.1", kind=tarfile.SYMTYPE, link="libz.so.1.2"),
+            member("./lib/x86_64-linux-gnu/same", kind=tarfile.LNKTYPE, link="./lib/x86_64-linux-gnu/libz.so.1.2"),
+            member("./library"),
+        ]
+    )
+    root = tmp_path / "root"
+    unpack(package, root, ALL)
+    complete(root)
+    folder = root / "usr/lib/x86_64-linux-gnu"
+    assert sorted(path.name for path in folder.iterdir()) == ["libz.so.1", "libz.so.1.2", "same"]
+    assert {path.read_text() for path in folder.iterdir()} == {"./lib/x86_64-linux-gnu/libz.so.1.2"}
+    assert sorted(path.name for path in root.iterdir()) == ["lib", "usr"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("usr/lib/chromium/chromium-headless-shell", True),
+        ("usr/lib/chromium/icudtl.dat", True),
+        ("usr/lib/chromium/libVkLayer_khronos_validation.so", False),
+        ("usr/lib/x86_64-linux-gnu/libnss3.so", True),
+        ("usr/lib/x86_64-linux-gnu/libcap.so.2", True),
+        ("usr/lib/x86_64-linux-gnu/pulseaudio/libpulsecommon-16.1.so", True),
+        ("usr/lib/x86_64-linux-gnu/libc.so.6", False),
+        ("usr/lib/x86_64-linux-gnu/libm.so.6", False),
+        ("usr/lib/x86_64-linux-gnu/libnss_files.so.2", False),
+        ("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", False),
+        ("usr/lib64/ld-linux-x86-64.so.2", False),
+        ("usr/lib/x86_64-linux-gnu/libLLVM-15.so.1", False),
+        ("usr/lib/x86_64-linux-gnu/dri/swrast_dri.so", False),
+        ("usr/bin/dbus-daemon", False),
+    ],
+)
+def test_what_a_browser_keeps(name: str, expected: bool) -> None:
+    source = components()["chromium-headless"].source
+    assert isinstance(source, DebianPackages)
+    assert wanted(name, source) is expected
+
+
 def test_nothing_gets_out_of_the_root(tarball, apt: Callable[..., Path], tmp_path: Path) -> None:
     apt()
     keep_all = DebianPackages(suite="s", architecture="", packages=("p",), keep=("*",))

@@ -291,11 +291,16 @@ def test_it_imports_nothing_but_node_and_its_core() -> None:
 
     imports = {
         name: set(re.findall(r'from "([^"]+)"', RUNNER.with_name(name).read_text(encoding="utf-8")))
-        for name in ("messages.mjs", "sessions.mjs", "runner.mjs")
+        for name in ("messages.mjs", "sessions.mjs", "page.mjs", "stdio.mjs", "runner.mjs", "browser.mjs")
     }
-    assert imports.pop("messages.mjs") == imports.pop("sessions.mjs") == set()
-    assert {name for name in imports["runner.mjs"] if not name.startswith("node:")} == {
-        "./messages.mjs",
-        "./sessions.mjs",
+    ours = {name: {each for each in found if not each.startswith("node:")} for name, found in imports.items()}
+    assert ours == {
+        "messages.mjs": set(),
+        "sessions.mjs": set(),
+        "page.mjs": {"./messages.mjs", "./sessions.mjs"},
+        "stdio.mjs": {"./messages.mjs"},
+        "runner.mjs": {"./messages.mjs", "./sessions.mjs", "./stdio.mjs"},
+        "browser.mjs": {"./messages.mjs", "./stdio.mjs"},
     }
+    assert all(imports[name] == ours[name] for name in ("messages.mjs", "sessions.mjs", "page.mjs"))
     assert not re.search(r"\b(process|require|window|document)\b", RUNNER.with_name("sessions.mjs").read_text())

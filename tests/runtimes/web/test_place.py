@@ -10,6 +10,7 @@ import pytest
 
 from edgec.errors import HostError, InstallError
 from edgec.runtimes import runtime
+from edgec.runtimes.chromium import RUNNER as BROWSER
 from edgec.runtimes.install.plan import plan_install
 from edgec.runtimes.places import places
 from edgec.runtimes.web import RUNNER
@@ -93,4 +94,49 @@ def test_how_it_is_started(tools: Path, tmp_path: Path) -> None:
     assert launch.site == (tmp_path / "home" / place.needs[0],)
     assert (launch.runner, launch.shares_files, launch.emulated) == (RUNNER, False, "")
     assert launch.environment == {"NODE_OPTIONS": ""}
-    assert all(RUNNER.with_name(f"{name}.mjs").is_file() for name in ("runner", "messages", "sessions"))
+    assert all(RUNNER.with_name(f"{name}.mjs").is_file() for name in ("runner", "messages", "sessions", "stdio"))
+
+
+# ---- in a browser
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("system", "machine", "glibc", "reason"),
+    [
+        ("darwin", "arm64", ("", ""), "it needs Linux on x86_64 or aarch64, this is darwin on arm64"),
+        ("linux", "riscv64", ("glibc", "2.41"), "it needs Linux on x86_64 or aarch64, this is linux on riscv64"),
+        ("linux", "x86_64", ("glibc", "2.35"), "it needs glibc 2.36 or newer, this is glibc 2.35"),
+        ("linux", "aarch64", ("", ""), "it needs glibc 2.36 or newer, this is another C library"),
+        ("linux", "x86_64", ("glibc", "2.36"), "it needs Node.js 20 or newer, there is no node on PATH"),
+    ],
+)
+def test_where_the_browser_can_run(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, glibc: tuple[str, str], reason: str
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("platform.libc_ver", lambda: glibc)
+    assert runtime("web-wasm-chromium").available() == reason
+    with pytest.raises(InstallError) as caught:
+        plan_install(["web-wasm-chromium"])
+    assert str(caught.value) == f"runtime 'web-wasm-chromium': cannot be installed: {reason}. See `edgec runtime list`."
+
+
+@POSIX
+def test_how_the_browser_is_started(tools: Path, tmp_path: Path) -> None:
+    stub(tools, "node", "echo v20.0.0")
+    place, home = places()["web-wasm-chromium"], tmp_path / "home"
+    libraries = home / "chromium-headless" / "usr" / "lib" / "aarch64-linux-gnu"
+    libraries.mkdir(parents=True)
+    launch = place.launch()
+    assert place.needs == (*places()["web-wasm"].needs, "chromium-headless")
+    assert launch.command == (str(tools / "node"),)
+    assert launch.site == (home / place.needs[0],)
+    assert (launch.runner, launch.shares_files, launch.emulated) == (BROWSER, False, "")
+    assert launch.environment == {
+        "NODE_OPTIONS": "",
+        "EDGEC_BROWSER": str(home / "chromium-headless" / "usr" / "lib" / "chromium" / "chromium-headless-shell"),
+        "EDGEC_BROWSER_LIBRARIES": f"{libraries}:{libraries}/pulseaudio",
+    }
+    assert all(BROWSER.with_name(f"{name}.mjs").is_file() for name in ("browser", "page"))

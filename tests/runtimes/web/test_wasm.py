@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -40,11 +41,14 @@ g (float[N, 8, 12, 12] x) => (float[N, 4] z) {
 }"""
 
 
-@pytest.fixture(scope="module")
-def wasm() -> Iterator[Runtime]:
-    place = runtime("web-wasm")
+PLACES = ["web-wasm", "web-wasm-chromium"]
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def wasm(request: pytest.FixtureRequest) -> Iterator[Runtime]:
+    place = runtime(request.param)
     if reason := place.available():
-        pytest.skip(f"web-wasm: {reason}")
+        pytest.skip(f"{request.param}: {reason}")
     with closing(place):
         yield place
 
@@ -71,6 +75,13 @@ def quantized() -> bytes:
 @pytest.fixture(scope="module")
 def image() -> dict[str, np.ndarray]:
     return {"x": np.random.default_rng(6).standard_normal((2, 8, 12, 12)).astype(np.float32)}
+
+
+def test_it_says_what_engine_it_is(wasm: Runtime) -> None:
+    engine = {"web-wasm": r"Node\.js \d\d\.", "web-wasm-chromium": r"Chromium \d{3}\.[\d.]+, headless,"}[wasm.name]
+    facts = wasm.facts()
+    assert re.match(engine + ".* on ", facts.system)
+    assert (facts.onnxruntime, facts.machine, facts.features) == ("1.30.0", "wasm32", ("SIMD128",))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,14 +162,14 @@ def test_what_it_refuses(wasm: Runtime, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a model")
     assert refusal(lambda: wasm.open(broken)) == (
-        f"{broken}: ONNX Runtime {version} of runtime 'web-wasm' cannot open it: Failed to load model because protobuf "
-        f"parsing failed. {mend}"
+        f"{broken}: ONNX Runtime {version} of runtime {wasm.name!r} cannot open it: Failed to load model because "
+        f"protobuf parsing failed. {mend}"
     )
     scalar = onnx.parser.parse_model(RELU)
     scalar.graph.output[0].type.tensor_type.shape.ClearField("dim")
     assert refusal(lambda: wasm.open(scalar.SerializeToString())) == (
-        f"model: ONNX Runtime {version} of runtime 'web-wasm' cannot open it: [ShapeInferenceError] Mismatch between "
-        f"number of inferred and declared dimensions. inferred=1 declared=0. {mend}"
+        f"model: ONNX Runtime {version} of runtime {wasm.name!r} cannot open it: [ShapeInferenceError] Mismatch "
+        f"between number of inferred and declared dimensions. inferred=1 declared=0. {mend}"
     )
     future = onnx.load_from_string(model())
     future.opset_import[0].version = 27
@@ -174,7 +185,9 @@ def test_a_kernel_that_fails_leaves_it_alive(wasm: Runtime) -> None:
     session = wasm.open(model(text))
     for ask in (session.run, session.run_seconds, session.placement):
         message = refusal(lambda: ask({"x": np.ones((1, 3), np.float32)}))  # noqa: B023
-        assert "of runtime 'web-wasm' fails when running it: input_shape_size == requested_shape_size was" in message
+        assert (
+            f"of runtime {wasm.name!r} fails when running it: input_shape_size == requested_shape_size was" in message
+        )
     np.testing.assert_array_equal(wasm.open(model()).run({"x": np.ones(1, np.float32)})["y"], 1)
 
 
