@@ -26,6 +26,7 @@ from .loading.constants import lift_constants
 from .loading.detached import attach
 from .loading.finite import check_finite
 from .loading.fix_shapes import fix_shapes
+from .loading.free_dims import free_dims
 from .loading.infer_shapes import infer_shapes
 from .loading.lower_opset import lower_opset
 from .loading.names import unique_names
@@ -100,6 +101,7 @@ def load_model(
     renamed = name_nodes(proto)
     proto = check_wiring(proto, origin)
     check_schema(proto, origin)
+    free_dims(proto)
     fix_shapes(proto, shapes or {})
     proto, raised = raise_opset(proto, opened.weights, opset_floor, origin)
     proto, lowered = lower_opset(proto, opened.weights, max_opset, origin)

@@ -34,6 +34,30 @@ class TestInferred:
             "y": ["batch", 8, "oh", "ow"],
         }
 
+    @pytest.mark.parametrize("name", ["?", "None", "-1"])
+    def test_dimensions_free_in_the_ways_of_exporters(self, name: str) -> None:
+        """A negative size, and one name for two sizes; in bodies too."""
+        model = proto(
+            """g (float[N, 3, h, w] x, bool c) => (float[N, 8, oh, ow] y) {
+                y = If(c) <then_branch = t () => (float[N, 8, oh, ow] a) { a = Conv(x, k) },
+                           else_branch = e () => (float[N, 8, oh, ow] b) { d = Conv(x, k) b = Neg(d) }>
+            }""",
+            k=K,
+        )
+        body = model.graph.node[0].attribute[0].g
+        for value in (*model.graph.input, *model.graph.output, *body.output):
+            for dim in value.type.tensor_type.shape.dim:
+                if dim.dim_param == "N":
+                    dim.dim_value = -1
+                elif dim.dim_param:
+                    dim.dim_param = name
+        loaded = load_model(model).model
+        assert shape_of(loaded.graph.inputs[0]) == [None, 3, None, None]
+        assert shape_of(loaded.graph.outputs[0]) == [None, 8, None, None]
+        fixed = load_model(model, shapes={"x": (1, 3, 8, 6)}).model
+        assert shape_of(fixed.graph.inputs[0]) == [1, 3, 8, 6]
+        assert shape_of(fixed.graph.outputs[0])[1:] == [8, 6, 4]
+
     def test_types_and_shapes_of_constants(self) -> None:
         model = load_model(
             proto("g (float[2] x) => (float[2] y) { c = Constant <value_float = 2.0> () y = Mul(x, c) }")
