@@ -10,7 +10,7 @@ ONNX Runtime; without one, whole values leave it, and are counted in pieces that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,8 @@ _SIGN = 0x8000
 _INFINITY = 0x7F80
 # Elements counted at once: their 64-bit indices stay in the second-level cache.
 _PIECE = 1 << 16
+# Up to so many codes are counted by sorting them.
+_SORTED = 1 << 17
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -70,8 +72,8 @@ class Tally:
         # In the order of the numbers: codes ascend with the magnitude, on either side of 0.
         place = np.concatenate([-magnitude[below][::-1], [0], magnitude[above]])
         counts = np.concatenate([total.counts[below][::-1], [0], total.counts[above]])
-        first = np.append(True, place[1:] != place[:-1])
-        occupied, counts = place[first], np.add.reduceat(counts, np.flatnonzero(first))
+        starts = _starts(place)
+        occupied, counts = place[starts], np.add.reduceat(counts, starts)
         borders = np.stack([_lower(occupied), _lower(occupied + 1)], axis=1).ravel()
         inside = np.stack([counts, np.zeros_like(counts)], axis=1).ravel()[:-1]
         # Where a bin ends where the next one starts, there is no gap.
@@ -134,17 +136,36 @@ def codes_of(x: np.ndarray) -> np.ndarray:
 
 def _counted(*tallies: Tally) -> Tally:
     """All tallies in one, nothing waiting."""
-    dense = np.zeros(_BINS, np.int64)
-    for tally in tallies:
-        dense[tally.codes] += tally.counts
+    parts = [tally for tally in tallies if tally.codes.size]
     waiting = [codes for tally in tallies for codes in tally.waiting]
-    if len(waiting) > 1 and sum(codes.size for codes in waiting) <= 2 * _PIECE:
-        waiting = [np.concatenate(waiting)]
+    if waiting:
+        parts.append(_count(waiting))
+    if len(parts) == 1:
+        return Tally(codes=parts[0].codes, counts=parts[0].counts)
+    codes = np.concatenate([tally.codes for tally in parts])
+    order = np.argsort(codes, kind="stable")
+    codes, counts = codes[order], np.concatenate([tally.counts for tally in parts])[order]
+    starts = _starts(codes)
+    return Tally(codes=codes[starts], counts=np.add.reduceat(counts, starts))
+
+
+def _count(waiting: Sequence[np.ndarray]) -> Tally:
+    """How often each code occurs: few are sorted, since bins for all there are cost more than they."""
+    if sum(codes.size for codes in waiting) <= _SORTED:
+        codes = np.sort(np.concatenate(waiting), kind="stable")  # by radix, 16 bits wide
+        starts = _starts(codes)
+        return Tally(codes=codes[starts], counts=np.diff(np.append(starts, codes.size)))
+    dense = np.zeros(_BINS, np.int64)
     for codes in waiting:
         for start in range(0, codes.size, _PIECE):
             dense += np.bincount(codes[start : start + _PIECE], minlength=_BINS)
     found = np.flatnonzero(dense)
     return Tally(codes=found.astype(np.uint16), counts=dense[found])
+
+
+def _starts(ascending: np.ndarray) -> np.ndarray:
+    """Where each run of equal entries starts, int64."""
+    return np.flatnonzero(np.append(ascending.size > 0, ascending[1:] != ascending[:-1]))
 
 
 def _lower(place: np.ndarray) -> np.ndarray:
