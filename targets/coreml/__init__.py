@@ -1,0 +1,1 @@
+"""Apple devices that run ONNX Runtime with CoreML."""
