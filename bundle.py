@@ -3,6 +3,7 @@
 A bundle is a folder::
 
     model.onnx [model.onnx.data]   what ONNX Runtime executes
+    [model_ctx.onnx *.bin]         the same, compiled by the target's backend (`--context`)
     golden/inputs.npz              feeds, one array per input (and per step: `name@step`)
     golden/outputs.npz             what the bundle answered to them when it was packed
     recipe.lock                    the passes that made it, replayable

@@ -95,6 +95,8 @@ _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = 
      "no output holds NaN or infinity; always asked"),
     ("golden", "", 23, "max", "", "",
      "the golden inputs give the golden outputs; always asked"),
+    ("context", "", 24, "max", "", "",
+     "the context binary answers as the model it was made of; asked where there is one"),
 )
 # fmt: on
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
 from .build import Built, build
 from .clock import Clock
+from .context import context_compiler, make_context
 from .contract import Verdict
 from .coverage import coverage, write_coverage
 from .data import CompileData, open_data
@@ -91,11 +93,13 @@ def compile_request(request: CompileRequest) -> CompileResult:
     target = find_target(request.target)
     output = scratch() if request.output is None else Path(request.output)
     check_destination(output, overwrite=request.overwrite)
+    compiler = context_compiler(target) if request.context else None
     with clock.stage("load"), request.progress.stage("load"):
         loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
         data = open_data(request, inputs)
-    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
+    calibrated = data.calibration is not None
+    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
     asked = resolve_recipe(request, target, scheme)
 
@@ -119,6 +123,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     golden=data.golden_origin,
                 ),
                 reference=None if target.runtime == IN_PROCESS else loaded.model,
+                context=None if compiler is None else partial(make_context, compiler=compiler),
             )
         verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
         diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)

@@ -7,7 +7,7 @@ but the origins as the user gave them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ def pack(
     state: State,
     manifest: Mapping[str, Any],
     reference: ir.Model | None = None,
+    context: Callable[[Path], Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Write the payload of a bundle into an empty folder.
 
@@ -54,6 +55,7 @@ def pack(
         manifest: What `manifest_values` returned.
         reference: The float model, where the target's kernels round otherwise than this process: how far the golden
             outputs are from float's then tells how far another place's may be from them.
+        context: Writes what the target's backend compiles of the model beside it, and says what the manifest says.
 
     Returns:
         The bundle.
@@ -65,6 +67,7 @@ def pack(
     _save_steps(folder / "golden" / "inputs.npz", inputs)
     _save_steps(folder / "golden" / "outputs.npz", outputs)
     _write_json(folder / "recipe.lock", {"edgec": __version__, **recipe.to_json()})
+    compiled = {} if context is None else {"context": dict(context(path))}
     files = {
         name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size}
         for name in sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
@@ -86,6 +89,7 @@ def pack(
             "session_options": {},
             **({} if checked is None else {"checked": summary_json(checked)}),
             **({} if reference is None else {"golden_noise_db": _noise_db(reference, inputs, outputs)}),
+            **compiled,
             **manifest,
         },
     )

@@ -46,6 +46,7 @@ class CompileRequest:
         policy: Scheme and methods; a library user writes its fields beside these.
         recipe: A `recipe.lock` to replay.
         search: False ships what the policy says, however far from float that is.
+        context: Have the target's backend compile the model too, into a context binary beside it.
         diagnose: Examine a bundle that breaks a limit on accuracy: the cause, and repairs, measured.
         prove: False packs without running the evaluation samples.
         overwrite: Replace an existing output.
@@ -73,6 +74,7 @@ class CompileRequest:
     policy: Policy = field(default_factory=Policy)
     recipe: Path | None = None
     search: bool = True
+    context: bool = False
     diagnose: bool = True
     prove: bool = True
     overwrite: bool = False

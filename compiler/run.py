@@ -1,16 +1,21 @@
-"""Run a bundle as its users do: a plain session on this machine, with the options the manifest asks for."""
+"""Run a bundle as its users do: a plain session with the manifest's options, where its target's runtime is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 
 from ..bundle import Bundle
+from ..errors import BundleError, HostError
 from ..runtimes import runtime
-from ..runtimes.base import SessionSettings
+from ..runtimes.base import Session, SessionSettings
+from .proving.context import check_context
+from .proving.places import IN_PROCESS, Place, place_for, place_named
 
-__all__ = ["run_bundle"]
+__all__ = ["opened", "run_bundle"]
 
 
 def run_bundle(bundle: Bundle, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -18,10 +23,60 @@ def run_bundle(bundle: Bundle, feeds: Mapping[str, np.ndarray]) -> dict[str, np.
 
     Raises:
         SamplesError: A feed is missing, unknown, or of the wrong dtype or shape.
+        HostError: The runtime of the bundle's target is not here, or fails.
     """
-    settings = SessionSettings(config=dict(bundle.manifest["session_options"]))
-    session = runtime(str(bundle.manifest["target"]["runtime"])).open(bundle.model, settings)
-    try:
+    with opened(bundle) as session:
         return session.run(feeds)
-    finally:
-        session.close()
+
+
+@contextmanager
+def opened(bundle: Bundle, *, on: str | None = None, context: bool = False, threads: int = 0) -> Iterator[Session]:
+    """A session of a bundle, closed with the block.
+
+    Args:
+        bundle: What runs.
+        on: The place, as `prove` takes it; None takes this process for a target of its ONNX Runtime, whatever the
+            processor, and an installed runtime for any other target: never this process in its stead.
+        context: Load the context binary in the model's stead.
+        threads: Intra-op threads; 0 is the runtime's choice.
+
+    Raises:
+        TargetError: There is no such place.
+        HostError: It is not here, or it cannot load the context.
+        BundleError: There is no context, or it is not the model's.
+        ModelError: The place refuses the model.
+    """
+    place = _place(bundle) if on is None else place_named(on, bundle.manifest["target"])
+    model = _context(bundle, place) if context else bundle.model
+    settings = SessionSettings(threads=threads, config=dict(bundle.manifest["session_options"]))
+    with place.open() as there, closing(there.open(model, settings)) as session:
+        yield session
+
+
+def _place(bundle: Bundle) -> Place:
+    target = bundle.manifest["target"]
+    if target["runtime"] == IN_PROCESS:
+        return Place(runtime=runtime(IN_PROCESS))
+    place = place_for(target)
+    if not place.elsewhere:
+        raise HostError(
+            str(bundle.path),
+            f"runs where its target's runtime is, which is not here: {place.unexecuted}",
+            remedy=f"Name another place, say --on {IN_PROCESS}",
+        )
+    return place
+
+
+def _context(bundle: Bundle, place: Place) -> Path:
+    file = check_context(bundle)
+    if file is None:
+        raise BundleError(
+            str(bundle.path), "has no context binary", remedy="Compile it with --context, or run it without"
+        )
+    if place.unexecuted:
+        raise HostError(
+            f"runtime {place.runtime.name!r}",
+            f"loads no context of this bundle: {place.unexecuted}",
+            remedy="Run it on a place of its target, or without --context",
+        )
+    return file

@@ -23,7 +23,7 @@ from .install.home import home
 from .install.place import Place
 from .plugin_ep import Plugin
 
-__all__ = ["PROVIDER", "htp_compiler", "htp_plugin", "launch_htp", "qnn_places"]
+__all__ = ["PROVIDER", "htp_chips", "htp_compiler", "htp_plugin", "launch_htp", "qnn_places"]
 
 PROVIDER = "QNNExecutionProvider"
 _GLIBC = (2, 35)  # tag of the plugin's wheel
@@ -83,6 +83,19 @@ def htp_compiler(options: Mapping[str, str]) -> HostRuntime:
         missing=place.missing,
         providers=place.providers,
     )
+
+
+def htp_chips(compatibility: str) -> dict[str, tuple[str, ...]]:
+    """Provider options that fit a context binary, by name; empty where it does not say.
+
+    Args:
+        compatibility: `v2:BACKEND:SDK:API:ARCH,...:SOC,...:VTCM,...:DRIVER`, as onnxruntime-qnn 2.7 writes it
+            (qnn_cache_compatibility_info.h); what came before named no chip.
+    """
+    parts = compatibility.split(":")
+    if len(parts) != 8 or parts[0] != "v2":
+        return {}
+    return {"htp_arch": tuple(parts[4].split(",")), "soc_model": tuple(parts[5].split(","))}
 
 
 def _component() -> str:

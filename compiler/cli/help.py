@@ -28,7 +28,7 @@ def exit_code_rows() -> list[tuple[str, str]]:
     """Exit code and meaning, those of single clauses from the clause table."""
     rows = list(EXIT_CODES)
     clauses = [
-        (str(kind.exit_code), f"{kind.id} alone is broken ({kind.flag or 'always asked'})")
+        (str(kind.exit_code), f"{kind.id} alone is broken ({kind.flag or kind.help.rpartition('; ')[2]})")
         for kind in CLAUSE_KINDS.values()
     ]
     return rows[:-1] + clauses + rows[-1:]

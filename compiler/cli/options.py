@@ -181,6 +181,14 @@ class OutputOptions:
             rich_help_panel=OUTPUT,
         ),
     ] = True
+    context: Annotated[
+        bool,
+        Option(
+            "--context",
+            help="Have the target's backend compile the model too, offline: model_ctx.onnx and its binary (QNN).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print the plan and stop (`edgec plan`).", rich_help_panel=OUTPUT)
     ] = False

@@ -86,6 +86,7 @@ def request_of(
         "policy": _policy(chosen.policy, quantize),
         "search": quantize.search,
         "diagnose": output.diagnose,
+        "context": output.context,
         "recipe": quantize.recipe,
         "threads": not_negative("--threads", passes.threads),
         "max_memory": None if passes.max_memory is None else size_of(passes.max_memory, where="--max-memory"),

@@ -21,6 +21,7 @@ EXAMPLES = """
 edgec run out/                                  replay the golden inputs, compare with the golden outputs
 edgec run out/ --input feeds.npz -o answers.npz
 edgec run out/ --input out/golden/inputs.npz --format json
+edgec run out/ --on qnn-htp --context           the same, from what the backend compiled offline
 """
 _FEEDS = "Feeds"
 
@@ -47,16 +48,30 @@ class FeedOptions:
     threads: Annotated[
         int, Option("--threads", metavar="N", help="Intra-op threads; 0: the runtime's choice.", rich_help_panel=_FEEDS)
     ] = 1
+    on: Annotated[
+        str | None,
+        Option(
+            "--on",
+            metavar="PLACE",
+            help="Runtime or target to run it on; else its target's runtime (edgec runtime list).",
+            rich_help_panel=_FEEDS,
+        ),
+    ] = None
+    context: Annotated[
+        bool, Option("--context", help="Load the context binary in the model's stead.", rich_help_panel=_FEEDS)
+    ] = False
 
 
 @takes_groups
 def run(feeds: FeedOptions, talk: TalkOptions) -> int:
-    """Run a bundle on this machine in a plain session.
+    """Run a bundle in a plain session: in this process, or where its target's runtime is installed.
 
     Without --input the golden sample is replayed; exit 0 when the answers agree with the golden outputs, else the
     code of the clause `golden`.
     """
     from ...bundle import Bundle
+    from ..proving.context import check_context
+    from ..run import opened
     from .feeds import check_output
     from .request import not_negative
     from .talk import talking
@@ -66,24 +81,10 @@ def run(feeds: FeedOptions, talk: TalkOptions) -> int:
         check_output(feeds.output, overwrite=feeds.overwrite)
     threads = not_negative("--threads", feeds.threads)
     with talking(talk) as talker, talker.progress.stage("run"):
+        check_context(bundle)
         bundle.verify()
-        session = _open(bundle, threads)
-        try:
-            return (
-                _answer(bundle, session, feeds, talk)
-                if feeds.input is not None
-                else _replay(bundle, session, feeds, talk)
-            )
-        finally:
-            session.close()
-
-
-def _open(bundle: Bundle, threads: int) -> Session:
-    from ...runtimes import runtime
-    from ...runtimes.base import SessionSettings
-
-    settings = SessionSettings(threads=threads, config=dict(bundle.manifest["session_options"]))
-    return runtime(str(bundle.manifest["target"]["runtime"])).open(bundle.model, settings)
+        with opened(bundle, on=feeds.on, context=feeds.context, threads=threads) as session:
+            return (_replay if feeds.input is None else _answer)(bundle, session, feeds, talk)
 
 
 def _answer(bundle: Bundle, session: Session, feeds: FeedOptions, talk: TalkOptions) -> int:
@@ -116,7 +117,9 @@ def _replay(bundle: Bundle, session: Session, feeds: FeedOptions, talk: TalkOpti
     from .feeds import write_outputs
 
     inputs, outputs = bundle.golden()
-    found = asdict(replay_golden(session, inputs, outputs, State(carried=dict(bundle.manifest["state"]))))
+    manifest = bundle.manifest
+    near = (manifest.get("golden_noise_db"), manifest["target"].get("golden_margin_db", 3.0))
+    found = asdict(replay_golden(session, inputs, outputs, State(carried=dict(manifest["state"])), *near))
     if feeds.output is not None:
         write_outputs(feeds.output, [session.run(step) for step in inputs])
     if talk.json:

@@ -199,6 +199,21 @@ def _golden(clause: Clause, proof: Proof) -> ClauseResult:
     )
 
 
+def _context(clause: Clause, proof: Proof) -> ClauseResult:
+    context = proof.context
+    if context is None:
+        return unknown(clause, "the context binary was not loaded")
+    how = "differs" if context.sqnr_db is None else f"{context.sqnr_db:.1f} dB apart"
+    return ClauseResult(
+        id=clause.id,
+        limit=None,
+        measured=context.sqnr_db,
+        n=context.steps,
+        status="met" if context.exact else "broken",
+        reason="" if context.exact else f"it does not answer as the model compiled there: {how}",
+    )
+
+
 JUDGES: Mapping[str, Callable[[Clause, Proof], ClauseResult]] = {
     "accuracy_drop": _accuracy_drop,
     "accuracy": _accuracy,
@@ -214,6 +229,7 @@ JUDGES: Mapping[str, Callable[[Clause, Proof], ClauseResult]] = {
     "off_provider": _off_provider,
     "finite": _finite,
     "golden": _golden,
+    "context": _context,
 }
 
 

@@ -23,13 +23,14 @@ from ..metrics.intervals import median_ratio_interval
 from ..progress import Progress, Quiet
 from ..samples import DataSource, ImagePreprocess, open_samples
 from ..samples.base import Samples, State
+from .context import check_context, prove_context
 from .evaluate import evaluate
 from .float_model import FloatModel, float_file
 from .golden import replay_golden
 from .machine import Machine
 from .places import IN_PROCESS, Place, place_for
 from .probing.probe import off_wanted, wanted_provider
-from .proof import EvaluationProof, LatencyProof, Proof
+from .proof import ContextProof, EvaluationProof, LatencyProof, Proof
 from .steps import Beside, output_steps
 
 __all__ = ["measure", "state_of"]
@@ -79,6 +80,7 @@ def measure(
         ModelError: A model cannot be opened or run.
         HostError: The place fails.
     """
+    compiled = check_context(bundle)  # first: it says more than that some digest differs
     bundle.verify()
     manifest = bundle.manifest
     place = place or place_for(manifest["target"])
@@ -126,6 +128,12 @@ def measure(
                 )
                 evaluated, found = _evaluated(bench, session, data, state, metric, seed, progress)
             apart = session.results() if isinstance(session, Beside) else None
+            context: ContextProof | None = None
+            if compiled is not None and place.unexecuted:
+                found = (*found, f"the context binary was not loaded: {place.unexecuted}")
+            elif compiled is not None:
+                config = common["session_options"]
+                context = prove_context(bundle, compiled, place, session, golden_feeds, state, config)
         latency = []
         if not place.elsewhere or not place.untimed:
             with progress.stage("latency", len(threads)) as advance:
@@ -147,6 +155,7 @@ def measure(
         checked=None if checked is None else checked_json(checked),
         evaluation=evaluated,
         apart=apart,
+        context=context,
         load_seconds=median(bench.load_seconds),
         opened=len(bench.load_seconds),
         latency=tuple(latency),

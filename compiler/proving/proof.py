@@ -14,7 +14,7 @@ from .machine import Machine
 from .probing.off_wanted import OffWanted
 from .steps import OutputSteps
 
-__all__ = ["EvaluationProof", "GoldenProof", "LatencyProof", "MetricProof", "OutputProof", "Proof"]
+__all__ = ["ContextProof", "EvaluationProof", "GoldenProof", "LatencyProof", "MetricProof", "OutputProof", "Proof"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +34,25 @@ class GoldenProof:
     nonfinite: int
     steps: int
     agrees: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContextProof:
+    """The context binary in a process of its own, against the model compiled there as it was opened.
+
+    Attributes:
+        model: The file.
+        runtime: Where.
+        exact: Every element of every output is equal.
+        sqnr_db: Of the worst output; None when all are equal, or an integer output differs.
+        steps: Golden steps that both were given.
+    """
+
+    model: str
+    runtime: str
+    exact: bool
+    sqnr_db: float | None
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +157,7 @@ class Proof:
         checked: What the support rules of the target's providers say, node by node, where its kernels could not be
             executed; `placement` is then theirs. None where there are no rules, or the kernels ran.
         apart: By output, how far the place is from this process; None where it is this process.
+        context: The context binary beside the model; None where the bundle has none, or it could not be loaded here.
         evaluation: None without evaluation samples.
         size_bytes, float_bytes: Of the bundle's model, of float's.
         load_seconds: Median over all times the bundle was opened.
@@ -167,6 +187,7 @@ class Proof:
     isa: str = ""
     checked: Mapping[str, Any] | None = None
     apart: Mapping[str, OutputSteps] | None = None
+    context: ContextProof | None = None
     wanted: str = ""
     off_wanted: tuple[OffWanted, ...] = ()
     notes: tuple[str, ...] = ()
@@ -199,6 +220,7 @@ class Proof:
             "placement": None if self.placement is None else _placement(self.placement, self),
             "checked": None if self.checked is None else dict(self.checked),
             "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},
+            "context": None if self.context is None else _plain(self.context),
             "notes": list(self.notes),
         }
 

@@ -12,7 +12,7 @@ from .census import Census, grouped
 from .layout import facts, lines, table
 from .units import plural, seconds, short_digest, size
 
-__all__ = ["compiled_facts", "float_lines", "float_nodes", "integer_lines"]
+__all__ = ["compiled_facts", "context_text", "float_lines", "float_nodes", "integer_lines"]
 
 _REASONS_SHOWN = 4
 
@@ -31,10 +31,21 @@ def compiled_facts(result: CompileResult, census: Census) -> Table:
             ("samples", _samples(manifest["samples"]["calibration"])),
             ("integers", lines(integer_lines(census))),
             ("float", lines(float_lines(result.skipped, census))),
+            ("context", context_text(manifest)),
             ("notes", lines(manifest["notes"])),
             ("time", f"{seconds(sum(result.seconds.values()))}: {stages}"),
         ]
     )
+
+
+def context_text(manifest: Mapping[str, Any]) -> str | None:
+    """What the target's backend compiled, and for which versions; None without it."""
+    context = manifest.get("context")
+    if context is None:
+        return None
+    bytes_ = sum(int(manifest["files"][name]["bytes"]) for name in (context["model"], *context["binaries"]))
+    made = context["made_with"]
+    return f"{context['model']} ({size(bytes_)}), SDK {made['sdk']}, ONNX Runtime {made['onnxruntime']}"
 
 
 def integer_lines(census: Census) -> Iterator[str]:

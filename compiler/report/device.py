@@ -35,6 +35,7 @@ def target_report(target: TargetSpec) -> Iterator[RenderableType]:
             ("family", target.family),
             ("instructions", target.isa),
             ("runtime", f"{target.runtime}: {', '.join(target.providers)}"),
+            ("options", ", ".join(f"{name} = {value}" for name, value in target.provider_options.items()) or None),
             ("proved on", ", ".join(target.proof) or "nothing: checked, not executed"),
             ("checked by", ", ".join(target.support) or None),
             ("opset", f"{target.opset} to {target.max_opset}, IR version up to {target.max_ir_version}"),

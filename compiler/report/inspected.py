@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from ...bundle import Bundle
 from ..inspect import Inspection, Tensor
 from .checked import checked_lines
-from .compiled import float_lines, integer_lines
+from .compiled import context_text, float_lines, integer_lines
 from .layout import facts, heading, lines, table
 from .text import proof_facts, verdict_line, verdict_table
 from .units import count, plural, share, short_digest, size
@@ -73,6 +73,8 @@ def bundle_report(bundle: Bundle, proof: Mapping[str, Any] | None, verdict: Mapp
             ("outputs", lines(map(_described, manifest["outputs"]))),
             ("state", _pairs(manifest["state"])),
             ("options", _pairs(manifest["session_options"])),
+            ("provider", lines(_provider_lines(manifest.get("provider_options", {})))),
+            ("context", context_text(manifest)),
             ("made with", f"edgec {manifest['edgec']}, {_versions(manifest['versions'])}"),
             ("notes", lines(manifest["notes"])),
             ("checked", lines(checked_lines(manifest["checked"])) if "checked" in manifest else None),
@@ -108,6 +110,11 @@ def _of(part: int, whole: int) -> str:
 
 def _pairs(pairs: Mapping[str, str]) -> str | None:
     return ", ".join(f"{key} = {value}" for key, value in pairs.items()) or None
+
+
+def _provider_lines(options: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for provider, given in options.items():
+        yield f"{provider}: {_pairs(given)}"
 
 
 def _versions(versions: Mapping[str, str]) -> str:

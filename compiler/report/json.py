@@ -49,6 +49,8 @@ def compiled_json(result: CompileResult, census: Census) -> dict[str, object]:
         "samples": result.bundle.manifest["samples"],
         "nodes": census.to_json(),
         "skipped": dict(result.skipped),
+        "provider_options": dict(result.bundle.manifest["provider_options"]),
+        "context": result.bundle.manifest.get("context"),
         "notes": list(result.bundle.manifest["notes"]),
         "seconds": dict(result.seconds),
         "measured": dict(result.measured),

@@ -68,6 +68,7 @@ def proof_facts(proof: Mapping[str, Any]) -> Table:
             ("checked", None if checked is None else lines(checked_lines(checked))),
             ("integers", _placement(proof["placement"], rules=checked is not None)),
             ("apart", _apart(proof.get("apart"))),
+            ("context", _context(proof.get("context"))),
             ("notes", lines(proof["notes"])),
         ]
     )
@@ -233,6 +234,16 @@ def placed_lines(found: Mapping[str, Any]) -> Iterator[str]:
         there = sum(kernel["macs"] or 0 for kernel in found["kernels"] if kernel["provider"] == wanted)
         yield f"{count(there)} of {count(found['macs'])} MACs on {wanted}"
     yield from off_lines(found["off_wanted"], wanted)
+
+
+def _context(found: Mapping[str, Any] | None) -> str | None:
+    """Whether what the backend compiled offline is the model it was made of."""
+    if found is None:
+        return None
+    how = "identical" if found["exact"] else "differs"
+    if found["sqnr_db"] is not None:
+        how = f"{found['sqnr_db']:.1f} dB apart"
+    return f"{found['model']} in a process of its own, against the model compiled there: {how}"
 
 
 def _apart(found: Mapping[str, Any] | None) -> RenderableType | None:
