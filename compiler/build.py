@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from ..errors import ModelError, OptionError
+from ..passes.lower.compute_in_half import ComputeInHalf
 from ..passes.observe.statistics import Need
 from ..passes.quantize.decide import DecideQuantization, nothing_to_do
 from ..passes.quantize.dynamic import DynamicQuantization
@@ -30,7 +31,9 @@ from .searching.guard_room import threads_within
 
 __all__ = ["Built", "build", "measuring"]
 
-_QUANTIZERS = tuple(each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights))
+_QUANTIZERS = tuple(
+    each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights, ComputeInHalf)
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

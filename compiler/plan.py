@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..passes.edit import SkipNotes
+from ..passes.lower.compute_in_half import ComputeInHalf
 from ..passes.observe.statistics import Need
 from ..passes.quantize.compute_params import ComputeParams
 from ..passes.quantize.decide import DecideQuantization
@@ -129,9 +130,11 @@ def plan(model: Any, **options: Any) -> Plan:
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
     data = open_data(request, inputs)
-    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=data.calibration is not None)
+    calibrated = data.calibration is not None
+    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
     recipe = resolve_recipe(request, target, scheme)
-    static = recipe_for(target, replace(request.policy, scheme=scheme if scheme in STATIC_SCHEMES else "a8w8"))
+    whole = scheme in STATIC_SCHEMES or not target.rules
+    static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8"))
     decided = _at_sample_shapes(request, target, loaded, data)
     _decide(decided, static)
     decides = scheme in STATIC_SCHEMES
@@ -169,9 +172,11 @@ def _at_sample_shapes(request: CompileRequest, target: TargetSpec, loaded: Loade
 
 
 def _decide(model: ir.Model, recipe: Recipe) -> None:
-    """Run the recipe up to its decisions; nothing needs to be observed for that."""
-    until = next(k for k, each in enumerate(recipe.passes) if isinstance(each, DecideQuantization))
-    run_passes(model, recipe.passes[: until + 1], measure=_never)
+    """Run the recipe up to its decisions, or to fp16; nothing needs to be observed for that."""
+    passes = recipe.passes
+    half = next((k for k, each in enumerate(passes) if isinstance(each, ComputeInHalf)), len(passes))
+    until = next((k + 1 for k, each in enumerate(passes) if isinstance(each, DecideQuantization)), half)
+    run_passes(model, passes[:until], measure=_never)
 
 
 def _never(model: ir.Model, needs: Sequence[Need]) -> None:

@@ -35,13 +35,14 @@ def check_scheme(scheme: str, target: TargetSpec) -> None:
         )
 
 
-def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool) -> tuple[str, str]:
+def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool, native: str = "") -> tuple[str, str]:
     """Resolve `auto`.
 
     Args:
         asked: A scheme or `auto`.
         model: The loaded model.
         calibrated: Whether there are calibration samples.
+        native: The target's own scheme; "" where it goes by the samples.
 
     Returns:
         The scheme and the reason, a sentence for the user.
@@ -57,6 +58,8 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool) -> tuple[str
         )
     if asked != "auto":
         return asked, "as asked"
+    if native:
+        return native, "the target computes in it"
     if calibrated:
         return "a8w8", "calibration samples are given"
     macs = macs_by_op(model)

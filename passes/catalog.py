@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .lower.compute_in_half import ComputeInHalf
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
 from .lower.halve_between import HalveBetween
@@ -23,22 +24,32 @@ from .lower.split_clamps import SplitClamps
 from .lower.squeeze_sums import SqueezeSums
 from .lower.stamp import Stamp
 from .lower.stop_transposes import StopTransposes
+from .lower.sum_unrounded import SumUnrounded
 from .normalize.drop_identity import DropIdentity
 from .normalize.fold_constants import FoldConstants
+from .normalize.fold_shapes import FoldShapes
 from .normalize.fuse_conv_bn import FuseConvBn
 from .normalize.remove_unused import RemoveUnused
 from .prepare.align_channels import AlignChannels
+from .prepare.constant_second import ConstantSecond
+from .prepare.dense_groups import DenseGroups
 from .prepare.explicit_pads import ExplicitPads
+from .prepare.expand_to_tile import ExpandToTile
+from .prepare.flatten_to_reshape import FlattenToReshape
 from .prepare.full_pads import FullPads
 from .prepare.fuse_gelu import FuseGelu
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
+from .prepare.pool_as_image import PoolAsImage
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from .prepare.prelu_to_leaky_relu import PReluToLeakyRelu
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
+from .prepare.slopes_per_channel import SlopesPerChannel
+from .prepare.spell_operators import SpellOperators
 from .prepare.split_concats import SplitConcats
 from .prepare.split_to_slices import SplitToSlices
 from .prepare.sum_to_add import SumToAdd
 from .prepare.widen_outputs import WidenOutputs
+from .prepare.whole_resizes import WholeResizes
 from .prepare.within_half import WithinHalf
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
@@ -68,6 +79,7 @@ __all__ = ["KINDS", "PASSES"]
 PASSES: tuple[type[Any], ...] = (
     DropIdentity,
     FoldConstants,
+    FoldShapes,
     FuseConvBn,
     RemoveUnused,
     FuseGelu,
@@ -75,6 +87,12 @@ PASSES: tuple[type[Any], ...] = (
     ReduceMeanToPool,
     SplitToSlices,
     SumToAdd,
+    SpellOperators,
+    FlattenToReshape,
+    ExpandToTile,
+    SlopesPerChannel,
+    PoolAsImage,
+    WholeResizes,
     PReluToLeakyRelu,
     ExplicitPads,
     FullPads,
@@ -85,6 +103,8 @@ PASSES: tuple[type[Any], ...] = (
     AbsorbHighBias,
     SmoothQuant,
     SplitConcats,
+    ConstantSecond,
+    DenseGroups,
     WidenOutputs,
     AlignChannels,
     DecideQuantization,
@@ -108,6 +128,7 @@ PASSES: tuple[type[Any], ...] = (
     QuantizeBeforePad,
     StopTransposes,
     SqueezeSums,
+    SumUnrounded,
     MinIntegers,
     PadIntegers,
     SplitClamps,
@@ -117,6 +138,7 @@ PASSES: tuple[type[Any], ...] = (
     CompactWeights,
     ExpandDequantized,
     HalfWeights,
+    ComputeInHalf,
     NarrowIntegers,
     WidenCodes,
     ShareConstants,

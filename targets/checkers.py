@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import TargetError
+from .nvidia.cuda_support import CUDA
+from .nvidia.tensorrt_support import TENSORRT
 from .support import SupportRules
 
 __all__ = ["CHECKERS", "support_rules"]
 
-CHECKERS: Mapping[str, SupportRules] = {}
+CHECKERS: Mapping[str, SupportRules] = {"cuda": CUDA, "tensorrt": TENSORRT}
 
 
 def support_rules(names: Sequence[str], *, where: str) -> tuple[SupportRules, ...]:

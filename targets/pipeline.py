@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import TargetError
 from ..passes.recipe import Recipe
 from .cpu import pipeline as cpu
+from .nvidia import pipeline as nvidia
 from .openvino import pipeline as openvino
 from .policy import Policy
 from .qnn import pipeline as qnn
@@ -16,6 +17,7 @@ __all__ = ["Policy", "recipe_for"]
 
 _FAMILIES = {
     "cpu": cpu.recipe,
+    "nvidia": nvidia.recipe,
     "openvino": openvino.recipe,
     "qnn": qnn.recipe,
     "xnnpack": xnnpack.recipe,

@@ -40,10 +40,13 @@ class TargetSpec:
         isa: Instruction set the kernels are chosen for (`x86_64+avx512_vnni`).
         providers: ONNX Runtime execution providers wanted, in order.
         provider_options: What a session on the device gives the first of them; not said is left at its default.
+        native: The scheme it computes in, which `auto` means here whatever samples there are; "" leaves it to them.
         opset: Operator set floor: an older model is raised to it, a newer one keeps its own.
         max_opset, max_ir_version: The newest the runtime loads.
         static_shapes: Every dimension of every input must be known before it runs.
         weights_alone: Stored weights are expanded at load: float kernels are as fast with them.
+        wide_goal: It multiplies 16-bit activations as integers, so a search gives them to what hurts, before float,
+            until the noise is this share of what is taken for safe elsewhere; None where they are no faster than float.
         golden_margin_db: How much nearer to the golden outputs than to float its answers must be: half of the noise of
             quantization is rounding, on which kernels of two libraries differ. Below 0 where all of it is.
         rules: First match wins.
@@ -61,11 +64,13 @@ class TargetSpec:
     isa: str
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     provider_options: Mapping[str, str] = field(default_factory=dict)
+    native: str = ""
     opset: int
     max_opset: int
     max_ir_version: int
     static_shapes: bool = False
     weights_alone: bool = True
+    wide_goal: float | None = None
     golden_margin_db: float = 3.0
     rules: tuple[OpRule, ...]
     proof: tuple[str, ...] = ()
@@ -78,6 +83,8 @@ class TargetSpec:
             raise ValueError(f"opset: {self.opset} is above max_opset, {self.max_opset}")
         if len(set(self.proof)) < len(self.proof):
             raise ValueError(f"proof: {', '.join(self.proof)} names a runtime twice")
+        if self.wide_goal is not None and not 0 < self.wide_goal <= 1:
+            raise ValueError(f"wide_goal: {self.wide_goal:g} is not above 0 and at most 1")
 
     def rule(self, op_type: str, domain: str = "") -> OpRule | None:
         """The rule for an operator, or `None` when the target keeps it float."""

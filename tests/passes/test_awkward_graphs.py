@@ -21,8 +21,10 @@ from support.state import signature, snapshot
 from edgec.compiler.load import load_model
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
+from edgec.passes.lower.compute_in_half import ComputeInHalf
 from edgec.passes.lower.halve_between import HalveBetween
 from edgec.passes.lower.part_clamps import PartClamps
+from edgec.passes.lower.sum_unrounded import SumUnrounded
 from edgec.passes.prepare.within_half import WithinHalf
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
@@ -44,12 +46,14 @@ ROUNDS = (
     CorrectBiasInTurn,
     PartClamps,
     HalveBetween,
+    SumUnrounded,
     WithinHalf,
+    ComputeInHalf,
 )
 SCHEMES = ("a8w8", "d8w8", "w8", "fp16", "bf16")
 # Their types need operator set 21.
 WIDTHS = ("a8w4", "a16w8", "w4")
-# Options of a8w8 that add passes.
+# Options that add passes.
 OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 recurrent": {"recurrent": "dynamic"},
     "a8w8 equalize smooth clip": {"equalize": True, "smooth": "auto", "clip_weights": True},
@@ -59,13 +63,15 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 pixel-8": {"target": "pixel-8"},
     "a8w8 snapdragon-8-gen-3": {"target": "snapdragon-8-gen-3"},
     "a8w8 intel-openvino": {"target": "intel-openvino"},
+    "a8w8 jetson-orin": {"target": "jetson-orin"},
+    "fp16 nvidia-cuda": {"target": "nvidia-cuda"},
 }
 Feeds = Mapping[str, np.ndarray]
 
 
 def recipe_named(name: str) -> tuple[Pass, ...]:
-    """The passes of a scheme, or of a8w8 with options."""
-    return recipe("a8w8", **OPTIONS[name]) if name in OPTIONS else recipe(name)
+    """The passes of a scheme, with the options that its name goes on with."""
+    return recipe(name.partition(" ")[0], **OPTIONS.get(name, {}))
 
 
 def every_pass() -> dict[str, Pass]:

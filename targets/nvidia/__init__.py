@@ -1,0 +1,1 @@
+"""NVIDIA's GPUs: ONNX Runtime's CUDA provider, and TensorRT on Jetson."""
