@@ -38,6 +38,7 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "qnn-htp-v79": lambda: _installed("qnn-htp-v79"),
     "web-wasm": lambda: _installed("web-wasm"),
     "web-wasm-chromium": lambda: _installed("web-wasm-chromium"),
+    "webgpu-node": lambda: _installed("webgpu-node"),
     "openvino-cpu": lambda: _installed("openvino-cpu"),
 }
 

@@ -130,6 +130,7 @@ async function serve(request, response) {
     case "GET page.mjs":
     case "GET messages.mjs":
     case "GET sessions.mjs":
+    case "GET wasm.mjs":
       return file(response, fileURLToPath(new URL(path, import.meta.url)));
     case "GET alive": // for as long as the page is
       response.on("close", () => setTimeout(lost, FAREWELL, "its page is gone"));

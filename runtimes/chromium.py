@@ -13,7 +13,8 @@ from pathlib import Path
 
 from .host.launch import Launch
 from .install.place import INTEL, Place
-from .web import in_node, node_unfit, web_component
+from .node import node_unfit
+from .web import in_node, web_component
 
 __all__ = ["RUNNER", "chromium_places", "in_chromium"]
 
@@ -63,4 +64,4 @@ def _unfit() -> str | None:
     if name != "glibc" or found < _GLIBC:
         wanted = ".".join(map(str, _GLIBC))
         return f"it needs glibc {wanted} or newer, this is {name or 'another C library'} {version}".strip()
-    return node_unfit()
+    return node_unfit(web_component())

@@ -1,7 +1,8 @@
 """What passes between execution providers: partitions, and bytes that cross.
 
 A crossing is no copy by itself (two CPU providers share memory), but it is where layouts change, fusions end, and,
-on another device, where transfers happen.
+on another device, where transfers happen. There ONNX Runtime inserts nodes that copy, and executes them: they are the
+crossings.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ _BYTES = {
 }  # fmt: skip
 
 
+# What ONNX Runtime inserts where a tensor moves between a device's memory and the processor's.
+_COPIES = frozenset(("MemcpyFromHost", "MemcpyToHost"))
+
+
 def partitions(kernels: Sequence[Kernel]) -> int:
     """Runs of kernels on one provider, in the order of execution."""
     providers = [kernel.provider for kernel in kernels]
@@ -34,9 +39,13 @@ def crossing_bytes(kernels: Sequence[Kernel], placed: Any) -> int | None:
         placed: The `GraphProto` that was executed; None where one provider ran everything.
 
     Returns:
-        None where a kernel cannot be found in the graph, or runs in a subgraph's loop more than once.
+        None where a kernel cannot be found in the graph, runs in a subgraph's loop more than once, or hands over what
+        has no size.
     """
-    if placed is None:
+    copied = [operand for kernel in kernels if kernel.op_type in _COPIES for operand in kernel.inputs]
+    if copied:
+        return sum(_BYTES[dtype] * prod(shape) for dtype, shape in copied) if _sized(copied) else None
+    if placed is None or len({kernel.provider for kernel in kernels}) == 1:
         return 0
     by_name = {kernel.name: kernel for kernel in kernels}
     nodes = {node.name: node for node in placed.node}
@@ -54,3 +63,7 @@ def crossing_bytes(kernels: Sequence[Kernel], placed: Any) -> int | None:
             dtype, shape = source.outputs[index]
             crossing[name, kernel.provider] = _BYTES[dtype] * prod(shape)
     return sum(crossing.values())
+
+
+def _sized(operands: Sequence[tuple[str, tuple[int, ...]]]) -> bool:
+    return all(dtype in _BYTES for dtype, _ in operands)

@@ -2,7 +2,9 @@
 
 import { HEAD_BYTES, decode, encode, readHead } from "./messages.mjs";
 import { Server } from "./sessions.mjs";
+import { Wasm } from "./wasm.mjs";
 
+let engine;
 let server;
 
 const post = (path, body) => fetch(path, { method: "POST", body });
@@ -12,7 +14,7 @@ const tell = (path, text) => post(path, text).catch(() => {}); // nobody is ther
 for (const level of ["log", "info", "warn", "error"]) {
   console[level] = (...words) => {
     const text = words.join(" ");
-    if (level !== "log" || !server?.heard(text)) {
+    if (level !== "log" || !engine?.heard(text)) {
       tell("log", text);
     }
   };
@@ -24,8 +26,10 @@ addEventListener("unhandledrejection", (event) => tell("failed", String(event.re
 /** Load the library; whether there is one. */
 async function start() {
   try {
-    server = new Server(await import("./library/ort.wasm.min.mjs"));
-    await server.start();
+    const ort = await import("./library/ort.wasm.min.mjs");
+    engine = new Wasm(ort);
+    await engine.start();
+    server = new Server(ort, engine);
     return true;
   } catch (error) {
     await post("answer", new Blob(encode({ error: "import", message: `${error.name}: ${error.message.split("\n")[0]}` })));

@@ -8,6 +8,7 @@ from .install.place import Place
 from .openvino import openvino_places
 from .qnn import qnn_places
 from .web import web_places
+from .webgpu import webgpu_places
 from .xnnpack import xnnpack_places
 
 __all__ = ["places"]
@@ -23,6 +24,7 @@ def places() -> dict[str, Place]:
             *qnn_places(),
             *web_places(),
             *chromium_places(),
+            *webgpu_places(),
             *openvino_places(),
         )
     }

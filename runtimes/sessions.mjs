@@ -1,15 +1,12 @@
-// Runs models with onnxruntime-web: the requests of runner.py answered, in Node as in a page.
+// Runs models with ONNX Runtime's JavaScript interface: the requests of runner.py answered, in Node as in a page.
 //
-// Models come with the request that opens them, weights beside them ("files"); nothing is read from a disk.
+// Models come with the request that opens them, weights beside them ("files"); nothing is read from a disk. What
+// differs between builds of ONNX Runtime is an engine: wasm.mjs, native.mjs.
 
-// What `onnxruntime-web` calls a type, as ONNX Runtime itself calls it; as numpy calls it where that differs.
+// What that interface calls a type, as ONNX Runtime itself calls it; as numpy calls it where that differs.
 const KINDS = { float32: "float", float64: "double" };
-// What it says of a dimension that is neither known nor named: -1, read as unsigned.
+// What WebAssembly's says of a dimension that is neither known nor named: -1, read as unsigned.
 const UNKNOWN = 2 ** 32 - 1;
-// A module with one function that uses a 128-bit vector: valid where the engine has them.
-const SIMD = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
-];
 
 /** An answer that is no answer; `kind` is one of runner.py's. */
 class Refused extends Error {
@@ -22,51 +19,26 @@ class Refused extends Error {
 /** Sessions by number. */
 export class Server {
   #ort;
+  #engine;
   #sessions = new Map();
   #next = 1;
-  #printed;
-
-  /** @param ort The module `onnxruntime-web`. */
-  constructor(ort) {
-    this.#ort = ort;
-    ort.env.wasm.numThreads = 1;
-    ort.env.logLevel = "fatal"; // what matters comes back as an exception
-  }
-
-  /** Compile the library, so that the first model's loading time is its own. */
-  async start() {
-    const options = { executionProviders: ["wasm"], logSeverityLevel: 4 };
-    try {
-      await this.#ort.InferenceSession.create(new Uint8Array(0), options);
-    } catch (error) {
-      if (!String(error.message).startsWith("Can't create a session")) {
-        throw error; // it did not come as far as to refuse the empty model
-      }
-    }
-  }
 
   /**
-   * Told each line the library prints to its standard output, which it alone knows how to reach.
-   *
-   * @param {string} line
-   * @returns {boolean} Whether it was waited for.
+   * @param ort The module: `onnxruntime-web` or `onnxruntime-node`.
+   * @param engine What is particular to it:
+   *     facts: what hello() says of it, its `providers` among that
+   *     threads: the most a session may have
+   *     options(settings): of every session, beside those that all engines share
+   *     profile(create, run): the header and tensors that a run of a session of its own tells of placement
    */
-  heard(line) {
-    this.#printed?.push(line);
-    return this.#printed !== undefined;
+  constructor(ort, engine) {
+    this.#ort = ort;
+    this.#engine = engine;
   }
 
-  /** What executes here, beside what `place` tells of the engine: its `machine` and `system`. */
+  /** What executes here, beside what `place` tells: its `system`. */
   hello(place) {
-    return {
-      onnxruntime: this.#ort.env.versions.web,
-      numpy: "",
-      python: "",
-      machine: "wasm32",
-      providers: ["CPUExecutionProvider"],
-      features: WebAssembly.validate(new Uint8Array(SIMD)) ? ["SIMD128"] : [],
-      ...place,
-    };
+    return { numpy: "", python: "", ...this.#engine.facts, ...place };
   }
 
   /**
@@ -99,11 +71,12 @@ export class Server {
   }
 
   async #open(request, tensors) {
-    const absent = request.providers.find((name) => name !== "CPUExecutionProvider");
+    const { facts, threads } = this.#engine;
+    const absent = request.providers.find((name) => !facts.providers.includes(name));
     if (absent !== undefined) {
       throw new Refused("provider", `this ONNX Runtime has no ${absent}`);
     }
-    if (request.settings.threads > 1) {
+    if (request.settings.threads > threads) {
       throw new Refused("request", `it has one thread, ${request.settings.threads} are asked for`);
     }
     const opened = { model: modelOf(request, tensors), settings: request.settings };
@@ -134,33 +107,24 @@ export class Server {
     return { header: { seconds }, tensors: outputs };
   }
 
-  // The profile of one run in a session of its own: this build has no files, it prints the profile line by line.
+  // One run in a session of its own.
   async #profile(request, tensors) {
     const opened = this.#opened(request.session);
-    const lines = (this.#printed = []);
-    try {
-      const session = await this.#create(opened, { enableProfiling: true }, { "session.disable_prepacking": "1" });
-      try {
-        const feeds = await this.#feeds(tensors);
-        await refusing("run", () => session.run(feeds));
-        session.endProfiling();
-      } finally {
-        await session.release();
-      }
-    } finally {
-      this.#printed = undefined;
-    }
-    return { header: { events: eventsOf(lines), assigned: {}, features: this.hello({}).features } };
+    const feeds = await this.#feeds(tensors);
+    return await this.#engine.profile(
+      (more, config) => this.#create(opened, more, config),
+      (session) => refusing("run", () => session.run(feeds)),
+    );
   }
 
   async #create({ model, settings }, more, config = {}) {
     const options = {
-      executionProviders: ["wasm"],
       logSeverityLevel: 4,
       graphOptimizationLevel: settings.optimize === false ? "disabled" : "all",
       enableMemPattern: settings.patterns !== false,
       extra: { ...settings.config, ...config },
       externalData: model.weights.map(({ path, data }) => ({ path, data })),
+      ...this.#engine.options(settings),
       ...more,
     };
     return await refusing("open", () => this.#ort.InferenceSession.create(model.graph, options));
@@ -189,6 +153,11 @@ export class Server {
   }
 }
 
+/** Kernel events among those of a profile, in order. */
+export function kernels(events) {
+  return events.filter((event) => event.cat === "Node" && event.name.endsWith("_kernel_time"));
+}
+
 /** The model a request brings, and the files of its weights by the paths the model names. */
 function modelOf(request, tensors) {
   const bytes = (name) => tensors.get(name).data;
@@ -212,21 +181,6 @@ function kindOf(value) {
   return [`tensor(${KINDS[value.type] ?? value.type})`, shape];
 }
 
-/** Kernel events of a profile, in order. */
-function eventsOf(lines) {
-  const events = [];
-  for (const line of lines) {
-    if (!line.startsWith('{"cat"')) {
-      continue;
-    }
-    const event = JSON.parse(line.replace(/,\s*$/, ""));
-    if (event.cat === "Node" && event.name.endsWith("_kernel_time")) {
-      events.push(event);
-    }
-  }
-  return events;
-}
-
 /** What an act gives; what it throws is a refusal of that kind. */
 async function refusing(kind, act) {
   try {
@@ -239,5 +193,5 @@ async function refusing(kind, act) {
 /** What ONNX Runtime says, without what its interface puts before it. */
 function messageOf(error) {
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/^.*?ERROR_MESSAGE: /s, "");
+  return message.replace(/^.*?ERROR_MESSAGE: /s, "").trim();
 }

@@ -2,11 +2,19 @@
 //
 // Standard output carries messages alone; whatever prints goes to standard error.
 
-import { writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 
 import { HEAD_BYTES, readHead } from "./messages.mjs";
 
 export const [OUTPUT, LOG] = [1, 2];
+let output = OUTPUT;
+
+/** Keep standard output for messages, from native code too: what that prints to its descriptor is log (POSIX). */
+export function own() {
+  output = openSync(`/dev/fd/${OUTPUT}`, "a");
+  closeSync(OUTPUT);
+  openSync(`/dev/fd/${LOG}`, "a"); // takes the lowest number that is free
+}
 
 /**
  * Hand over each message of the client's, and leave when it does. Called before anything else: whoever asks Node for
@@ -39,7 +47,7 @@ export function send(parts, leave) {
   try {
     for (const part of parts) {
       for (let at = 0; at < part.byteLength; ) {
-        at += writeSync(OUTPUT, part, at);
+        at += writeSync(output, part, at);
       }
     }
   } catch (error) {

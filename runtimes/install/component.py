@@ -171,6 +171,10 @@ def _debian_onnxruntime(architecture: str, triplet: str) -> DebianPackages:
 _PYTHON_LICENCE = "PSF-2.0 (Python), LGPL-2.1-or-later (glibc), others in its usr/share/doc"
 _DEBIAN_LICENCE = f"MIT (ONNX Runtime), BSD-3-Clause (XNNPACK, numpy), {_PYTHON_LICENCE}"
 
+# Vulkan drivers of graphics cards, and layers.
+_DRIVERS = ("asahi", "broadcom", "dzn", "freedreno", "gfxstream", "intel*", "nouveau", "panfrost", "powervr", "radeon",
+            "virtio")  # fmt: skip
+
 _FIXED = (
     Component(
         name="emulators",
@@ -277,6 +281,43 @@ _FIXED = (
         ),
         fetched_bytes=160_000_000,
         kept_bytes=266_000_000,
+    ),
+    Component(
+        name=f"onnxruntime-node-{_WEB}",
+        about=f"ONNX Runtime {_WEB} with its WebGPU provider: onnxruntime-node and onnxruntime-common of npm",
+        licence="MIT (ONNX Runtime), BSD-3-Clause (Dawn)",
+        source=NpmPackages(
+            packages=(("onnxruntime-node", _WEB), ("onnxruntime-common", _WEB)),
+            keep=(
+                "*/package.json",
+                "*/README.md",
+                "onnxruntime-node/dist/*.js",
+                "onnxruntime-node/bin/napi-v*/linux/x64/*",
+                "onnxruntime-common/dist/cjs/*",
+            ),
+        ),
+        fetched_bytes=114_000_000,
+        kept_bytes=47_000_000,
+    ),
+    Component(
+        name="vulkan-lavapipe",
+        about="Mesa's Vulkan driver in software, of Debian trixie for x86-64, and its libraries",
+        licence="MIT (Mesa, Vulkan's loader), Apache-2.0 WITH LLVM-exception (LLVM), LGPL-2.1-or-later (glibc)",
+        source=DebianPackages(
+            suite=_SUITE,
+            architecture="amd64",
+            packages=("mesa-vulkan-drivers", "libvulkan1", "libstdc++6"),
+            keep=(
+                "usr/lib64/",
+                "usr/lib/x86_64-linux-gnu/lib*.so*",
+                "usr/lib/x86_64-linux-gnu/ld-*",
+                "usr/share/vulkan/icd.d/lvp_icd.json",
+                _LICENCES,
+            ),
+            drop=tuple(f"usr/lib/x86_64-linux-gnu/libvulkan_{name}.so" for name in _DRIVERS),
+        ),
+        fetched_bytes=57_000_000,
+        kept_bytes=190_000_000,
     ),
 )
 

@@ -15,7 +15,7 @@ from .record import read_record
 __all__ = ["Status", "status", "statuses"]
 
 # Packages that carry the library, in whichever form a place has it.
-_CARRIERS = ("onnxruntime", "python3-onnxruntime", "onnxruntime-web", "onnxruntime-openvino")
+_CARRIERS = ("onnxruntime", "python3-onnxruntime", "onnxruntime-web", "onnxruntime-node", "onnxruntime-openvino")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

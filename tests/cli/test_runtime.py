@@ -174,12 +174,13 @@ def test_no_network_is_an_error_in_four_parts(edgec: Edgec, home: Path, tmp_path
 def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr("edgec.runtimes.web.node_unfit", lambda: None)
+    monkeypatch.setattr("edgec.runtimes.web.node_unfit", lambda _: None)
+    monkeypatch.setattr("edgec.runtimes.webgpu._unfit", lambda: None)
     monkeypatch.setattr("edgec.runtimes.chromium._unfit", lambda: None)
     answer = edgec("runtime", "install", "--all", "--dry-run")
     assert (answer.code, answer.err) == (0, "")
-    assert len(answer.out.splitlines()) == 10
-    assert answer.out.startswith(f"fetches about 605 MB into {home}, ")
+    assert len(answer.out.splitlines()) == 12
+    assert answer.out.startswith(f"fetches about 776 MB into {home}, ")
     assert not home.exists()
 
 
@@ -190,7 +191,7 @@ def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any
             ("install", "arm64-cortex-a75"),
             "runtime 'arm64-cortex-a75': is not known, did you mean 'arm64-cortex-a76'? Known are arm64-cortex-a53, "
             "arm64-cortex-a72, arm64-cortex-a76, armv7-cortex-a7, x86-64-haswell, xnnpack-x86-64, xnnpack-arm64, "
-            "qnn-htp, qnn-htp-v73, qnn-htp-v79, web-wasm, web-wasm-chromium, openvino-cpu.",
+            "qnn-htp, qnn-htp-v73, qnn-htp-v79, web-wasm, web-wasm-chromium, webgpu-node, openvino-cpu.",
         ),
         (("install",), "NAME: give names of runtimes, or --all. `edgec runtime list` shows what there is."),
         (

@@ -182,7 +182,22 @@ def test_bytes_go_by_type(dtype: str, size: int) -> None:
 def test_what_cannot_be_told_is_none() -> None:
     assert crossing_bytes([kernel("a", FAST, "string"), kernel("b", CPU), kernel("c", CPU)], CHAIN) is None
     assert crossing_bytes([kernel("a", FAST), kernel("a", CPU)], CHAIN) is None
-    assert crossing_bytes([kernel("other", FAST)], CHAIN) is None
+    assert crossing_bytes([kernel("other", FAST), kernel("a", CPU)], CHAIN) is None
+    assert crossing_bytes([copy("MemcpyToHost", "float", (2,)), copy("MemcpyFromHost", "string", (2,))], CHAIN) is None
+
+
+def test_what_runs_in_one_place_crosses_nothing() -> None:
+    assert crossing_bytes([kernel("other", FAST), kernel("another", FAST)], CHAIN) == 0
+
+
+def copy(op_type: str, dtype: str, shape: tuple[int, ...]) -> Kernel:
+    return Kernel(name="", op_type=op_type, provider=FAST, inputs=((dtype, shape),), outputs=(), macs=0, integer=False)
+
+
+def test_nodes_that_copy_between_memories_are_the_crossings() -> None:
+    """They are not in the graph that is saved."""
+    copies = [copy("MemcpyToHost", "float", (2, 3)), copy("MemcpyFromHost", "uint8", (5,))]
+    assert crossing_bytes([kernel("x", FAST), copies[0], kernel("y", CPU), copies[1]], CHAIN) == 24 + 5
 
 
 # --- operands -----------------------------------------------------------------------------------------------------

@@ -145,13 +145,15 @@ def test_a_damaged_archive(tmp_path: Path, into: Path, monkeypatch: pytest.Monke
             assert refused(folder) == "web-1.2.3.tgz: cannot be read. Install again: what was fetched is damaged."
 
 
-def test_the_component_goes_by_one_version_and_comes_from_npm(
-    tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("package", ["onnxruntime-web", "onnxruntime-node"])
+def test_a_component_goes_by_one_version_and_comes_from_npm(
+    package: str, tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (component,) = (each for each in components().values() if isinstance(each.source, NpmPackages))
+    component = next(each for name, each in components().items() if name.startswith(package))
     assert isinstance(component.source, NpmPackages)
+    assert [name for name, _ in component.source.packages] == [package, "onnxruntime-common"]
     versions = {version for _, version in component.source.packages}
-    assert component.name == f"onnxruntime-web-{versions.pop()}"
+    assert component.name == f"{package}-{versions.pop()}"
     assert not versions
     stub_npm(tmp_path, monkeypatch, "exit 1")
     with pytest.raises(InstallError, match=r"npm pack failed"):

@@ -291,16 +291,21 @@ def test_it_imports_nothing_but_node_and_its_core() -> None:
 
     imports = {
         name: set(re.findall(r'from "([^"]+)"', RUNNER.with_name(name).read_text(encoding="utf-8")))
-        for name in ("messages.mjs", "sessions.mjs", "page.mjs", "stdio.mjs", "runner.mjs", "browser.mjs")
+        for name in (file.name for file in RUNNER.parent.glob("*.mjs"))
     }
     ours = {name: {each for each in found if not each.startswith("node:")} for name, found in imports.items()}
     assert ours == {
         "messages.mjs": set(),
         "sessions.mjs": set(),
-        "page.mjs": {"./messages.mjs", "./sessions.mjs"},
+        "wasm.mjs": {"./sessions.mjs"},
+        "native.mjs": {"./sessions.mjs"},
+        "page.mjs": {"./messages.mjs", "./sessions.mjs", "./wasm.mjs"},
         "stdio.mjs": {"./messages.mjs"},
-        "runner.mjs": {"./messages.mjs", "./sessions.mjs", "./stdio.mjs"},
+        "worker.mjs": {"./messages.mjs", "./stdio.mjs"},
+        "runner.mjs": {"./sessions.mjs", "./stdio.mjs", "./wasm.mjs", "./worker.mjs"},
+        "gpu.mjs": {"./native.mjs", "./sessions.mjs", "./stdio.mjs", "./worker.mjs"},
         "browser.mjs": {"./messages.mjs", "./stdio.mjs"},
     }
-    assert all(imports[name] == ours[name] for name in ("messages.mjs", "sessions.mjs", "page.mjs"))
-    assert not re.search(r"\b(process|require|window|document)\b", RUNNER.with_name("sessions.mjs").read_text())
+    assert all(imports[name] == ours[name] for name in ("messages.mjs", "sessions.mjs", "wasm.mjs", "page.mjs"))
+    for name in ("messages.mjs", "sessions.mjs", "wasm.mjs"):
+        assert not re.search(r"\b(process|require|window|document)\b", RUNNER.with_name(name).read_text())

@@ -14,6 +14,7 @@ from edgec.runtimes.chromium import RUNNER as BROWSER
 from edgec.runtimes.install.plan import plan_install
 from edgec.runtimes.places import places
 from edgec.runtimes.web import RUNNER
+from edgec.runtimes.webgpu import RUNNER as GPU
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="the stub of node is a shell script")
 
@@ -140,3 +141,50 @@ def test_how_the_browser_is_started(tools: Path, tmp_path: Path) -> None:
         "EDGEC_BROWSER_LIBRARIES": f"{libraries}:{libraries}/pulseaudio",
     }
     assert all(BROWSER.with_name(f"{name}.mjs").is_file() for name in ("browser", "page"))
+
+
+# ---- on a graphics driver
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("system", "machine", "reason"),
+    [
+        ("darwin", "arm64", "it needs Linux on x86_64, this is darwin on arm64"),
+        ("linux", "aarch64", "it needs Linux on x86_64, this is linux on aarch64"),
+        ("linux", "x86_64", "it needs Node.js 20 or newer, there is no node on PATH"),
+    ],
+)
+def test_where_webgpu_can_run(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, reason: str
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert runtime("webgpu-node").available() == reason
+
+
+@POSIX
+def test_how_webgpu_is_started(tools: Path, tmp_path: Path) -> None:
+    """By the loader of the driver's C library, and with no other driver in sight."""
+    stub(tools, "node", "echo v20.0.0")
+    place, home = places()["webgpu-node"], tmp_path / "home"
+    driver = home / "vulkan-lavapipe"
+    driver.mkdir(parents=True)
+    item = {"name": "mesa-vulkan-drivers", "version": "25.0.7-2+deb13u1", "file": "", "sha256": ""}
+    (driver / "installed.json").write_text(json.dumps({"component": driver.name, "bytes": 1, "items": [item]}))
+    launch, libraries = place.launch(), driver / "usr" / "lib" / "x86_64-linux-gnu"
+    assert place.providers == ("WebGpuExecutionProvider", "CPUExecutionProvider")
+    assert launch.command == (
+        str(libraries / "ld-linux-x86-64.so.2"),
+        "--library-path",
+        str(libraries),
+        str(tools / "node"),
+    )
+    assert launch.environment == {
+        "NODE_OPTIONS": "",
+        "VK_DRIVER_FILES": str(driver / "usr" / "share" / "vulkan" / "icd.d" / "lvp_icd.json"),
+        "VK_LOADER_LAYERS_DISABLE": "~all~",
+    }
+    assert (launch.runner, launch.shares_files, launch.emulated) == (GPU, False, "Mesa's lavapipe 25.0.7")
+    assert launch.plugin is not None
+    assert launch.plugin.provider == "WebGpuExecutionProvider"
