@@ -70,6 +70,8 @@ def build(
         ModelError: Nothing becomes smaller, and float was not asked for.
         OptionError: The recipe observes, and there are no samples.
     """
+    if data.calibration is None and request.recipe is None:
+        recipe = recipe.without_samples()
     candidates = Candidates(source=loaded.model, measure=measuring(data, request, clock))
     with clock.stage("passes"):
         chosen = candidates.build(recipe, request.observers)

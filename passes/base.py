@@ -29,6 +29,11 @@ class Pass(ir.passes.InPlacePass):
         return ()
 
     @property
+    def optional(self) -> bool:
+        """Whether it is left out where there are no samples to observe what it `needs` on."""
+        return False
+
+    @property
     def invalidates(self) -> bool:
         """Whether values change, so that what was observed before is stale."""
         return False

@@ -7,7 +7,7 @@ reader sees what was chosen and an editor can change it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,6 +33,10 @@ class Recipe:
 
     def __str__(self) -> str:
         return "\n".join(f"{index:2d}  {each!r}" for index, each in enumerate(self.passes))
+
+    def without_samples(self) -> Recipe:
+        """The recipe of a compile that has none: passes that would only do better with them are left out."""
+        return replace(self, passes=tuple(each for each in self.passes if not each.optional))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `recipe.lock`."""

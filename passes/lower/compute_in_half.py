@@ -9,7 +9,7 @@ Stays float32, with a reason:
    numbers).
 2. Operators whose results leave float16's range for ordinary operands (`WIDE`), and what computes with nothing but such
    results: the mean of squares of a normalization, the shares of a Softmax written out.
-3. Nodes with a constant that float16 cannot hold.
+3. Nodes with a constant that float16 cannot hold, and those `FindBeyondHalf` saw with larger numbers on samples.
 4. Q/DQ, the bodies of If, Loop and Scan, and what the user excludes.
 
 float16 keeps 11 bits and reaches 65504 (IEEE 754-2019). Scope: the main graph.
@@ -26,6 +26,7 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, is_op, opset_of, skip, value_names
 from ..scope import made_from, out_of_scope
+from .beyond_half import beyond_half
 
 __all__ = ["WIDE", "ComputeInHalf"]
 
@@ -69,7 +70,7 @@ class ComputeInHalf(Pass):
                 skip(node, "can leave float16's range")
                 wide.update(node.outputs)
                 continue
-            reason = self._excluded(node) or _unfit(node, operands)
+            reason = self._excluded(node) or beyond_half(node) or _unfit(node, operands)
             if reason is not None:
                 skip(node, reason)
                 continue

@@ -100,9 +100,12 @@ class Asked:
 
 
 def shape_of(value: ir.Value | None) -> Shape | None:
-    """The dimensions of a value."""
-    if value is None or value.shape is None:
+    """The dimensions of a value; a constant tells them itself."""
+    if value is None:
         return None
+    if value.shape is None:
+        array = constant_array(value)
+        return None if array is None else array.shape
     return tuple(dim if isinstance(dim, int) else None for dim in value.shape)
 
 
