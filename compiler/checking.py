@@ -15,7 +15,7 @@ from ..runtimes.crossing import partitions
 from ..runtimes.kernels import kernel_macs
 from ..targets.checkers import support_rules
 from ..targets.support import CPU, Checked, CheckedUnit, check
-from ..targets.units import Operand
+from ..targets.units import Operand, dims_of
 from .load import load_model
 from .proving.probing.off_wanted import OffWanted
 
@@ -144,8 +144,8 @@ def _kernel(each: CheckedUnit) -> Kernel:
 
 
 def _macs(node: ir.Node) -> int | None:
-    inputs = [_shape(value) for value in node.inputs if value is not None]
-    outputs = [_shape(value) for value in node.outputs]
+    inputs = [dims_of(value) for value in node.inputs if value is not None]
+    outputs = [dims_of(value) for value in node.outputs]
     if None in inputs or None in outputs:
         return kernel_macs(node.op_type, (), ())
     return kernel_macs(node.op_type, [shape or () for shape in inputs], [shape or () for shape in outputs])
@@ -163,15 +163,7 @@ def _on_integers(node: ir.Node) -> bool:
 def _described(operand: Operand) -> tuple[str, tuple[int, ...]]:
     dtype = operand.value.dtype
     name = "unknown" if dtype is None else _DTYPES.get(dtype.name, dtype.name.lower())
-    return name, _shape(operand.value) or ()
-
-
-def _shape(value: ir.Value) -> tuple[int, ...] | None:
-    """Its dimensions; None where one is not known."""
-    if value.shape is None:
-        return None
-    dims = tuple(dim for dim in value.shape if isinstance(dim, int))
-    return dims if len(dims) == len(value.shape) else None
+    return name, dims_of(operand.value) or ()
 
 
 def _name(node: ir.Node) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .lower.beyond_half import FindBeyondHalf
+from .lower.clip_before_strides import ClipBeforeStrides
 from .lower.compute_in_half import ComputeInHalf
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
@@ -33,14 +35,15 @@ from .normalize.remove_unused import RemoveUnused
 from .prepare.align_channels import AlignChannels
 from .prepare.constant_second import ConstantSecond
 from .prepare.dense_groups import DenseGroups
-from .prepare.explicit_pads import ExplicitPads
 from .prepare.expand_to_tile import ExpandToTile
+from .prepare.explicit_pads import ExplicitPads
 from .prepare.flatten_to_reshape import FlattenToReshape
 from .prepare.full_pads import FullPads
 from .prepare.fuse_gelu import FuseGelu
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
-from .prepare.pool_as_image import PoolAsImage
+from .prepare.plain_gemms import PlainGemms
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
+from .prepare.pool_as_image import PoolAsImage
 from .prepare.prelu_to_leaky_relu import PReluToLeakyRelu
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
 from .prepare.slopes_per_channel import SlopesPerChannel
@@ -48,8 +51,9 @@ from .prepare.spell_operators import SpellOperators
 from .prepare.split_concats import SplitConcats
 from .prepare.split_to_slices import SplitToSlices
 from .prepare.sum_to_add import SumToAdd
-from .prepare.widen_outputs import WidenOutputs
 from .prepare.whole_resizes import WholeResizes
+from .prepare.widen_outputs import WidenOutputs
+from .prepare.window_pools import WindowPools
 from .prepare.within_half import WithinHalf
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.compute_params import ComputeParams
@@ -72,6 +76,7 @@ from .weight_only.compact_weights import CompactWeights
 from .weight_only.expand_dequantized import ExpandDequantized
 from .weight_only.half_weights import HalfWeights
 from .weight_only.narrow_integers import NarrowIntegers
+from .weight_only.pack_products import PackProducts
 from .weight_only.widen_codes import WidenCodes
 
 __all__ = ["KINDS", "PASSES"]
@@ -85,6 +90,8 @@ PASSES: tuple[type[Any], ...] = (
     FuseGelu,
     WithinHalf,
     ReduceMeanToPool,
+    WindowPools,
+    PlainGemms,
     SplitToSlices,
     SumToAdd,
     SpellOperators,
@@ -138,8 +145,11 @@ PASSES: tuple[type[Any], ...] = (
     CompactWeights,
     ExpandDequantized,
     HalfWeights,
+    FindBeyondHalf,
+    ClipBeforeStrides,
     ComputeInHalf,
     NarrowIntegers,
+    PackProducts,
     WidenCodes,
     ShareConstants,
     DropTraces,

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import TargetError
+from .coreml.support import MLPROGRAM, NEURAL_NETWORK
+from .nnapi.support import nnapi_rules
 from .nvidia.cuda_support import CUDA
 from .nvidia.tensorrt_support import TENSORRT
 from .support import SupportRules
 
 __all__ = ["CHECKERS", "support_rules"]
 
-CHECKERS: Mapping[str, SupportRules] = {"cuda": CUDA, "tensorrt": TENSORRT}
+# By the provider's ModelFormat.
+_COREML = {"coreml-mlprogram": MLPROGRAM, "coreml-neuralnetwork": NEURAL_NETWORK}
+# By NNAPI's feature levels: 1 is Android 8.1, 4 Android 11.
+_NNAPI = {f"nnapi-{level}": nnapi_rules(level) for level in range(1, 9)}
+
+CHECKERS: Mapping[str, SupportRules] = {**_COREML, "cuda": CUDA, "tensorrt": TENSORRT, **_NNAPI}
 
 
 def support_rules(names: Sequence[str], *, where: str) -> tuple[SupportRules, ...]:

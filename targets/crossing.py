@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from ..passes.edit import is_constant
 from .partition import Block
+from .units import dims_of
 
 __all__ = ["crossing_bytes"]
 
@@ -36,7 +37,7 @@ def crossing_bytes(graph: ir.Graph, blocks: Sequence[Block], partitions: Mapping
 
 
 def _bytes(value: ir.Value) -> int | None:
-    dims = [] if value.shape is None else [dim for dim in value.shape if isinstance(dim, int)]
-    if value.dtype is None or value.shape is None or len(dims) < len(value.shape):
+    dims = dims_of(value)
+    if value.dtype is None or dims is None:
         return None
     return ceil(prod(dims) * value.dtype.bitwidth / 8)

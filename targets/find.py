@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TargetError
+from .coreml.spec import IPHONE_15
 from .cpu.host import host
 from .cpu.spec import (
     ANDROID_CPU,
@@ -20,12 +21,14 @@ from .cpu.spec import (
     X86_64_AVX2,
     X86_64_VNNI,
 )
+from .nnapi.spec import PIXEL_8_NNAPI
 from .nvidia.spec import JETSON_ORIN, NVIDIA_CUDA
 from .openvino.spec import INTEL_OPENVINO
 from .qnn.spec import SNAPDRAGON_8_ELITE, SNAPDRAGON_8_GEN_3, SNAPDRAGON_888, SNAPDRAGON_X_ELITE
 from .spec import TargetSpec
 from .strict import from_table
 from .web.spec import WEB_WASM
+from .webgpu.spec import WEB_WEBGPU
 from .xnnpack.spec import PIXEL_8
 
 __all__ = ["ALIASES", "find_target", "target_names"]
@@ -33,7 +36,7 @@ __all__ = ["ALIASES", "find_target", "target_names"]
 # Older names; what they compile differs in the name alone.
 ALIASES = {"arm64": "raspberry-pi-4", "arm64-dotprod": "raspberry-pi-5"}
 _CPUS = (RASPBERRY_PI_4, RASPBERRY_PI_5, ANDROID_CPU, PIXEL_8, ARMV7, X86_64_VNNI, X86_64_AVX2)
-_DEVICES = (*_CPUS, WEB_WASM, INTEL_OPENVINO, JETSON_ORIN, NVIDIA_CUDA)
+_DEVICES = (*_CPUS, PIXEL_8_NNAPI, WEB_WASM, WEB_WEBGPU, INTEL_OPENVINO, IPHONE_15, JETSON_ORIN, NVIDIA_CUDA)
 _SNAPDRAGONS = (SNAPDRAGON_8_GEN_3, SNAPDRAGON_8_ELITE, SNAPDRAGON_X_ELITE, SNAPDRAGON_888)
 _NAMED = {each.name: each for each in (*_DEVICES, *_SNAPDRAGONS, ARM64, ARM64_DOTPROD)}
 

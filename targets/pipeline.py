@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from ..errors import TargetError
 from ..passes.recipe import Recipe
+from .coreml import pipeline as coreml
 from .cpu import pipeline as cpu
+from .nnapi import pipeline as nnapi
 from .nvidia import pipeline as nvidia
 from .openvino import pipeline as openvino
 from .policy import Policy
 from .qnn import pipeline as qnn
 from .spec import TargetSpec
 from .web import pipeline as web
+from .webgpu import pipeline as webgpu
 from .xnnpack import pipeline as xnnpack
 
 __all__ = ["Policy", "recipe_for"]
 
 _FAMILIES = {
+    "coreml": coreml.recipe,
     "cpu": cpu.recipe,
+    "nnapi": nnapi.recipe,
     "nvidia": nvidia.recipe,
     "openvino": openvino.recipe,
     "qnn": qnn.recipe,
     "xnnpack": xnnpack.recipe,
     "web": web.recipe,
+    "webgpu": webgpu.recipe,
 }
 
 

@@ -147,8 +147,9 @@ def check(model: ir.Model, *rules: SupportRules) -> Checked:
                 asked |= dict.fromkeys(members, refused(why))
             order += [group] if taken and not why else members
         for block, verdict in asked.items():
-            for node in block[0].nodes:
-                verdicts.setdefault(node, {})[each.provider] = verdict
+            for node in block[0].nodes:  # of a shared DequantizeLinear the verdict on itself stands
+                said = verdicts.setdefault(node, {})
+                said[each.provider] = verdict if node is block[0].node else said.get(each.provider, verdict)
     numbers = {block: number for number, block in enumerate(block for block in order if block in placed)}
     integers = {each.provider: each.integer for each in rules}
     units = []

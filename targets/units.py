@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import onnx
 import onnx_ir as ir
 
 from ..passes.edit import is_op
 
-__all__ = ["Operand", "Unit", "bodies", "single_units", "working_nodes"]
+__all__ = ["Operand", "Unit", "bodies", "dims_of", "since_version", "single_units", "working_nodes"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -36,7 +37,8 @@ class Unit:
 
     Attributes:
         node: The operator.
-        dequantize: Before it, in the order of its inputs; () for a single node.
+        dequantize: Before it, in the order of its inputs; () for a single node. Several groups may share one: ONNX
+            Runtime gives each its copy (EnsureUniqueDQForNodeUnit) before it asks a provider.
         clamp: A Relu or Clip between the operator and its QuantizeLinear that the Q's range makes superfluous.
         quantize: Behind it, in the order of its outputs.
     """
@@ -54,7 +56,8 @@ class Unit:
     @property
     def nodes(self) -> tuple[ir.Node, ...]:
         """All its nodes in topological order."""
-        return (*self.dequantize, self.node, *(() if self.clamp is None else (self.clamp,)), *self.quantize)
+        before = tuple(dict.fromkeys(self.dequantize))
+        return (*before, self.node, *(() if self.clamp is None else (self.clamp,)), *self.quantize)
 
     @property
     def inputs(self) -> tuple[Operand | None, ...]:
@@ -76,8 +79,8 @@ class Unit:
 
     @property
     def writes(self) -> tuple[ir.Value, ...]:
-        """Tensors its nodes write that somebody outside may read."""
-        return tuple(value for node in self.nodes for value in node.outputs)
+        """Tensors its nodes write that somebody outside may read; a group's own copies of DequantizeLinear aside."""
+        return tuple(value for node in self.nodes if node not in self.dequantize for value in node.outputs)
 
     def _input(self, value: ir.Value | None) -> Operand | None:
         if value is None:
@@ -91,6 +94,25 @@ class Unit:
 def working_nodes(graph: ir.Graph) -> tuple[ir.Node, ...]:
     """Its nodes but Constant, which ONNX Runtime makes initializers at load, in topological order."""
     return tuple(node for node in graph if not is_op(node, "Constant"))
+
+
+def dims_of(value: ir.Value) -> tuple[int, ...] | None:
+    """Its dimensions; None where one is only known at run time."""
+    shape = value.shape if value.shape is not None or value.const_value is None else value.const_value.shape
+    if shape is None:
+        return None
+    dims = tuple(dim for dim in shape if isinstance(dim, int))
+    return dims if len(dims) == len(shape) else None
+
+
+def since_version(node: ir.Node, graph: ir.Graph) -> int:
+    """The operator set in which its operator last changed, as far as the graph's; 1 for one that ONNX does not have."""
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    version = graph.opset_imports.get(domain, graph.opset_imports.get("ai.onnx", 1) if domain == "" else 1)
+    try:
+        return int(onnx.defs.get_schema(node.op_type, version, domain).since_version)
+    except onnx.defs.SchemaError:
+        return 1
 
 
 def single_units(graph: ir.Graph) -> Sequence[Unit]:

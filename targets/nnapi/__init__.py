@@ -1,0 +1,1 @@
+"""Phones on ONNX Runtime's NNAPI provider."""
