@@ -1,0 +1,1 @@
+"""Pages and apps that run ONNX Runtime's WebGPU provider."""
