@@ -168,7 +168,7 @@ def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> 
 def _prove(
     bundle: Bundle, loaded: Loaded, built: Built, data: CompileData, request: CompileRequest, clock: Clock
 ) -> Verdict:
-    with clock.stage("prove"):
+    with request.proving(), clock.stage("prove"):
         return prove(
             bundle,
             evaluation=data.evaluation,
@@ -178,6 +178,7 @@ def _prove(
             seed=request.seed,
             state=request.state,
             progress=request.progress,
+            probe=request.probe,
             notes=(*data.notes, *built.notes, *data.overlap_notes(), *_compared(bundle, built, data, request)),
         )
 

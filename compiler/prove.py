@@ -40,6 +40,7 @@ def prove(
     progress: Progress | None = None,
     notes: Sequence[str] = (),
     on: str | None = None,
+    probe: bool = True,
     write: bool = True,
 ) -> Verdict:
     """Prove a bundle against a contract.
@@ -59,6 +60,7 @@ def prove(
         progress: Who watches.
         notes: What the reader of the verdict must know beside what is measured.
         on: The place: a runtime, or a target whose runtimes can prove it; None takes the best that is at hand.
+        probe: Try what ran off the provider wanted in other forms, to find out why; up to half a minute and more.
         write: Write `proof/proof.json` and `proof/verdict.json` into the bundle.
 
     Returns:
@@ -93,6 +95,7 @@ def prove(
         progress=progress,
         notes=notes,
         place=None if on is None else place_named(on, bundle.manifest["target"]),
+        probe=probe,
     )
     if proof.unexecuted and contract.proof == "executed":
         raise ExecutionRequiredError(

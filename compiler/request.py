@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -48,6 +49,7 @@ class CompileRequest:
         search: False ships what the policy says, however far from float that is.
         context: Have the target's backend compile the model too, into a context binary beside it.
         diagnose: Examine a bundle that breaks a limit on accuracy: the cause, and repairs, measured.
+        probe: False does not try what ran off the provider wanted in other forms, to find out why.
         prove: False packs without running the evaluation samples.
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
@@ -55,6 +57,7 @@ class CompileRequest:
             observed stays the same; a search that does not fit is left out, and a note says so.
         cache: False neither reads nor keeps observations.
         cache_dir: Where observations that took long are kept; None is this system's place for caches.
+        proving: What is held while the bundle is proved.
         progress: Who watches.
         observers: Who watches the passes, beside the signature guard.
     """
@@ -76,12 +79,14 @@ class CompileRequest:
     search: bool = True
     context: bool = False
     diagnose: bool = True
+    probe: bool = True
     prove: bool = True
     overwrite: bool = False
     threads: int = 0
     max_memory: int | None = None
     cache: bool = True
     cache_dir: Path | None = None
+    proving: Callable[[], AbstractContextManager[Any]] = nullcontext
     progress: Progress = field(default_factory=Quiet)
     observers: tuple[PassObserver, ...] = ()
 

@@ -173,6 +173,14 @@ class OutputOptions:
     prove: Annotated[
         bool, Option("--prove/--no-prove", help="Prove the bundle and print the verdict.", rich_help_panel=OUTPUT)
     ] = True
+    probe: Annotated[
+        bool,
+        Option(
+            "--probe/--no-probe",
+            help="Try what ran off the provider wanted in other forms, to find out why.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = True
     diagnose: Annotated[
         bool,
         Option(

@@ -47,6 +47,14 @@ class ProofOptions:
             rich_help_panel=_PROOF,
         ),
     ] = None
+    probe: Annotated[
+        bool,
+        Option(
+            "--probe/--no-probe",
+            help="Try what ran off the provider wanted in other forms, to find out why.",
+            rich_help_panel=_PROOF,
+        ),
+    ] = True
     latency_runs: Annotated[
         int,
         Option("--latency-runs", metavar="N", help="Timed runs of each session, at most.", rich_help_panel=_PROOF),
@@ -74,6 +82,7 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
             "latency_runs": positive("--latency-runs", proof.latency_runs) or 0,
             "threads": thread_counts(proof.threads),
             "progress": talker.progress,
+            "probe": proof.probe,
             **proof_settings(evaluation, contract, talker),
         }
         if len(places) > 1:

@@ -143,8 +143,9 @@ def measure(
         # Last: a form that is tried may end the place's process, and every session in it.
         if checked is not None:
             common["off_wanted"] = off_by_rules(checked)
-        elif probe:
-            common["off_wanted"] = off_wanted(bundle, placement, wanted=wanted, feeds=golden_feeds[0], place=there)
+        else:
+            first = golden_feeds[0]
+            common["off_wanted"] = off_wanted(bundle, placement, wanted=wanted, feeds=first, place=there, probe=probe)
     return Proof(
         **common,
         versions=_versions(facts),

@@ -24,6 +24,7 @@ __all__ = ["MOST_KINDS", "MOST_SECONDS", "off_wanted", "wanted_provider"]
 MOST_KINDS = 24
 MOST_SECONDS = 30.0
 _UNSEEN = "unknown"
+_ASKED = "not tried, as asked (--no-probe)"
 
 
 def wanted_provider(bundle: Bundle, place: Runtime) -> str:
@@ -42,6 +43,7 @@ def off_wanted(
     wanted: str,
     feeds: Feeds,
     place: Runtime,
+    probe: bool = True,
     most_kinds: int = MOST_KINDS,
     most_seconds: float = MOST_SECONDS,
 ) -> tuple[OffWanted, ...]:
@@ -53,6 +55,7 @@ def off_wanted(
         wanted: The provider.
         feeds: What it ran with.
         place: Where to try; a form may end its process, and the sessions that are open in it.
+        probe: False tries nothing: what ran where is told all the same.
         most_kinds: Kinds of kernels to try, the costliest first; the rest is listed as not tried.
         most_seconds: No kind is begun after that time.
 
@@ -77,7 +80,8 @@ def off_wanted(
         groups = kinds(seen, cuts.nodes)
         why_not = {kind: prober.why_not(kind) for kind in groups}
         to_try = [kind for kind in groups if not why_not[kind]]
-        why_not |= dict.fromkeys(to_try[most_kinds:], f"not tried: {len(to_try)} kinds ran off it")
+        most_kinds = most_kinds if probe else 0
+        why_not |= dict.fromkeys(to_try[most_kinds:], f"not tried: {len(to_try)} kinds ran off it" if probe else _ASKED)
         entries = prober.entries(to_try[:most_kinds], deadline)
         found += [entries[kind] if kind in entries else _of_kind(kind, why_not[kind]) for kind in groups]
     return _merged(found)
@@ -98,6 +102,8 @@ class _Prober:
 
     def entries(self, chosen: Sequence[Kind], deadline: float) -> dict[Kind, OffWanted]:
         """What trying each kind shows."""
+        if not chosen:
+            return {}
         try:
             forms = self._cuts.forms(str(kind.node) for kind in chosen)
         except EdgecError as error:

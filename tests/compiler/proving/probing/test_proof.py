@@ -121,7 +121,12 @@ def test_what_is_taken_is_not_explained(bundle: Bundle) -> None:
 def test_it_can_be_left_out(bundle: Bundle) -> None:
     place = Picky(takes=lambda seen: False)
     proof, verdict = proved(wanting(bundle, PICKY), place, probe=False)
-    assert proof.off_wanted == ()
+    assert {each.reason for each in proof.off_wanted} == {"not tried, as asked (--no-probe)"}
+    assert {name for each in proof.off_wanted for name in each.nodes} == {
+        kernel.name
+        for kernel in proved(wanting(bundle, PICKY), Picky(takes=lambda seen: False))[0].placement.kernels  # type: ignore[union-attr]
+    }
+    assert {each.forms for each in proof.off_wanted} == {0}
     assert len(place.opened) == 1
     assert off(verdict)[0] == "broken", "it is off all the same"
 
