@@ -25,7 +25,7 @@ async function start(folder) {
 if (isMainThread) {
   own();
   const folder = process.env.EDGEC_HOST_FOLDER ?? mkdtempSync(join(tmpdir(), "edgec-"));
-  process.env.TMPDIR = folder;
+  process.env.TMPDIR = process.env.MESA_SHADER_CACHE_DIR = folder;
   manage(new URL(import.meta.url), () => {
     rmSync(folder, { recursive: true, force: true });
     process.kill(process.pid, "SIGKILL");
