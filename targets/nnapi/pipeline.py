@@ -9,6 +9,7 @@ from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.part_clamps import PartClamps
 from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.stamp import Stamp
+from ...passes.normalize.fold_shapes import FoldShapes
 from ...passes.normalize.remove_unused import RemoveUnused
 from ...passes.prepare.explicit_pads import ExplicitPads
 from ...passes.prepare.flatten_to_reshape import FlattenToReshape
@@ -65,6 +66,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
 def prepare() -> tuple[Pass, ...]:
     """Exact rewrites the provider wants before anything is measured."""
     return (
+        FoldShapes(),
         ExplicitPads(),
         ReduceMeanToPool(),
         WindowPools(),

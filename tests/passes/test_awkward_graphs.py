@@ -61,6 +61,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
     "a8w8 pixel-8": {"target": "pixel-8"},
+    "a8w8 pixel-8-nnapi": {"target": "pixel-8-nnapi"},
     "a8w8 snapdragon-8-gen-3": {"target": "snapdragon-8-gen-3"},
     "a8w8 intel-openvino": {"target": "intel-openvino"},
     "a8w8 jetson-orin": {"target": "jetson-orin"},
