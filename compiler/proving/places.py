@@ -12,6 +12,7 @@ from ...runtimes import RUNTIMES, runtime
 from ...runtimes.base import Runtime
 from ...targets import find_target
 from ...targets.cpu.host import host
+from .rounded import RoundedCpu
 
 __all__ = ["IN_PROCESS", "Place", "place_for", "place_named"]
 
@@ -51,18 +52,19 @@ def place_for(target: Mapping[str, Any]) -> Place:
     foreign = _foreign(str(target["isa"]))
     if target["runtime"] == IN_PROCESS and not foreign:
         return Place(runtime=runtime(IN_PROCESS))
-    missing = []
+    missing: dict[str, str] = {}
     for name in target.get("proof", ()):
         if name == IN_PROCESS or name not in RUNTIMES:
             continue
         found = runtime(name)
-        if found.available() is None:
+        why = found.available()
+        if why is None:
             return Place(runtime=found, untimed=_untimed(name))
-        missing.append(name)
+        missing[name] = why
     reason = foreign or f"the target's runtime is {target['runtime']}"
     if missing:
-        reason += f" (to execute it here: edgec runtime install {missing[0]})"
-    return Place(runtime=runtime(IN_PROCESS), unexecuted=reason, untimed=reason)
+        reason += f" ({_mend(missing)})"
+    return Place(runtime=RoundedCpu(), unexecuted=reason, untimed=reason)
 
 
 def place_named(name: str, target: Mapping[str, Any]) -> Place:
@@ -89,6 +91,15 @@ def place_named(name: str, target: Mapping[str, Any]) -> Place:
         unexecuted="" if mine or native else f"{found.name} is not a place of target {target['name']}",
         untimed="" if native or name.startswith("ssh:") else _untimed(found.name),
     )
+
+
+def _mend(missing: Mapping[str, str]) -> str:
+    """How the first of the places that are not here comes here; where none can, why not."""
+    for name, why in missing.items():
+        if why.startswith("it is not installed"):
+            return f"to execute it here: edgec runtime install {name}"
+    name, why = next(iter(missing.items()))
+    return f"{name}: {why}"
 
 
 def _of_target(name: str) -> Runtime:

@@ -52,6 +52,16 @@ def test_without_them_this_process_stands_in_and_says_what_to_install(amiga: Non
     assert place.unexecuted == f"{reason} (to execute it here: edgec runtime install atari)"
 
 
+def test_a_place_that_cannot_be_here_says_why(monkeypatch: pytest.MonkeyPatch, amiga: None) -> None:
+    monkeypatch.setitem(runtimes.RUNTIMES, "next", lambda: fake("next", "it needs a NeXTcube"))
+    assert place_for({**PHONE, "proof": ["next"]}).unexecuted == (
+        "the target's runtime is onnxruntime-phone (next: it needs a NeXTcube)"
+    )
+    assert place_for({**PHONE, "proof": ["next", "atari"]}).unexecuted == (
+        "the target's runtime is onnxruntime-phone (to execute it here: edgec runtime install atari)"
+    )
+
+
 def test_another_runtime_on_this_processor_is_not_this_process() -> None:
     assert place_for(PHONE).unexecuted == "the target's runtime is onnxruntime-phone"
 
