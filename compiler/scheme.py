@@ -13,6 +13,7 @@ __all__ = ["check_measured", "check_scheme", "choose_scheme", "opset_of_scheme"]
 
 # Cast, QuantizeLinear and DequantizeLinear take 4-bit and 16-bit integers from this operator set on (ONNX changelog).
 _WIDTHS_SINCE = 21
+_NATIVE = "the target computes in it"
 
 
 def opset_of_scheme(scheme: str) -> int:
@@ -59,7 +60,8 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool, native: str 
     if asked != "auto":
         return asked, "as asked"
     if native:
-        return native, "the target computes in it"
+        stored = native in ("w8", "w4")
+        return native, "the target computes in floats, weights alone are stored so" if stored else _NATIVE
     if calibrated:
         return "a8w8", "calibration samples are given"
     macs = macs_by_op(model)

@@ -6,7 +6,7 @@ import pytest
 from support.graphs import model, weights
 
 import edgec
-from edgec.compiler.scheme import check_measured
+from edgec.compiler.scheme import check_measured, choose_scheme
 from edgec.errors import OptionError
 from edgec.targets.policy import Policy
 
@@ -33,3 +33,17 @@ def test_so_is_bias_correction() -> None:
 @pytest.mark.parametrize("scheme", ["a8w8", "a8w4"])
 def test_static_schemes_take_them(scheme: str) -> None:
     check_measured(Policy(rounding="adaround", bias_correction="sequential"), scheme)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize(
+    ("native", "reason"),
+    [
+        ("fp16", "the target computes in it"),
+        ("w8", "the target computes in floats, weights alone are stored so"),
+    ],
+)
+def test_a_target_with_a_scheme_of_its_own_gets_it(native: str, reason: str, calibrated: bool) -> None:
+    source = model("g (float[N, 4] x) => (float[N, 4] y) { y = Relu(x) }")
+    assert choose_scheme("auto", source, calibrated=calibrated, native=native) == (native, reason)
+    assert choose_scheme("float", source, calibrated=calibrated, native=native) == ("float", "as asked")
