@@ -24,7 +24,7 @@ from edgec.targets import find_target, target_names
 from edgec.targets.pipeline import Policy, recipe_for
 
 POLICIES = {
-    **{scheme: Policy(scheme=scheme) for scheme in ("a8w8", "a8w4", "a16w8", "d8w8", "w8", "fp16", "float")},
+    **{scheme: Policy(scheme=scheme) for scheme in ("a8w8", "a8w4", "a16w8", "d8w8", "w8", "w4", "fp16", "float")},
     "bent": Policy(
         scheme="a8w8",
         exclude_nodes=("^head", "mul.*"),
@@ -42,14 +42,27 @@ POLICIES = {
 }
 
 
-# One of each family.
-FAMILIES = ("x86-64-vnni", "pixel-8", "snapdragon-8-gen-3", "intel-openvino")
-# What a family refuses: QNN's would expand it on the CPU at every inference, OpenVINO compute it in float.
-REFUSED = {"qnn": ("d8w8", "w8", "recurrent"), "openvino": ("d8w8", "recurrent")}
+# One of each family, and each that takes other schemes than its family.
+FAMILIES = (
+    *("x86-64-vnni", "pixel-8", "pixel-8-nnapi", "snapdragon-8-gen-3", "intel-openvino", "web-wasm", "web-webgpu"),
+    *("jetson-orin", "nvidia-cuda", "iphone-15"),
+)
+# Schemes that families take, where they do not take all: what else there is they would compute in float, or elsewhere.
+STATIC = ("a8w8", "a8w4", "a16w8")
+TAKEN = {
+    "coreml": ("fp16", "float"),
+    "nnapi": ("a8w8", "float"),
+    "nvidia": ("fp16", "float"),
+    "jetson-orin": ("a8w8", "fp16", "float"),
+    "openvino": (*STATIC, "w8", "w4", "fp16", "float"),
+    "qnn": (*STATIC, "fp16", "float"),
+    "webgpu": ("w8", "w4", "fp16", "float"),
+}
 
 
 def fits(target: str, policy: str) -> bool:
-    return policy not in REFUSED.get(find_target(target).family, ())
+    taken = TAKEN.get(target, TAKEN.get(find_target(target).family))
+    return taken is None or POLICIES[policy].scheme in taken
 
 
 def whole(scheme: str = "a8w8", target: str = FAMILIES[0]) -> Recipe:
