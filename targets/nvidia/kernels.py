@@ -28,6 +28,8 @@ KERNELS = "cuda_kernels.txt"
 Slot: TypeAlias = tuple[str, int]
 SEQUENCE = "seq"
 
+# Versions that onnx 1.23 knows and ONNX Runtime 1.31.1 does not, and what it takes them for.
+_UNKNOWN = {("Attention", 25): 24}
 _TYPES: dict[str, ir.DataType | str] = {
     "f32": ir.DataType.FLOAT,
     "f64": ir.DataType.DOUBLE,
@@ -115,4 +117,5 @@ def since_version(domain: str, op_type: str, opset: int) -> int | None:
         return 1
     if not onnx.defs.has(op_type, opset, domain):
         return None
-    return int(onnx.defs.get_schema(op_type, opset, domain).since_version)
+    version = int(onnx.defs.get_schema(op_type, opset, domain).since_version)
+    return _UNKNOWN.get((op_type, version), version)
