@@ -94,6 +94,7 @@ def request_of(
         "cache_dir": passes.cache_dir,
         "output": output.output,
         "overwrite": output.overwrite,
+        "probe": output.probe,
         "prove": output.prove,
         "progress": talk.progress,
     }

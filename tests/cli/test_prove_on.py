@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ELSEWHERE = f"python:{sys.executable}"
 PROVE = ("prove", "out", "--evaluation", "eval.npz", "--model", "model.onnx", "--threads", "1", "--latency-runs", "1")
 
@@ -49,3 +51,25 @@ def test_a_place_that_is_missing_ends_in_3(folder: Path, edgec: Callable[..., An
         "edgec: error: runtime 'python:/nowhere': is not available here: /nowhere is no program. "
         "See `edgec runtime list`.\n"
     )
+
+
+@pytest.mark.parametrize(("word", "probe"), [("--probe", True), ("--no-probe", False)])
+@pytest.mark.parametrize("command", ["prove", "places", "compile"])
+def test_what_ran_off_the_provider_is_tried_unless_told_otherwise(
+    command: str, word: str, probe: bool, folder: Path, edgec: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def off_wanted(*given: object, probe: bool, **options: object) -> tuple[()]:
+        asked.append(probe)
+        return ()
+
+    monkeypatch.setattr("edgec.compiler.proving.measure.off_wanted", off_wanted)
+    lines = {
+        "prove": PROVE,
+        "places": (*PROVE, "--on", f"host,{ELSEWHERE}"),
+        "compile": ("compile", "model.onnx", "--calibration", "calib.npz", "--no-diagnose", "-o", "new"),
+    }
+    answer = edgec(*lines[command], word)
+    assert answer.code in (0, 5), answer.err
+    assert asked == [probe] * (2 if command == "places" else 1)
