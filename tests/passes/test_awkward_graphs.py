@@ -66,6 +66,8 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 intel-openvino": {"target": "intel-openvino"},
     "a8w8 jetson-orin": {"target": "jetson-orin"},
     "fp16 nvidia-cuda": {"target": "nvidia-cuda"},
+    "fp16 iphone-15": {"target": "iphone-15"},
+    "w4 web-webgpu": {"target": "web-webgpu"},
 }
 Feeds = Mapping[str, np.ndarray]
 
