@@ -36,7 +36,8 @@ def choose(
     """Restore suspects, the best buy first, until the excess is at most 1.
 
     A suspect is kept when a run shows that it lowers the excess by a larger share than it costs in MACs, times
-    `thrift`. At the end, what proves superfluous goes back to integers, the most MACs first.
+    `thrift`; where there is no room under the cap, in place of the dearest one. At the end, what proves superfluous
+    goes back to integers, the most MACs first.
 
     Args:
         excess: What is left with these nodes in float; at most 1 is good enough.
@@ -53,6 +54,7 @@ def choose(
     """
     left, refused = whole, 0
     remaining = list(suspects)
+    kept: set[str] = set()
 
     def cost(names: frozenset[str]) -> float:
         return sum(macs.get(name, 0.0) for name in sorted(names))
@@ -61,13 +63,20 @@ def choose(
         # Neighbours share nodes, so what is chosen makes the next one cheaper.
         best = max(remaining, key=lambda each: each.gain / (cost(each.names - chosen) + _CONVERSION))
         remaining.remove(best)
-        more = cost(best.names - chosen)
-        if best.names <= chosen or cost(chosen | best.names) > cap:
+        names = chosen | best.names
+        dearest = None
+        if cost(names) > cap:
+            # What was bought first was a good buy as long as there was room.
+            dearest = max(sorted(chosen - best.names - kept), key=lambda name: macs.get(name, 0.0), default=None)
+            names -= {dearest}
+        if names <= chosen or cost(names) > cap:
             continue
         runs -= 1
-        after = excess(chosen | best.names)
-        if after <= 1 or left - after >= thrift * max(_WORTH, more) * left:
-            chosen, left, refused = chosen | best.names, after, 0
+        after = excess(names)
+        if after <= 1 or left - after >= thrift * max(_WORTH, cost(names) - cost(chosen)) * left:
+            chosen, left, refused = names, after, 0
+        elif dearest is not None:
+            kept.add(dearest)
         else:
             refused += 1
     return _pruned(excess, chosen, left, macs, runs)

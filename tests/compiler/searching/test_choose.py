@@ -126,3 +126,31 @@ def test_runs_and_cap_hold_and_the_choice_is_repeatable(noise: dict[str, float],
     assert 0.1 * len(chosen) <= cap + 1e-9
     assert left <= max(model.whole, 1.0) + 1e-9
     assert once()[1:] == (chosen, left)
+
+
+def test_under_the_cap_a_better_buy_takes_the_place_of_the_dearest() -> None:
+    model = Model({"dear": 3.0, "small": 2.0, "better": 4.0})
+    macs = {"dear": 0.15, "small": 0.02, "better": 0.1}
+    suspects = [suspect(0.9, "dear"), suspect(0.5, "small"), suspect(0.1, "better")]
+    chosen, left = choose(model.excess, suspects, macs, whole=model.whole, cap=0.2, runs=10)
+    assert chosen == {"small", "better"}
+    assert left == 3.0
+
+
+def test_under_the_cap_a_worse_buy_takes_no_place() -> None:
+    model = Model({"dear": 5.0, "worse": 4.0, "rest": 1.0})
+    macs = {"dear": 0.15, "worse": 0.1}
+    suspects = [suspect(0.9, "dear"), suspect(0.1, "worse")]
+    chosen, left = choose(model.excess, suspects, macs, whole=model.whole, cap=0.2, runs=10)
+    assert chosen == {"dear"}
+    assert left == 5.0
+    assert model.tried == [frozenset({"dear"}), frozenset({"worse"})]
+
+
+def test_what_was_worth_its_place_is_not_tried_again() -> None:
+    model = Model({"dear": 9.0, "one": 1.0, "two": 1.0, "rest": 2.0})
+    macs = {"dear": 0.15, "one": 0.1, "two": 0.1}
+    suspects = [suspect(0.9, "dear"), suspect(0.1, "one"), suspect(0.1, "two")]
+    chosen, _ = choose(model.excess, suspects, macs, whole=model.whole, cap=0.2, runs=10)
+    assert chosen == {"dear"}
+    assert model.tried == [frozenset({"dear"}), frozenset({"one"})]
