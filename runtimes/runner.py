@@ -45,7 +45,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NamedTuple
 
@@ -249,13 +249,14 @@ def options(
     return made
 
 
-def plug(made: Any, provider: str, chosen: dict[str, str]) -> None:
+def plug(made: Any, provider: str, chosen: dict[str, str], beside: Sequence[str] = ()) -> None:
     """Have a session use a plugin's provider, and keep a record of the nodes it gets.
 
     Args:
         made: Session options.
         provider: Its name; its library is loaded.
         chosen: Provider options.
+        beside: Further providers of this build, which take what it leaves before the CPU's does.
 
     Raises:
         LookupError: It finds no device here.
@@ -269,6 +270,8 @@ def plug(made: Any, provider: str, chosen: dict[str, str]) -> None:
         made.add_provider(provider, chosen)
     else:
         raise LookupError(f"{provider} finds no device here")
+    for name in beside:
+        made.add_provider(name, {})
     made.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
 
 
@@ -308,10 +311,13 @@ def compile_context(model: str | bytes, made: Any, into: Path, name: str) -> lis
     The graph is optimized as a session's is: as written, which is the default of ONNX Runtime here, MobileNetV2 answers
     otherwise than in a session that compiles it as it opens (onnxruntime-qnn 2.7.0 beside 1.31.1, 2026-11).
 
+    A file is opened by its name alone, from its folder: its path would become part of the binary, which otherwise has
+    the same bytes each time, where it is the first that a process compiles.
+
     Args:
         model: A file, or a serialized model.
         made: Session options that name a provider (`plug`).
-        into: The folder; exists, and is empty.
+        into: The folder, absolute; exists, and is empty.
         name: What the model becomes.
 
     Returns:
@@ -322,14 +328,21 @@ def compile_context(model: str | bytes, made: Any, into: Path, name: str) -> lis
     """
     import onnxruntime
 
-    compiler = onnxruntime.ModelCompiler(
-        made,
-        model,
-        embed_compiled_data_into_model=False,
-        flags=onnxruntime.OrtCompileApiFlags.ERROR_IF_NO_NODES_COMPILED,
-        graph_optimization_level=onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
-    )
-    compiler.compile_to_file(str(into / name))
+    file = Path(model) if isinstance(model, str) else None
+    before = Path.cwd()
+    try:
+        if file is not None:
+            os.chdir(file.parent)
+        compiler = onnxruntime.ModelCompiler(
+            made,
+            model if file is None else file.name,
+            embed_compiled_data_into_model=False,
+            flags=onnxruntime.OrtCompileApiFlags.ERROR_IF_NO_NODES_COMPILED,
+            graph_optimization_level=onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+        )
+        compiler.compile_to_file(str(into / name))
+    finally:
+        os.chdir(before)
     return [into / name, *sorted(file for file in into.iterdir() if file.name != name)]
 
 
@@ -367,7 +380,7 @@ def evidence(
         if plugin is not None:
             written.mkdir()
             asked = {name: value.replace("{folder}", str(written)) for name, value in plugin["graphs"].items()}
-            plug(made, plugin["provider"], {**plugin["options"], **asked})
+            plug(made, plugin["provider"], {**plugin["options"], **asked}, plugin.get("beside", ()))
         session, _ = open_session(model, made, providers, weights, plugged=plugin is not None)
         prints = plugin is not None and plugin.get("prints", False)
         with _printed(Path(folder) / "printed") if prints else contextlib.nullcontext():
@@ -636,7 +649,7 @@ class _Server:
 
 def _plug(made: Any, plugin: dict[str, Any]) -> None:
     try:
-        plug(made, plugin["provider"], plugin["options"])
+        plug(made, plugin["provider"], plugin["options"], plugin.get("beside", ()))
     except Exception as error:
         raise _RefusedError("provider", str(error)) from error
 

@@ -66,11 +66,17 @@ class HostRuntime:
     def compile(self, model: Path, name: str) -> CompiledContext:
         """What its provider makes of a model offline; a session of that provider opens it in its stead.
 
+        Done in a host of its own, which has compiled nothing before: the bytes are then the same each time.
+
         Raises:
             HostError: The host cannot be started, fails, or has no provider that does that.
             ModelError: Nothing of the model can be compiled.
         """
-        return compile_context(self._running(), model, name)
+        host = self._started()
+        try:
+            return compile_context(host, model, name)
+        finally:
+            host.close()
 
     def close(self) -> None:
         """End the host; the next `open` starts another."""
@@ -82,13 +88,16 @@ class HostRuntime:
     def _running(self) -> Host:
         with self._starting:
             if self._host is None or not self._host.alive:
-                reason = self._missing()
-                if reason is not None:
-                    raise HostError(f"runtime {self.name!r}", f"is not available here: {reason}", remedy=_INSTALL)
-                host = Host(self.name, self._launch())
-                check_plugin(host, self.providers)
-                self._host = host
+                self._host = self._started()
             return self._host
+
+    def _started(self) -> Host:
+        reason = self._missing()
+        if reason is not None:
+            raise HostError(f"runtime {self.name!r}", f"is not available here: {reason}", remedy=_INSTALL)
+        host = Host(self.name, self._launch())
+        check_plugin(host, self.providers)
+        return host
 
 
 _INSTALL = "See `edgec runtime list`"

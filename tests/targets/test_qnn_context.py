@@ -83,6 +83,13 @@ def test_it_is_one_node_for_the_targets_chip(bundle: Bundle) -> None:
     assert context["made_with"]["sdk"].startswith("v2.51.")
 
 
+def test_it_has_the_same_bytes_each_time(bundle: Bundle, digits: Path, tmp_path: Path) -> None:
+    """Wherever it is made: a path in it would differ."""
+    again = compiled(digits, tmp_path / "another" / "place")
+    assert again.manifest["files"] == bundle.manifest["files"]
+    assert again.digest == bundle.digest
+
+
 @pytest.mark.parametrize(("target", "chip"), [("snapdragon-8-elite", ["79", "69"]), ("snapdragon-888", ["68", "30"])])
 def test_other_chips_are_compiled_for_here_too(target: str, chip: list[str], digits: Path, tmp_path: Path) -> None:
     """The 888 is not even simulated."""

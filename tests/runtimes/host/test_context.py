@@ -61,13 +61,8 @@ def test_a_provider_that_compiles_nothing_says_so(tmp_path: Path) -> None:
     """The CPU provider takes every node, and compiles none."""
     (tmp_path / "model.onnx").write_bytes(model())
     plugin = Plugin(provider="CPUExecutionProvider", module="", options={})
-    with closing(place([sys.executable], plugin=plugin)) as host:
-        with pytest.raises(ModelError) as caught:
-            host.compile(tmp_path / "model.onnx", "model_ctx.onnx")
-        if sys.platform == "linux":  # of what it compiled nothing stays where it writes
-            variables = Path(f"/proc/{host._running().process_id}/environ").read_text().split("\0")
-            folder = next(each.partition("=")[2] for each in variables if each.startswith("EDGEC_HOST_FOLDER="))
-            assert not list(Path(folder).glob("context-*"))
+    with closing(place([sys.executable], plugin=plugin)) as host, pytest.raises(ModelError) as caught:
+        host.compile(tmp_path / "model.onnx", "model_ctx.onnx")
     text = str(caught.value)
     assert text.startswith(f"{tmp_path / 'model.onnx'}: ONNX Runtime ")
     assert " of runtime 'place' cannot compile it: " in text
