@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from rich.console import Console
 from support.graphs import weights
 from support.protos import proto
 
@@ -20,6 +22,10 @@ from edgec import runtimes
 from edgec.bundle import MANIFEST, Bundle, sha256_of
 from edgec.compiler.context import OF, model_digest
 from edgec.compiler.proving.context import check_context
+from edgec.compiler.report.compiled import context_text
+from edgec.compiler.report.inspected import bundle_report
+from edgec.compiler.report.text import proof_facts
+from edgec.compiler.report.units import size
 from edgec.errors import BundleError, HostError, OptionError
 from edgec.runtimes import compilers
 from edgec.runtimes.base import Kernel, ModelSource, Session, SessionSettings
@@ -300,6 +306,22 @@ def test_one_that_is_no_model(make: Make) -> None:
     )
 
 
+def shown(*parts: Any) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=300).print(*parts)
+    return " ".join(stream.getvalue().split())
+
+
+def test_what_a_reader_sees_of_it(make: Make) -> None:
+    bundle = make()
+    text = shown(*bundle_report(bundle, None, None))
+    assert f"provider {QNN}: backend_type = htp, soc_model = 57, htp_arch = 75 context model_ctx.onnx (" in text
+    assert "SDK v9.9, ONNX Runtime 1.99 made with" in text
+    bytes_ = len(BINARY) + (bundle.path / "model_ctx.onnx").stat().st_size
+    assert context_text(bundle.manifest) == f"model_ctx.onnx ({size(bytes_)}), SDK v9.9, ONNX Runtime 1.99"
+    assert context_text({}) is None
+
+
 @pytest.mark.parametrize(("apart", "word", "code"), [(0.0, "proved", 0), (0.5, "broken", 24)])
 def test_a_context_that_answers_otherwise_breaks_the_verdict(
     apart: float, word: str, code: int, make: Make, monkeypatch: pytest.MonkeyPatch
@@ -335,7 +357,11 @@ def test_a_context_that_answers_otherwise_breaks_the_verdict(
     assert (verdict.word, verdict.exit_code) == (word, code)
     result = next(each for each in verdict.results if each.id == "context")
     assert (result.status, result.n) == ("broken" if apart else "met", 1)
-    proof = json.loads((bundle.proof / "proof.json").read_text())["context"]
+    whole = json.loads((bundle.proof / "proof.json").read_text())
+    proof = whole["context"]
+    how = f"{proof['sqnr_db']:.1f} dB apart" if apart else "identical"
+    line = f"context model_ctx.onnx in a process of its own, against the model compiled there: {how}"
+    assert line in shown(proof_facts(whole))
     assert {name: proof[name] for name in ("model", "runtime", "exact", "steps")} == {
         "model": "model_ctx.onnx",
         "runtime": "qnn-htp",
