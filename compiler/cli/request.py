@@ -68,12 +68,12 @@ def request_of(
     Raises:
         InputError: An option or `edgec.toml` is wrong.
     """
-    project = project_of(evaluation.config, talk)
+    project = project_of(evaluation.config, talk).for_target(target.target)
     chosen, data = project.compile, project.calibration
     proof = _proof_of(project, evaluation, contract)
     common: dict[str, Any] = {
         "model": model.source,
-        "target": target.target or chosen.target or "host",
+        "target": target.target if target.target not in (None, *project.targets) else chosen.target or "host",
         "calibration": calibration.calibration or (data.path if data else None),
         "evaluation": proof["evaluation"],
         "contract": proof["contract"],

@@ -1,0 +1,106 @@
+"""One bundle of a build: a project file, one of its targets, and where the bundle goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import ContractError, OptionError
+from ...targets.policy import Policy
+from ..project import Project
+from ..proving.judge import check_units
+from ..request import CompileRequest
+from ..samples.check import nearest
+
+__all__ = ["Job", "jobs_of", "request_of_job"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What a worker needs to know, wherever it runs.
+
+    Attributes:
+        project: The project file, absolute.
+        target: The name of one of its `[targets]`.
+        output: The folder of the bundle.
+        name: How messages call it: `faces/raspberry-pi-5`.
+    """
+
+    project: Path
+    target: str
+    output: Path
+    name: str
+
+
+def jobs_of(files: Sequence[Path], output: Path, only: Sequence[str] = ()) -> list[Job]:
+    """The bundles of some projects, in the order of the files: `output/MODEL/TARGET` each.
+
+    Args:
+        files: Project files.
+        output: The folder of the build.
+        only: Names of targets; all of them where there is none.
+
+    Raises:
+        ContractError: A project is wrong, names no model or no target, or two go by one name.
+        OptionError: No project has a target that `only` names.
+    """
+    jobs: list[Job] = []
+    by_title: dict[str, Path] = {}
+    for file in files:
+        project = Project.load(file)
+        where = str(file)
+        if project.model is None:
+            raise ContractError(where, "names no model", remedy='Write [model] with path = "model.onnx"')
+        title = project.model.title
+        if title in by_title:
+            raise ContractError(
+                where, f"calls its bundles {title!r}, as {by_title[title]} does", remedy="Give [model] another name"
+            )
+        by_title[title] = file
+        targets = project.targets or ([project.compile.target] if project.compile.target else [])
+        if not targets:
+            raise ContractError(where, "names no target", remedy="Write [targets.host], or another of `edgec targets`")
+        for target in targets:
+            jobs.append(
+                Job(project=file.absolute(), target=target, output=output / title / target, name=f"{title}/{target}")
+            )
+    known = list(dict.fromkeys(job.target for job in jobs))
+    for name in only:
+        if name not in known:
+            raise OptionError(
+                f"--target {name}",
+                f"is no target of the project{nearest(name, known)}",
+                remedy=f"Its targets are {', '.join(known)}",
+            )
+    return [job for job in jobs if not only or job.target in only]
+
+
+def request_of_job(job: Job) -> CompileRequest:
+    """What the project says of this target, as a compile takes it.
+
+    Raises:
+        ContractError: The project is wrong.
+    """
+    project = Project.load(job.project).for_target(job.target)
+    assert project.model is not None  # jobs are of projects that name one
+    options, data = project.compile, project.calibration
+    metric = None if project.metric is None else project.metric.metric()
+    if metric is not None:
+        check_units(project.contract, metric)
+    return CompileRequest(
+        model=project.model.path,
+        target=options.target or job.target,
+        calibration=None if data is None else data.path,
+        evaluation=None if project.evaluation is None else project.evaluation.path,
+        contract=project.contract,
+        metric=metric,
+        preprocess=dict(project.inputs),
+        shapes=dict(options.shapes),
+        state=project.state,
+        samples=None if data is None else data.samples,
+        seed=options.seed or 0,
+        policy=Policy(**options.policy),
+        output=job.output,
+        overwrite=True,
+    )

@@ -1,0 +1,96 @@
+"""`edgec build`: every target of a project, proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from .groups import takes_groups
+from .options import OUTPUT, TalkOptions
+
+__all__ = ["EXAMPLES", "build"]
+
+EXAMPLES = """
+edgec build
+edgec build faces/edgec.toml speech/edgec.toml -o build/ --jobs 4
+edgec build --target raspberry-pi-5 --format json
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildChoice:
+    """Which projects, and how they are built."""
+
+    projects: Annotated[
+        list[Path] | None,
+        Argument(metavar="[PROJECT]...", help="Project files; else ./edgec.toml.", show_default=False),
+    ] = None
+    output: Annotated[
+        Path,
+        Option("-o", "--output", metavar="DIR", help="Bundles go to DIR/MODEL/TARGET.", rich_help_panel=OUTPUT),
+    ] = Path("build")
+    target: Annotated[
+        list[str] | None,
+        Option("-t", "--target", metavar="NAME", help="Only this one of [targets]; once per target."),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        Option(
+            "-j", "--jobs",
+            metavar="N",
+            help="Bundles compiled at once; else half of the cores. Proofs wait for each other; with 1 nothing else "
+            "runs while latency is measured.",
+        ),
+    ] = None  # fmt: skip
+    max_memory: Annotated[
+        str | None,
+        Option("--max-memory", metavar="SIZE", help="What all of them together may hold, say 8G."),
+    ] = None
+    cache: Annotated[bool, Option("--cache/--no-cache", help="Take bundles made before from the cache.")] = True
+    cache_dir: Annotated[
+        Path | None, Option("--cache-dir", metavar="DIR", help="Where the cache is; else this system's place for it.")
+    ] = None
+    cache_size: Annotated[
+        str, Option("--cache-size", metavar="SIZE", help="What the bundles in the cache may take; the oldest go.")
+    ] = "10G"
+
+
+@takes_groups
+def build(choice: BuildChoice, talk: TalkOptions) -> int:
+    """Compile and prove every target of a project; what was built before comes from the cache.
+
+    The exit code is that of the verdict that is not met, or 1 where several differ.
+    """
+    from ..build_project import BuildOptions, build_projects, exit_code_of
+    from ..observe import usable_cores
+    from ..report.built import build_report
+    from ..sizes import size_of
+    from .console import print_json, print_text
+    from .request import PROJECT_FILE, positive
+    from .talk import talking
+
+    with talking(talk) as talker:
+        options = BuildOptions(
+            jobs=positive("--jobs", choice.jobs) or max(1, usable_cores() // 2),
+            max_memory=None if choice.max_memory is None else size_of(choice.max_memory, where="--max-memory"),
+            cache=choice.cache,
+            cache_dir=choice.cache_dir,
+            cache_bytes=size_of(choice.cache_size, where="--cache-size"),
+            progress=talker.progress,
+        )
+        outcomes = build_projects(
+            choice.projects or [Path(PROJECT_FILE)],
+            choice.output,
+            only=choice.target or (),
+            options=options,
+            done=lambda outcome: talker.say(f"{outcome.job.name} is done in {outcome.seconds:.1f} s"),
+        )
+    code = exit_code_of([outcome.exit_code for outcome in outcomes])
+    if talk.json:
+        print_json({"exit_code": code, "bundles": [outcome.to_json() for outcome in outcomes]})
+    else:
+        print_text(*build_report(outcomes))
+    return code

@@ -1,0 +1,89 @@
+"""What tables of a project file say, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..contract import Contract
+from ..metrics import Metric, metric_named
+
+__all__ = ["CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "TargetChoice"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricChoice:
+    """`[metric]`: the task metric's name and the output it looks at."""
+
+    name: str
+    output: str | None = None
+
+    def metric(self) -> Metric:
+        """The metric itself.
+
+        Raises:
+            ContractError: There is no such metric.
+        """
+        return metric_named(self.name, self.output)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataChoice:
+    """`[calibration]` or `[evaluation]`: where the samples are, and how many to use."""
+
+    path: str
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples is not None and self.samples < 1:
+            raise ValueError(f"samples: {self.samples} is not a positive number")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompileOptions:
+    """`[compile]`: options of `edgec compile` by their names; None means not said.
+
+    `policy` holds the fields of `Policy` that were said; in the file they stand beside the others.
+    """
+
+    target: str | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    seed: int | None = None
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    def merged(self, over: CompileOptions) -> CompileOptions:
+        """Options in which those that `over` says replace these; shapes and the policy's fields one by one."""
+        return CompileOptions(
+            target=over.target or self.target,
+            shapes={**self.shapes, **over.shapes},
+            seed=self.seed if over.seed is None else over.seed,
+            policy={**self.policy, **over.policy},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelChoice:
+    """`[model]`: the model, and what its bundles are called."""
+
+    path: str
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None and (not self.name or Path(self.name).name != self.name):
+            raise ValueError(f"name: {self.name!r} is no name of a folder")
+
+    @property
+    def title(self) -> str:
+        """Its name, else the file's; `model.onnx` says nothing, so its folder's."""
+        file = Path(self.path)
+        return self.name or (file.absolute().parent.name if file.stem == "model" else file.stem)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetChoice:
+    """`[targets.NAME]`: what is said for one target over `[compile]` and `[contract]`."""
+
+    options: CompileOptions
+    contract: Contract
