@@ -27,6 +27,7 @@ from .lower.squeeze_sums import SqueezeSums
 from .lower.stamp import Stamp
 from .lower.stop_transposes import StopTransposes
 from .lower.sum_unrounded import SumUnrounded
+from .lower.trim_channels import TrimChannels
 from .normalize.drop_identity import DropIdentity
 from .normalize.fold_constants import FoldConstants
 from .normalize.fold_shapes import FoldShapes
@@ -136,6 +137,7 @@ PASSES: tuple[type[Any], ...] = (
     StopTransposes,
     SqueezeSums,
     SumUnrounded,
+    TrimChannels,
     MinIntegers,
     PadIntegers,
     SplitClamps,

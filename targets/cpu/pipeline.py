@@ -15,6 +15,7 @@ from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.spell_axes import SpellAxes
 from ...passes.lower.split_clamps import SplitClamps
 from ...passes.lower.stamp import Stamp
+from ...passes.lower.trim_channels import TrimChannels
 from ...passes.normalize.drop_identity import DropIdentity
 from ...passes.normalize.fold_constants import FoldConstants
 from ...passes.normalize.fuse_conv_bn import FuseConvBn
@@ -207,7 +208,8 @@ def static(policy: Policy, decide: DecideQuantization, *, align: bool, dense: bo
         )
     params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
     compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
-    apply = (InsertQdq(), *in_turn(policy), MinIntegers(), AbsorbClamps(), PadIntegers(), SplitClamps())
+    trim: tuple[Pass, ...] = (TrimChannels(),) if align else ()
+    apply = (InsertQdq(), *trim, *in_turn(policy), MinIntegers(), AbsorbClamps(), PadIntegers(), SplitClamps())
     return (*fit, decide, *compute, *apply)
 
 
