@@ -40,6 +40,9 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "web-wasm-chromium": lambda: _installed("web-wasm-chromium"),
     "webgpu-node": lambda: _installed("webgpu-node"),
     "openvino-cpu": lambda: _installed("openvino-cpu"),
+    "coreml": lambda: _installed("coreml"),
+    "cuda": lambda: _installed("cuda"),
+    "tensorrt": lambda: _installed("tensorrt"),
 }
 
 

@@ -33,6 +33,8 @@ __all__ = ["placement_of"]
 
 _NCHWC = re.compile(r"(?P<value>.*)_nchwc(?:_token_\d+)?$")
 _KERNEL = "_kernel_time"
+# A partition that TensorRT built an engine of (onnxruntime-gpu 1.31.1).
+_ENGINE = "TRTKernel_"
 # With x86 from AVX2 on and arm64 with dot products, MatMulNBits has int8 kernels: with neither (cortex-a53, a72,
 # Nehalem, WebAssembly) its results are those of float (ONNX Runtime 1.31.1 under emulation, 2026-11).
 _INT8_DOT = {"AVX2", "ASIMDDP"}
@@ -121,7 +123,7 @@ def _total(events: Sequence[Mapping[str, Any]] | None) -> int | None:
 def _macs(name: str, args: Mapping[str, Any], facts: Mapping[str, _Node]) -> int | None:
     inputs = [shape for _, shape in _operands(args.get("input_type_shape"))]
     outputs = [shape for _, shape in _operands(args.get("output_type_shape"))]
-    if args["op_name"].startswith((str(args.get("provider")) + "_", PARTITION)):
+    if args["op_name"].startswith((str(args.get("provider")) + "_", PARTITION, _ENGINE)):
         return None  # a partition of which its backend wrote no graph: anything may be in it
     blocked = _NCHWC.match(name)
     if blocked and args["op_name"] == "Conv":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from .chromium import chromium_places
+from .coreml import coreml_places
 from .emulated import emulated_places
 from .install.place import Place
+from .nvidia import nvidia_places
 from .openvino import openvino_places
 from .qnn import qnn_places
 from .web import web_places
@@ -26,5 +28,7 @@ def places() -> dict[str, Place]:
             *chromium_places(),
             *webgpu_places(),
             *openvino_places(),
+            *coreml_places(),
+            *nvidia_places(),
         )
     }

@@ -22,6 +22,7 @@ class Plugin:
         graphs: Provider options that make its backend write the graphs it runs, as JSON, one file per partition;
             `{folder}` stands for where.
         of_threads: Further options, by the number of threads, where ONNX Runtime's own number does not reach it.
+        beside: Further providers of that build, which take what it leaves before the CPU's does.
         tells: Variables that have its library print what it executes. A run then takes longer: placement is seen in a
             process of its own (`telling`).
         prints: It was told to.
@@ -32,6 +33,7 @@ class Plugin:
     options: Mapping[str, str]
     graphs: Mapping[str, str] = field(default_factory=dict)
     of_threads: Callable[[int], Mapping[str, str]] | None = None
+    beside: tuple[str, ...] = ()
     tells: Mapping[str, str] = field(default_factory=dict)
     prints: bool = False
 
@@ -53,4 +55,10 @@ class Plugin:
         """
         more = {} if self.of_threads is None else self.of_threads(threads)
         options = {**self.options, **more}
-        return {"provider": self.provider, "options": options, "graphs": dict(self.graphs), "prints": self.prints}
+        return {
+            "provider": self.provider,
+            "options": options,
+            "beside": list(self.beside),
+            "graphs": dict(self.graphs),
+            "prints": self.prints,
+        }

@@ -129,7 +129,8 @@ def install(which: InstallOptions, talk: TalkOptions) -> int:
             }
         )
     else:
-        print_text(*(f"{each.name}: {_what(each.onnxruntime, each.emulated, each.bytes)}" for each in found))
+        lines = (each.reason or _what(each.onnxruntime, each.emulated, each.bytes) for each in found)
+        print_text(*(f"{each.name}: {line}" for each, line in zip(found, lines, strict=True)))
     return 0
 
 

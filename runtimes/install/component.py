@@ -120,6 +120,8 @@ _SUITE = "trixie"
 _WEB = "1.30.0"
 # OpenVINO 2025.4; the newest build of ONNX Runtime with OpenVINO on 2026-11-21.
 _OPENVINO = "1.24.1"
+# The newest of the index on 2026-11-21, built with CUDA 13.0 and TensorRT 10; the facts of the CUDA target are its.
+_GPU = "1.31.1"
 # The release that the facts of the QNN targets were measured with.
 _QNN = "2.7.0"
 # Debian asks that the licences go with the files.
@@ -352,7 +354,7 @@ def components() -> dict[str, Component]:
         fetched_bytes=37_000_000,
         kept_bytes=101_000_000,
     )
-    return {each.name: each for each in (*_FIXED, wheels, _qnn(version), _openvino())}
+    return {each.name: each for each in (*_FIXED, wheels, _qnn(version), _openvino(), *_cuda())}
 
 
 def _openvino() -> Component:
@@ -370,6 +372,47 @@ def _openvino() -> Component:
         fetched_bytes=101_000_000,
         kept_bytes=330_000_000,
     )
+
+
+def _cuda() -> tuple[Component, ...]:
+    """ONNX Runtime with CUDA for this very interpreter, and NVIDIA's libraries, which are their own vendor's."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    platforms = (*(f"manylinux_2_{minor}_x86_64" for minor in (28, 27, 17, 12, 5)), "manylinux2014_x86_64")
+    build = Component(
+        name=f"onnxruntime-gpu-{_GPU}-python{python}",
+        about=f"ONNX Runtime {_GPU} with CUDA 13 and TensorRT 10, beside the one installed here",
+        licence="MIT (ONNX Runtime), BSD-3-Clause (numpy)",
+        source=Wheels(requirements=(f"onnxruntime-gpu=={_GPU}", "numpy>=2"), platforms=platforms, python=python),
+        fetched_bytes=273_000_000,
+        kept_bytes=415_000_000,
+    )
+    libraries = Component(
+        name="cuda-13.5-cudnn-9.28",
+        about="NVIDIA's libraries of CUDA 13.5 and cuDNN 9.28, which that build needs",
+        licence="NVIDIA's own (CUDA Toolkit, cuDNN)",
+        source=Wheels(
+            requirements=(
+                "nvidia-cublas==13.10.0.20",
+                "nvidia-cuda-nvrtc==13.5.37",
+                "nvidia-cuda-runtime==13.5.37",
+                "nvidia-cudnn-cu13==9.28.0.42",
+                "nvidia-cufft==12.5.0.14",
+                "nvidia-curand==10.4.5.25",
+            ),
+            platforms=(*platforms, "manylinux2010_x86_64", "manylinux1_x86_64"),
+            python=python,
+        ),
+        fetched_bytes=1_264_000_000,
+        kept_bytes=2_200_000_000,  # of the wheels' sizes, as much larger as the one that was opened
+        terms=Terms(
+            key="cuda",
+            title="End User License Agreement of the CUDA Toolkit, and that of cuDNN",
+            gist="for systems with NVIDIA GPUs; to be passed on only as part of an application of your own, as they "
+            "say; whoever downloads or uses them accepts them",
+            file="nvidia_cuda_runtime-13.5.37.dist-info/licenses/License.txt",
+        ),
+    )
+    return (build, libraries)
 
 
 def _qnn(version: str) -> Component:

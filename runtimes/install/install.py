@@ -47,7 +47,7 @@ def install(
         accept: Keys of the licences that the user accepts, beside those in `EDGEC_ACCEPT_LICENSES`.
 
     Returns:
-        What each runtime says of itself, by name.
+        What each runtime says of itself, by name; those that this machine lacks something for are not started.
 
     Raises:
         InstallError: Something cannot be fetched, or its licence is not accepted.
@@ -71,6 +71,10 @@ def install(
                         write_record(folder, component, items)
         found = {}
         for place in plan.places:
+            unready = place.unready()
+            if unready is not None:
+                say(f"{place.name}: not started: {unready}")
+                continue
             known = read_probe(place, plan.home)
             if known is None:
                 say(f"{place.name}: starting it")

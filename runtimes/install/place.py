@@ -29,6 +29,7 @@ class Place:
         starts: Tells how its interpreter is started, by the home its components lie in.
         machines: Machines it runs on, as `platform.machine()` says; all of them under Linux.
         unfit: Tells why it cannot run on this machine, in the place of system and machine; None when it can.
+        lacks: Tells what this machine lacks to run it, though it can be installed; None when nothing.
         providers: Execution providers it is there for, in order.
     """
 
@@ -38,6 +39,7 @@ class Place:
     starts: Callable[[Path], Launch]
     machines: tuple[str, ...] = (*INTEL, "aarch64")
     unfit: Callable[[], str | None] | None = None
+    lacks: Callable[[], str | None] | None = None
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
     def launch(self) -> Launch:
@@ -55,11 +57,15 @@ class Place:
             return f"it needs a machine of {fit}, this is {platform.machine()}"
         return None
 
+    def unready(self) -> str | None:
+        """Why installing it is not enough on this machine; None when it is."""
+        return self.impossible() or (None if self.lacks is None else self.lacks())
+
     def missing(self) -> str | None:
         """Why it cannot be used here now; None when it can."""
-        impossible = self.impossible()
-        if impossible is not None:
-            return impossible
+        unready = self.unready()
+        if unready is not None:
+            return unready
         if any(read_record(home() / name) is None for name in self.needs):
             return f"it is not installed: edgec runtime install {self.name}"
         return None

@@ -15,7 +15,14 @@ from .record import read_record
 __all__ = ["Status", "status", "statuses"]
 
 # Packages that carry the library, in whichever form a place has it.
-_CARRIERS = ("onnxruntime", "python3-onnxruntime", "onnxruntime-web", "onnxruntime-node", "onnxruntime-openvino")
+_CARRIERS = (
+    "onnxruntime",
+    "python3-onnxruntime",
+    "onnxruntime-web",
+    "onnxruntime-node",
+    "onnxruntime-openvino",
+    "onnxruntime-gpu",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +71,7 @@ def status(place: Place) -> Status:
         name=place.name,
         about=place.about,
         reason=reason,
-        command=f"edgec runtime install {place.name}" if reason and place.impossible() is None else "",
+        command=f"edgec runtime install {place.name}" if reason and place.unready() is None else "",
         onnxruntime="" if reason else carried[0] if carried else onnxruntime_version(),
         emulated="" if reason else place.launch().emulated,
         providers=place.providers,

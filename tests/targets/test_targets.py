@@ -32,6 +32,8 @@ DEVICES = {
     "web-wasm": ("web-wasm", "web-wasm-chromium"),
     "web-webgpu": ("webgpu-node",),
     "intel-openvino": ("openvino-cpu",),
+    "jetson-orin": ("tensorrt",),
+    "nvidia-cuda": ("cuda",),
     "host": ("onnxruntime-cpu",),
 }
 NAMES = (*(name for name in DEVICES if name != "host"), *ALIASES)
@@ -77,15 +79,15 @@ def test_its_rules_are_ones_kernels_exist_for(name: str) -> None:
             assert (rule.outputs.zero_point, rule.outputs.scale) == wanted
 
 
-def test_signed_activations_are_xnnpacks_alone() -> None:
+def test_signed_activations_are_xnnpacks_and_tensorrts_alone() -> None:
     """Of these; x86 and WebAssembly are several times slower with them, and fail to load some at opset 21 and newer."""
     signed = {
         name
         for name in NAMES
         if any(spec.dtype == "int8" for rule in find_target(name).rules for spec in specs_of(rule))
     }
-    assert signed == {"pixel-8"}
-    assert find_target("pixel-8").max_opset < 21
+    assert signed == {"pixel-8", "jetson-orin"}
+    assert all(find_target(name).max_opset < 21 for name in signed)
 
 
 @pytest.mark.parametrize("name", NAMES)

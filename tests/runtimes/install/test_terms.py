@@ -14,7 +14,7 @@ from edgec.runtimes.install.plan import plan_install
 from edgec.runtimes.install.terms import accepted_terms, terms_lines
 from edgec.runtimes.places import places
 
-COMPONENT = next(each for each in components().values() if each.terms is not None)
+COMPONENT, CUDA = (each for each in components().values() if each.terms is not None)
 
 
 @pytest.fixture(autouse=True)
@@ -69,13 +69,19 @@ def test_accepting_another_one_does_not_do(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_licence_nobody_asks_for() -> None:
     with pytest.raises(OptionError) as caught:
         accepted_terms(("qn",))
-    assert str(caught.value) == "--accept-license qn: is no licence that edgec asks for. Known are qnn."
+    assert str(caught.value) == "--accept-license qn: is no licence that edgec asks for. Known are cuda, qnn."
 
 
 def test_it_is_named_with_the_place_of_its_text(tmp_path: Path) -> None:
-    (line,) = terms_lines(tuple(components().values()), tmp_path)
+    line, more = terms_lines((COMPONENT, CUDA), tmp_path)
     text = tmp_path / COMPONENT.name / "onnxruntime_qnn" / "Qualcomm_LICENSE.pdf"
     assert line == (
         f"  {COMPONENT.name}: Qualcomm AI Stack License: to develop software applications of your own with; not to be "
         f"passed on by itself; whoever downloads or uses it accepts it. Its text: {text}"
+    )
+    text = tmp_path / CUDA.name / "nvidia_cuda_runtime-13.5.37.dist-info" / "licenses" / "License.txt"
+    assert more == (
+        f"  {CUDA.name}: End User License Agreement of the CUDA Toolkit, and that of cuDNN: for systems with NVIDIA "
+        "GPUs; to be passed on only as part of an application of your own, as they say; whoever downloads or uses them "
+        f"accepts them. Its text: {text}"
     )
