@@ -120,7 +120,7 @@ def _infer_as(model: onnx.ModelProto, version: int | None) -> onnx.ModelProto:
             lean.graph.initializer.append(tensor)
         elif tensor.name not in listed:
             lean.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-    inferred = onnx.shape_inference.infer_shapes(lean, check_type=True, strict_mode=True, data_prop=True)
+    inferred = _strictly(lean)
     for field in ("input", "initializer"):
         inferred.graph.ClearField(field)
     inferred.graph.input.extend(model.graph.input)
@@ -133,6 +133,18 @@ def _infer_as(model: onnx.ModelProto, version: int | None) -> onnx.ModelProto:
             if not dim.WhichOneof("value"):
                 dim.CopyFrom(declared_dim)
     return inferred
+
+
+def _strictly(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Inference that raises what does not fit, shape values carried along where ONNX can.
+
+    It takes integers for shape values that are none, and then refuses to add vectors of two lengths although an
+    Unsqueeze stands between them (onnx 1.23.2): what does not fit with values may fit without.
+    """
+    try:
+        return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except onnx.shape_inference.InferenceError:
+        return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=False)
 
 
 def _forget_invented(model: onnx.ModelProto) -> None:

@@ -58,6 +58,21 @@ class TestInferred:
         assert shape_of(fixed.graph.inputs[0]) == [1, 3, 8, 6]
         assert shape_of(fixed.graph.outputs[0])[1:] == [8, 6, 4]
 
+    def test_integers_that_are_no_shape(self) -> None:
+        """ONNX's data propagation loses the Unsqueeze, and would refuse a model that runs."""
+        model = load_model(
+            proto(
+                """g (float[320, 459] x) => (float[320, 459] y) {
+                    u = Unsqueeze(rows, last) d = Div(columns, one) s = Add(u, d) f = Cast <to = 1> (s) y = Mul(x, f)
+                }""",
+                rows=np.arange(320),
+                columns=np.arange(459),
+                last=np.array([-1]),
+                one=np.array(1),
+            )
+        ).model
+        assert shapes(model)["s"] == [320, 459]
+
     def test_types_and_shapes_of_constants(self) -> None:
         model = load_model(
             proto("g (float[2] x) => (float[2] y) { c = Constant <value_float = 2.0> () y = Mul(x, c) }")
