@@ -1,4 +1,4 @@
-"""Search on one screen: hasten → restore what hurts → verify → tighten; choose what stays in integers.
+"""Search on one screen: hasten → widen, restore what hurts → verify → tighten; choose what stays in integers.
 
 Selection sees calibration samples only. Where the user limits accuracy, evaluation samples accept or reject a choice,
 a bounded number of times, and the verdict says how often.
@@ -32,6 +32,7 @@ from .searching.rivals import best_rival
 from .searching.speed import Stopwatch
 from .searching.trials import Trials
 from .searching.verify import Verifier
+from .searching.widen import widened
 from .searching.workshop import Workshop
 
 __all__ = ["LARGEST_WEIGHTS", "Found", "search"]
@@ -109,7 +110,9 @@ def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, reque
     """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree."""
     goal, rejected = Goal.of(request.contract), 0
     ranged = better_ranges(hastened.made, trials, goal)
+    narrow = trials.shop
     while True:
+        wide = widened(ranged.made, trials, goal, narrow=narrow)
         # The guard is ours: only a limit on SQNR, or evaluation samples that refuse again and again, are worth more
         # than its cap.
         cap = 1.0 if goal.sqnr_db is not None else min(1.0, _cap(trials) * _WIDER[rejected])
@@ -118,7 +121,7 @@ def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, reque
             restored = restore(trials, goal.tighter(1 / _COLLAPSED), cap=1.0, whatever_it_takes=True)
         if restored.names and trials.units.none_left(restored.names | trials.base):
             return _without_integers(hastened, trials, goal, verifier, request)
-        made = _mixed(restored, trials, goal) if restored.names else ranged.made
+        made = _mixed(restored, trials, goal) if restored.names else wide.made
         factor = 1.0 if verifier is None else verifier.tighter(made.model)
         if factor <= 1 or rejected == _ROUNDS:
             break
@@ -126,8 +129,8 @@ def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, reque
         goal = goal.tighter(factor / max(1.0, restored.excess))
     if factor > 1:  # refused to the last: a limit is a promise, integers are a wish
         return _without_integers(hastened, trials, Goal.of(request.contract), verifier, request)
-    notes = (*hastened.notes, *ranged.notes, *notes_of(trials, goal, restored, rejected))
-    measured = {"ranges": ranged.record} if ranged.record else {}
+    notes = (*hastened.notes, *ranged.notes, *wide.notes, *notes_of(trials, goal, restored, rejected))
+    measured = {**({"ranges": ranged.record} if ranged.record else {}), **wide.record}
     if restored.names:
         measured["accuracy"] = accuracy_record(trials, goal, restored, rejected)
     return _found(made, hastened, measured, notes, trials, request)
@@ -146,15 +149,23 @@ def _without_integers(
     hastened: Hastened, trials: Trials, goal: Goal, verifier: Verifier | None, request: CompileRequest
 ) -> Found:
     """Float kernels with small weights where these keep the limits, else the model as it is."""
+    if not trials.shop.target.weights_alone:
+        return _in_float(hastened, trials, request)
     made = trials.shop.weights_alone()
     note = "accuracy: nothing in integers keeps the limits; weights are stored in 8 bits"
     # Evaluation samples know better than the noise that is taken for safe.
     kept = goal.excess(trials.bench.score(made.model)) <= 1 if verifier is None else verifier.tighter(made.model) <= 1
     if not kept:
-        made = trials.shop.in_float()
-        note = "accuracy: nothing in 8 bits keeps the limits; the model is packed in float"
+        return _in_float(hastened, trials, request)
     record = {"accuracy": {"runs": trials.runs}}
     return _found(made, hastened, record, (*hastened.notes, note), trials, request)
+
+
+def _in_float(hastened: Hastened, trials: Trials, request: CompileRequest) -> Found:
+    """The model as it is."""
+    note = "accuracy: nothing in 8 bits keeps the limits; the model is packed in float"
+    record = {"accuracy": {"runs": trials.runs}}
+    return _found(trials.shop.in_float(), hastened, record, (*hastened.notes, note), trials, request)
 
 
 def _found(

@@ -38,6 +38,7 @@ class Policy:
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
         float_nodes: Names of nodes that stay float, as the target's exact rewrites leave them: what a search chose.
+        wide_nodes: Names of nodes with 16-bit activations where the others have 8: what a search chose.
         float_weights: Names of those among them whose weights are not stored in few bits either.
         per_channel: Weights have a scale per output channel.
         recurrent: LSTMs compute in `float`, or in integers with ranges taken at every step (`dynamic`): 2 to 5 times
@@ -52,6 +53,7 @@ class Policy:
         ranges: `VALUE=LOW:HIGH`: ranges of activations that replace what was measured.
         split_concats: Regular expressions over names of Concat nodes whose operands keep a scale each.
         equalize: Cross-layer equalization and high-bias absorption before anything is measured.
+        balance: Cross-layer factors that lessen the noise of values with one scale and of weights together.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
         rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer).
@@ -64,6 +66,7 @@ class Policy:
     only_ops: tuple[str, ...] = ()
     float_nodes: tuple[str, ...] = ()
     float_weights: tuple[str, ...] = ()
+    wide_nodes: tuple[str, ...] = ()
     per_channel: bool = True
     block_size: int = 32
     recurrent: str = "float"
@@ -75,6 +78,7 @@ class Policy:
     ranges: tuple[str, ...] = ()
     split_concats: tuple[str, ...] = ()
     equalize: bool = False
+    balance: bool = False
     smooth: str = "off"
     clip_weights: bool = False
     rounding: str = "nearest"

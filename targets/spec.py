@@ -45,8 +45,8 @@ class TargetSpec:
         max_opset, max_ir_version: The newest the runtime loads.
         static_shapes: Every dimension of every input must be known before it runs.
         weights_alone: Stored weights are expanded at load: float kernels are as fast with them.
-        wide_goal: It multiplies 16-bit activations as integers, so a search gives them to what hurts, before float,
-            until the noise is this share of what is taken for safe elsewhere; None where they are no faster than float.
+        wide_share: It multiplies 16-bit activations as integers, so a search gives them to what hurts, before float,
+            and until scores of classes diverge by this share of what is taken for safe; None where they are no gain.
         golden_margin_db: How much nearer to the golden outputs than to float its answers must be: half of the noise of
             quantization is rounding, on which kernels of two libraries differ. Below 0 where all of it is.
         rules: First match wins.
@@ -70,7 +70,7 @@ class TargetSpec:
     max_ir_version: int
     static_shapes: bool = False
     weights_alone: bool = True
-    wide_goal: float | None = None
+    wide_share: float | None = None
     golden_margin_db: float = 3.0
     rules: tuple[OpRule, ...]
     proof: tuple[str, ...] = ()
@@ -83,8 +83,8 @@ class TargetSpec:
             raise ValueError(f"opset: {self.opset} is above max_opset, {self.max_opset}")
         if len(set(self.proof)) < len(self.proof):
             raise ValueError(f"proof: {', '.join(self.proof)} names a runtime twice")
-        if self.wide_goal is not None and not 0 < self.wide_goal <= 1:
-            raise ValueError(f"wide_goal: {self.wide_goal:g} is not above 0 and at most 1")
+        if self.wide_share is not None and not 0 < self.wide_share <= 1:
+            raise ValueError(f"wide_share: {self.wide_share:g} is not above 0 and at most 1")
 
     def rule(self, op_type: str, domain: str = "") -> OpRule | None:
         """The rule for an operator, or `None` when the target keeps it float."""

@@ -67,6 +67,10 @@ class Goal:
             sqnr_db=None if self.sqnr_db is None else self.sqnr_db + more,
         )
 
+    def surer(self, share: float) -> Goal:
+        """A goal that allows this share of the divergence, and as much noise as before of what has no classes."""
+        return replace(self, divergence=self.divergence * share, tokens=self.tokens * share, dense=self.dense * share)
+
     def loss(self, found: Mapping[str, Fidelity]) -> float:
         """Noise over what is allowed, mean over the outputs; it adds up over independent sources of noise."""
         return sum(self._noise(each) for each in found.values()) / max(1, len(found))

@@ -11,7 +11,7 @@ from .outputs import Fidelity
 from .restore import Restored
 from .trials import Trials
 
-__all__ = ["accuracy_record", "notes_of", "rounded"]
+__all__ = ["accuracy_record", "notes_of", "rounded", "widened_note"]
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -37,10 +37,11 @@ def notes_of(trials: Trials, goal: Goal, restored: Restored, rejected: int) -> t
     """What the reader of manifest and verdict must know; nothing where all stayed in integers and is good."""
     found = []
     if restored.names:
-        count = len(restored.names)
-        nodes = "1 node" if count == 1 else f"{count} nodes"
-        share = f"{100 * trials.units.share(restored.names):.1f}% of the MACs"
-        found.append(f"accuracy: {nodes} kept in float ({share}), {_difference(trials, goal, restored)}")
+        before, after = trials.score(_NOTHING), trials.score(restored.names)
+        nodes = _counted(len(restored.names), trials.units.share(restored.names))
+        found.append(
+            f"accuracy: {nodes[0]} kept in float ({nodes[1]}), {_difference(before, after, goal, trials.runs)}"
+        )
     if rejected:
         times = "once" if rejected == 1 else f"{rejected} times"
         found.append(f"evaluation samples rejected a choice {times}: the verdict is that much less independent")
@@ -53,10 +54,21 @@ def notes_of(trials: Trials, goal: Goal, restored: Restored, rejected: int) -> t
     return tuple(found)
 
 
-def _difference(trials: Trials, goal: Goal, restored: Restored) -> str:
-    before, after = trials.score(_NOTHING), trials.score(restored.names)
+def widened_note(
+    count: int, share: float, before: Mapping[str, Fidelity], after: Mapping[str, Fidelity], goal: Goal, runs: int
+) -> str:
+    """What the reader must know of nodes with 16-bit activations."""
+    nodes = _counted(count, share)
+    return f"accuracy: {nodes[0]} with 16-bit activations ({nodes[1]}), {_difference(before, after, goal, runs)}"
+
+
+def _counted(count: int, share: float) -> tuple[str, str]:
+    return "1 node" if count == 1 else f"{count} nodes", f"{100 * share:.1f}% of the MACs"
+
+
+def _difference(before: Mapping[str, Fidelity], after: Mapping[str, Fidelity], goal: Goal, runs: int) -> str:
     name = _worst(before, goal)
-    return f"output {name!r} from {_described(before[name])} to {_described(after[name])}, {trials.runs} runs"
+    return f"output {name!r} from {_described(before[name])} to {_described(after[name])}, {runs} runs"
 
 
 def _worst(found: Mapping[str, Fidelity], goal: Goal) -> str:

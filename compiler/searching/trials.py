@@ -77,7 +77,7 @@ class Trials:
         return goal.burden(self.score(names))
 
     def _score(self, names: frozenset[str], *, roughly: bool) -> Found:
-        if self.units.none_left(names | self.base):
+        if not self.shop.wide and self.units.none_left(names | self.base):
             return {name: form.identical for name, form in self.bench.forms.items()}
         self.bench.forget()
         return self.bench.score(self.shop.mixed(names | self.base).model, roughly=roughly)

@@ -22,19 +22,24 @@ class Workshop:
         candidates: Builds the candidate of a recipe.
         target: The target.
         policy: What the user asked for, the scheme resolved.
+        wide: Nodes that are named get 16-bit activations instead of float.
     """
 
     candidates: Candidates
     target: TargetSpec
     policy: Policy
+    wide: bool = False
 
     def recipe(self, names: Set[str], *, small: bool = False) -> Recipe:
-        """The recipe with these nodes in float.
+        """The recipe with these nodes in float, or in 16 bits.
 
         Args:
             names: The nodes, beside those the user named.
             small: Store their weights in few bits all the same, expanded when the model is loaded.
         """
+        if self.wide:
+            wide = tuple(sorted(names | {*self.policy.wide_nodes}))
+            return recipe_for(self.target, replace(self.policy, wide_nodes=wide))
         return recipe_for(
             self.target,
             replace(

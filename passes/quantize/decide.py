@@ -51,6 +51,8 @@ class DecideQuantization(Pass):
         only_ops: When not empty, the only `compute` operator types that run in integers.
         float_nodes: Names of nodes that stay float because a search found it better.
         reduce_range_nodes: Regular expressions over names of nodes whose int8 weights use 7 bits.
+        wide_nodes: Names of nodes that go by `wide_rules`, because a search found it better.
+        wide_rules: The same rules in 16 bits.
     """
 
     rules: tuple[OpRule, ...]
@@ -59,6 +61,8 @@ class DecideQuantization(Pass):
     only_ops: tuple[str, ...] = ()
     float_nodes: tuple[str, ...] = ()
     reduce_range_nodes: tuple[str, ...] = ()
+    wide_nodes: tuple[str, ...] = ()
+    wide_rules: tuple[OpRule, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         if any(decision_of(node) for node in model.graph):
@@ -76,7 +80,8 @@ class DecideQuantization(Pass):
     def _rule(self, node: ir.Node) -> OpRule | None:
         if node.domain not in ("", "ai.onnx"):
             return None
-        return next((rule for rule in self.rules if _matches(rule, node)), None)
+        rules = self.wide_rules if node.name in self.wide_nodes else self.rules
+        return next((rule for rule in rules if _matches(rule, node)), None)
 
     def _candidate(self, node: ir.Node) -> Decision | None:
         """The decision for one node taken by itself, or None with the reason remembered."""

@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..spec import Derived, OpRule, QuantParams, QuantSpec, Source
+from .params import recode
 
 __all__ = [
     "Decision",
@@ -21,6 +22,7 @@ __all__ = [
     "decided_values",
     "decision_of",
     "params_of",
+    "read_params",
     "rounded_of",
     "set_clipped",
     "set_decision",
@@ -101,6 +103,18 @@ def set_params(value: ir.Value, params: QuantParams) -> None:
 def params_of(value: ir.Value) -> QuantParams | None:
     """The params computed for a value; None before `ComputeParams`."""
     return value.meta.get(_PARAMS)
+
+
+def read_params(value: ir.Value, decision: Decision) -> QuantParams:
+    """The params an integer node reads a value with, after `ComputeParams`: as it is stored, or in the node's width.
+
+    What moves elements reads them as they are.
+    """
+    stored, asked = params_of(value), decision.rule.inputs
+    assert stored is not None, f"{value.name} has no params"
+    if decision.rule.role == "carry" or asked is None or asked.bits == stored.spec.bits:
+        return stored
+    return recode(stored, asked)
 
 
 def set_rounded(node: ir.Node, rounded: Rounded) -> None:

@@ -5,6 +5,7 @@
    public name moves to the DQ. A float reader beside the Q would leave the kernel float.
 3. A constant operand becomes an integer initializer and a DQ; two readers that want the same thing share it.
 4. A bias becomes int32 at s_x * s_w and a DQ.
+5. A reader of another width than the value is stored in gets a second pair behind the DQ: DQ -> Q is one conversion.
 
 Names carry ONNX Runtime's suffixes (`_scale`, `_zero_point`, `_quantized`, `_QuantizeLinear`, `_DequantizeLinear`).
 Exact up to rounding: half a step per value.
@@ -20,7 +21,7 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import add_initializer, add_lazy_initializer, constant_array, fresh_name, insert_after, rewire, value_names
 from ..spec import PerAxis, PerBlock, QuantParams, QuantSpec
-from .decision import Decision, decided_nodes, decided_values, params_of, rounded_of
+from .decision import Decision, decided_nodes, decided_values, params_of, read_params, rounded_of
 from .params import quantize
 from .weight_params import bias_params_of, weight_params
 
@@ -52,7 +53,7 @@ class _Insertion:
 
     graph: ir.Graph
     taken: set[str] = field(init=False)
-    scales: dict[int, tuple[ir.Value, ir.Value]] = field(default_factory=dict)
+    scales: dict[int, tuple[QuantParams, ir.Value, ir.Value]] = field(default_factory=dict)
     weights: dict[tuple[ir.Value, QuantSpec, bytes, int | None], ir.Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,12 +61,18 @@ class _Insertion:
 
     def activations(self, values: list[ir.Value], nodes: list[tuple[ir.Node, Decision]]) -> None:
         readers: dict[ir.Value, list[tuple[ir.Node, int]]] = {}
+        others: dict[ir.Value, list[tuple[ir.Node, int]]] = {}
+        recoded: dict[ir.Value, QuantParams] = {}
         forced = set()
         for node, decision in nodes:
             for index in decision.activations:
                 value = node.inputs[index]
                 assert value is not None
                 readers.setdefault(value, []).append((node, index))
+                stored = params_of(value)
+                if stored is not None and (read := read_params(value, decision)) is not stored:
+                    others.setdefault(value, []).append((node, index))
+                    recoded[value] = read
             if decision.output is not None:
                 forced.add(decision.output)
         for value in values:
@@ -73,13 +80,18 @@ class _Insertion:
             uses = tuple(value.uses()) if value in forced else tuple(readers.get(value, ()))
             if not uses and not (value in forced and value.is_graph_output()):
                 continue
-            self._pair(value, uses, public=value in forced)
+            params, name = params_of(value), str(value.name)
+            assert params is not None
+            dequantized = self._pair(value, params, uses, name, public=value in forced)
+            if value in others:
+                other = recoded[value]
+                self._pair(dequantized, other, tuple(others[value]), f"{name}_{other.spec.dtype}", public=False)
 
-    def _pair(self, value: ir.Value, uses: tuple[tuple[ir.Node, int], ...], *, public: bool) -> None:
-        """Value -> Q -> DQ -> uses; `public` moves a graph output's name to the DQ."""
-        params = params_of(value)
-        assert params is not None
-        name, kind, shape = str(value.name), value.type, value.shape
+    def _pair(
+        self, value: ir.Value, params: QuantParams, uses: tuple[tuple[ir.Node, int], ...], name: str, *, public: bool
+    ) -> ir.Value:
+        """Value -> Q -> DQ -> uses; `public` moves a graph output's name to the DQ. Returns the DQ's output."""
+        kind, shape = value.type, value.shape
         scale, zero = self._scale_of(name, params)
         attributes = _axis(params.spec)
         q = ir.node("QuantizeLinear", [value, scale, zero], attributes, name=self._fresh(f"{name}_QuantizeLinear"))
@@ -98,6 +110,7 @@ class _Insertion:
                     self.graph.outputs[index] = dq.outputs[0]
             value.name = self._fresh(f"{name}_float")
             dq.outputs[0].name = name
+        return dq.outputs[0]
 
     def constants_of(self, node: ir.Node, decision: Decision) -> None:
         """Replace the constant operand and the bias of one node by integers and a DQ."""
@@ -158,8 +171,8 @@ class _Insertion:
             zero = add_initializer(
                 self.graph, self._fresh(f"{name}_zero_point"), params.zero_point, params.spec.onnx_dtype
             )
-            found = self.scales[id(params)] = (scale, zero)
-        return found
+            found = self.scales[id(params)] = (params, scale, zero)  # params held: their id stays theirs
+        return found[1:]
 
     def _fresh(self, wanted: str) -> str:
         return fresh_name(wanted, self.taken)

@@ -9,7 +9,17 @@ import numpy as np
 
 from ..spec import PerAxis, PerBlock, PerTensor, QuantParams, QuantSpec
 
-__all__ = ["bias_params", "dequantize", "expand", "from_range", "grid_step", "of_tensor", "quantize", "widen_for_bias"]
+__all__ = [
+    "bias_params",
+    "dequantize",
+    "expand",
+    "from_range",
+    "grid_step",
+    "of_tensor",
+    "quantize",
+    "recode",
+    "widen_for_bias",
+]
 
 # Half of int32: the other half is for the products summed onto a bias.
 _BIAS_MAX = 2**30
@@ -40,6 +50,17 @@ def from_range(spec: QuantSpec, low: np.ndarray, high: np.ndarray) -> QuantParam
     scale = _to_float32(np.where(scale < np.finfo(np.float32).tiny, 1.0, scale), up=False)
     zero = np.zeros_like(low) if spec.symmetric else np.clip(np.round(spec.qmin - low / scale), spec.qmin, spec.qmax)
     return QuantParams(spec=spec, scale=scale, zero_point=zero.astype(spec.numpy_dtype))
+
+
+def recode(params: QuantParams, spec: QuantSpec) -> QuantParams:
+    """Params of another width that cover the same range: an 8-bit code c becomes the 16-bit code 257 c, exactly.
+
+    Args:
+        params: One scale.
+        spec: What is asked instead; both are asymmetric.
+    """
+    zero, scale = params.zero_point.astype(np.float64), params.scale.astype(np.float64)
+    return from_range(spec, (params.spec.qmin - zero) * scale, (params.spec.qmax - zero) * scale)
 
 
 def of_tensor(spec: QuantSpec, x: np.ndarray) -> QuantParams:

@@ -28,7 +28,8 @@ def assign_sources(chosen: dict[ir.Node, Decision]) -> None:
                     raise ValueError(
                         f"{node.op_type}: an output's source is Given, Fixed or Shared with an input index"
                     )
-    for node, decision in chosen.items():
+    # Of readers of a float value the widest says how it is stored.
+    for node, decision in sorted(chosen.items(), key=lambda each: -_bits(each[1])):
         for index in decision.activations:
             value = node.inputs[index]
             assert value is not None
@@ -55,10 +56,16 @@ def _share_with_concats(chosen: dict[ir.Node, Decision]) -> None:
         for value in (node.inputs[index] for index in decision.activations):
             if value is None or sole_consumer(value) is not node or not isinstance(source_of(value), Given):
                 continue
+            if _bits(decision) != source_of(value).spec.bits:  # type: ignore[union-attr]
+                continue  # each is rounded in its own width
             bounds = bounds_of(value.producer())
             if value not in clamps or (bounds[0] <= low and bounds[1] >= high):
                 set_source(value, Shared(with_=str(output.name)))
                 ranges[value] = low, high
+
+
+def _bits(decision: Decision) -> int:
+    return 0 if decision.rule.inputs is None else decision.rule.inputs.bits
 
 
 def _range_of(value: ir.Value) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from ..edit import constant_array
 from ..spec import QuantParams
-from .decision import Decision, clipped_of, params_of, rounded_of
+from .decision import Decision, clipped_of, read_params, rounded_of
 from .params import of_tensor, widen_for_bias
 
 __all__ = ["bias_params_of", "weight_params"]
@@ -44,6 +44,5 @@ def bias_params_of(node: ir.Node, decision: Decision, weight: QuantParams) -> Qu
 
 def _activation(node: ir.Node, decision: Decision) -> QuantParams:
     operand = node.inputs[decision.activations[0]]
-    params = None if operand is None else params_of(operand)
-    assert params is not None
-    return params
+    assert operand is not None
+    return read_params(operand, decision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...errors import OptionError
 from ...passes.base import Pass
+from ...passes.lower.clip_before_strides import ClipBeforeStrides
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.halve_between import HalveBetween
@@ -52,18 +53,21 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     if policy.scheme in STATIC_SCHEMES:
         activations, weights = widths(policy.scheme)
         bent = tuple(bend(rule, policy) for rule in target.rules)
+        wide = rules_of(bent, activations=16, weights=weights) if policy.wide_nodes else ()
         decide = DecideQuantization(
             rules=rules_of(bent, activations=activations, weights=weights),
             exclude_nodes=nodes,
             exclude_ops=ops,
             only_ops=only,
             float_nodes=policy.float_nodes,
+            wide_nodes=policy.wide_nodes,
+            wide_rules=wide,
         )
         passes += rewrites(policy) + static(policy, decide)
     elif policy.scheme == "fp16":
         passes += (HalfWeights(dtype="float16", exclude_nodes=nodes, exclude_ops=ops, only_ops=only),)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
-    last = (RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
+    last = (ClipBeforeStrides(), RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
     return Recipe(scheme=policy.scheme, passes=(*passes, *last))
 
 

@@ -46,10 +46,10 @@ _FACTS = (
         date="2026-11-21",
     ),
     Fact(
-        statement="a convolution left in floats, 10 high with stride 2, that reads an input in channels-last order is "
-        "computed wrong (1 dB; stride 1, 8 high, or another node before it: 69 dB; in integers right): not avoided, "
-        "the proof shows it",
-        source=f"{_SIMULATOR}, float convolutions of 13 forms",
+        statement="a convolution left in floats, of strides (2, 2), more than 8 high or wide, over at most 4 channels "
+        "that enter its graph in channels-last order, is computed wrong (0 dB), or no session opens; not behind an "
+        "operator on the HTP, so ClipBeforeStrides puts one there",
+        source=f"{_SIMULATOR}, float convolutions of 60 forms",
         date="2026-11-21",
     ),
     Fact(
@@ -87,6 +87,7 @@ def _snapdragon(
         max_ir_version=13,
         static_shapes=True,
         weights_alone=False,
+        wide_share=0.1,
         golden_margin_db=-3.0,
         rules=htp_rules(),
         proof=proof,
