@@ -34,10 +34,11 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     """
     schemes = ("a8w8", "fp16", "float") if target.rules else ("fp16", "float")
     if policy.scheme not in schemes:
+        computes = "INT8 or fp16" if target.rules else "fp16"
         raise OptionError(
             f"--scheme {policy.scheme}",
-            f"would compute in float32 what target {target.name} computes in {'INT8 or ' if target.rules else ''}fp16",
-            remedy=f"Choose one of {', '.join(schemes)}",
+            f"would be computed in float32 on target {target.name}, which is there for {computes}",
+            remedy=f"{'Give --calibration, or choose' if target.rules else 'Choose'} one of {', '.join(schemes)}",
         )
     passes = normalize() + prepare()
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
