@@ -54,7 +54,7 @@ class Inspection:
         macs: MACs of one inference by operator type; unknown dimensions count as 1.
         quantized: Operators of quantized arithmetic; empty for a float model.
         target: Whose rules the next two follow.
-        census: What would run in integers; None for a model that is quantized already.
+        census: What would run in integers; None for a model that is quantized already, or a target of floats.
         skipped: Node name → why it would stay float.
         checked: What the support rules of the target's providers say of the model as it is; None without such rules.
         notes: What loading did.
@@ -105,7 +105,7 @@ def inspect_model(
     model = loaded.model
     quantized = quantized_ops(model)
     checked = check_model(model, target.support, where=f"target {target.name!r}")
-    census, skipped = (None, SkipNotes()) if quantized else _decide(model, target)
+    census, skipped = (None, SkipNotes()) if quantized or not target.rules else _decide(model, target)
     return Inspection(
         origin=loaded.origin,
         digest=loaded.digest,

@@ -134,7 +134,7 @@ def plan(model: Any, **options: Any) -> Plan:
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
     recipe = resolve_recipe(request, target, scheme)
     whole = scheme in STATIC_SCHEMES or not target.rules
-    static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8"))
+    static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8")).without_samples()
     decided = _at_sample_shapes(request, target, loaded, data)
     _decide(decided, static)
     decides = scheme in STATIC_SCHEMES

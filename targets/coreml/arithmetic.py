@@ -30,7 +30,7 @@ def _prelu(asked: Asked) -> Verdict:
     single = prod(dim or 0 for dim in slope) == 1
     per_channel = len(slope) == 3 and slope[1:] == (1, 1)
     if not (single or per_channel):
-        return refused(f"the slope has shape {_text(slope)}, taken is (C, 1, 1) or one number", "store it as (C, 1, 1)")
+        return refused("the slope of PRelu is neither one number nor of shape (C, 1, 1)", "store it as (C, 1, 1)")
     if single and x[-3] == 1:
         return refused("CoreML crashes with one slope for one channel", "LeakyRelu with that slope")
     return SUPPORTED
@@ -95,10 +95,6 @@ def _where(asked: Asked) -> Verdict:
 
 def _name(dtype: ir.DataType | None) -> str:
     return "of no known type" if dtype is None else dtype.name
-
-
-def _text(shape: tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("?" if dim is None else str(dim) for dim in shape) + ")"
 
 
 ARITHMETIC: Mapping[str, Builder] = {

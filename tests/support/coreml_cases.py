@@ -77,7 +77,7 @@ ACTIVATIONS = (
     _case("PRelu of one slope", f"{_X} -> float[1,4,8,8] y: y = PRelu(x, s)", s=_f(0.1)),
     _case(
         "PRelu of rank 4", f"{_X} -> float[1,4,8,8] y: y = PRelu(x, s)",
-        "the slope has shape (1, 4, 1, 1), taken is (C, 1, 1) or one number", s=weights(1, 4, 1, 1),
+        "the slope of PRelu is neither one number nor of shape (C, 1, 1)", s=weights(1, 4, 1, 1),
     ),
     _case(
         "PRelu of a matrix", "float[2,4] x -> float[2,4] y: y = PRelu(x, s)",

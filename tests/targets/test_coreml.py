@@ -13,6 +13,8 @@ from support.graphs import model, weights
 from support.protos import proto
 
 import edgec
+from edgec.compiler.inspect import inspect_model
+from edgec.compiler.plan import plan
 from edgec.compiler.proving.places import place_for
 from edgec.compiler.proving.rounded import RoundedCpu
 from edgec.errors import HostError, ModelError, OptionError
@@ -84,6 +86,27 @@ def test_it_is_checked_not_executed(tmp_path: Path) -> None:
     bundle = compiled(tmp_path / "out", calibration=SAMPLES, evaluation=SAMPLES, prove=True)
     proof = bundle.prove(evaluation=SAMPLES).to_json()
     assert (proof["word"], proof["exit_code"]) == ("checked", 0) or sys.platform == "darwin"
+
+
+def test_inspecting_says_what_it_would_take_of_the_model_as_it_is() -> None:
+    found = inspect_model(proto(NET, ir_version=10, **CONSTANTS), target=find_target("iphone-15"))
+    assert found.census is None
+    assert found.checked is not None
+    assert (found.checked["partitions"], found.checked["supported"], found.checked["nodes"]) == (4, 5, 10)
+    assert {each["op"]: each["mend"] for each in found.checked["off"]} == {
+        "HardSwish": "Mul(x, HardSigmoid(x))",
+        "PRelu": "store it as (C, 1, 1)",
+        "Neg": "Mul(x, -1)",
+        "Expand": "Tile by constant repeats",
+        "Flatten": "Reshape to a constant shape",
+    }
+
+
+def test_planning_observes_nothing() -> None:
+    made = plan(proto(NET, ir_version=10, **CONSTANTS), target="iphone-15", calibration=SAMPLES)
+    names = [each.name for each in made.recipe.passes]
+    assert (made.scheme, made.reason) == ("fp16", "the target computes in it")
+    assert names.index("FindBeyondHalf") == names.index("ComputeInHalf") - 1
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="what a system without CoreML says")
