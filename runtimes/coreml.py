@@ -40,8 +40,9 @@ def _starts(home: Path) -> Launch:
 
 
 def _unfit() -> str | None:
-    if sys.platform != "darwin":
-        return f"it needs macOS, this system is {sys.platform}"
+    system: str = sys.platform  # of any machine, not of the one where types are checked
+    if system != "darwin":
+        return f"it needs macOS, this system is {system}"
     import onnxruntime
 
     if PROVIDER not in onnxruntime.get_available_providers():
