@@ -12,7 +12,7 @@ from .contract import Contract, Verdict
 from .metrics import Metric, metric_named
 from .prove import measure, write_records
 from .proving.judge import check_units, judge
-from .proving.places import place_named
+from .proving.places import place_on
 from .proving.proof import Proof
 from .saturation_elsewhere import SaturationElsewhere, saturation_elsewhere
 
@@ -98,7 +98,7 @@ def prove_on(
     metric = metric_named(metric) if isinstance(metric, str) else metric
     if metric is not None:
         check_units(contract, metric)
-    found = {name: place_named(name, bundle.manifest["target"]) for name in dict.fromkeys(places)}
+    found = {name: place_on(name, bundle) for name in dict.fromkeys(places)}
     proved = []
     for name, place in found.items():
         proof = measure(bundle, metric=metric, place=place, **options)

@@ -16,7 +16,7 @@ from .progress import Progress
 from .proving.float_model import FloatModel
 from .proving.judge import check_units, judge
 from .proving.measure import measure
-from .proving.places import place_named
+from .proving.places import place_on
 from .proving.proof import Proof
 from .samples import DataSource, ImagePreprocess
 from .samples.base import State
@@ -94,7 +94,7 @@ def prove(
         threads=threads,
         progress=progress,
         notes=notes,
-        place=None if on is None else place_named(on, bundle.manifest["target"]),
+        place=None if on is None else place_on(on, bundle),
         probe=probe,
     )
     if proof.unexecuted and contract.proof == "executed":

@@ -13,7 +13,7 @@ from ..errors import BundleError, HostError
 from ..runtimes import runtime
 from ..runtimes.base import Session, SessionSettings
 from .proving.context import check_context
-from .proving.places import IN_PROCESS, Place, place_for, place_named
+from .proving.places import IN_PROCESS, Place, place_for, place_on
 
 __all__ = ["opened", "run_bundle"]
 
@@ -46,7 +46,7 @@ def opened(bundle: Bundle, *, on: str | None = None, context: bool = False, thre
         BundleError: There is no context, or it is not the model's.
         ModelError: The place refuses the model.
     """
-    place = _place(bundle) if on is None else place_named(on, bundle.manifest["target"])
+    place = _place(bundle) if on is None else place_on(on, bundle)
     model = _context(bundle, place) if context else bundle.model
     settings = SessionSettings(threads=threads, config=dict(bundle.manifest["session_options"]))
     with place.open() as there, closing(there.open(model, settings)) as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .base import Runtime
+from .plugin_ep import NONE, Options
 
 __all__ = ["RUNTIMES", "runtime"]
 
@@ -39,6 +40,7 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "web-wasm": lambda: _installed("web-wasm"),
     "web-wasm-chromium": lambda: _installed("web-wasm-chromium"),
     "webgpu-node": lambda: _installed("webgpu-node"),
+    "webgpu-chromium": lambda: _installed("webgpu-chromium"),
     "openvino-cpu": lambda: _installed("openvino-cpu"),
     "coreml": lambda: _installed("coreml"),
     "cuda": lambda: _installed("cuda"),
@@ -46,12 +48,13 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
 }
 
 
-def runtime(name: str, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> Runtime:
+def runtime(name: str, providers: tuple[str, ...] = ("CPUExecutionProvider",), options: Options = NONE) -> Runtime:
     """The runtime of that name; `python:INTERPRETER` and `ssh:MACHINE` name another interpreter, another machine.
 
     Args:
         name: Of `RUNTIMES`, or one of these two.
         providers: What another interpreter or machine is to run it with, in order; a runtime of edgec has its own.
+        options: What the target gives these providers.
 
     Raises:
         TargetError: edgec has no such runtime.
@@ -64,7 +67,7 @@ def runtime(name: str, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -
 
     for prefix, place in ((PYTHON, isolated), (SSH, ssh)):
         if name.startswith(prefix):
-            return place(name.removeprefix(prefix), providers)
+            return place(name.removeprefix(prefix), providers, options)
     if name not in RUNTIMES:
         raise TargetError(
             f"runtime {name!r}",

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
-__all__ = ["Plugin"]
+__all__ = ["NONE", "Options", "Plugin", "built_in"]
+
+# Provider options by provider, as a manifest has them.
+Options: TypeAlias = Mapping[str, Mapping[str, str]]
+NONE: Options = MappingProxyType({})
+# Providers that are part of a build and compute otherwise without their options.
+_OF_A_BUILD = ("TensorrtExecutionProvider",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,3 +69,15 @@ class Plugin:
             "graphs": dict(self.graphs),
             "prints": self.prints,
         }
+
+
+def built_in(providers: Sequence[str], options: Options) -> Plugin | None:
+    """How another interpreter, whose build has the first provider, opens sessions; None where it needs no options.
+
+    Args:
+        providers: Of its sessions, in order; the CPU's last.
+        options: What the target gives them.
+    """
+    if providers[0] not in _OF_A_BUILD or not options.get(providers[0]):
+        return None
+    return Plugin(provider=providers[0], module="", options=options[providers[0]], beside=tuple(providers[1:-1]))

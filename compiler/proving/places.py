@@ -7,14 +7,16 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any
 
+from ...bundle import Bundle
 from ...errors import HostError, TargetError
 from ...runtimes import RUNTIMES, runtime
 from ...runtimes.base import Runtime
+from ...runtimes.plugin_ep import NONE, Options
 from ...targets import find_target
 from ...targets.cpu.host import host
 from .rounded import RoundedCpu
 
-__all__ = ["IN_PROCESS", "Place", "place_for", "place_named"]
+__all__ = ["IN_PROCESS", "Place", "place_for", "place_named", "place_on"]
 
 IN_PROCESS = "onnxruntime-cpu"
 
@@ -67,20 +69,21 @@ def place_for(target: Mapping[str, Any]) -> Place:
     return Place(runtime=RoundedCpu(), unexecuted=reason, untimed=reason)
 
 
-def place_named(name: str, target: Mapping[str, Any]) -> Place:
+def place_named(name: str, target: Mapping[str, Any], options: Options = NONE) -> Place:
     """The place of that name: a runtime, or another target, which stands for the runtimes that can prove it.
 
     Args:
         name: `arm64-cortex-a72`, `raspberry-pi-4`, `python:INTERPRETER`, `ssh:MACHINE`, ...
         target: The bundle's own target, as its manifest has it: on one of its runtimes the bundle is executed, on
             any other it is tried.
+        options: What a session on the device gives its providers, as the manifest has it.
 
     Raises:
         TargetError: It is neither.
         HostError: It is not available here.
     """
     # Another interpreter, another machine: what the target ships with must be there, never the CPU in its stead.
-    found = runtime(name, tuple(target["providers"])) if name in RUNTIMES or ":" in name else _of_target(name)
+    found = runtime(name, tuple(target["providers"]), options) if name in RUNTIMES or ":" in name else _of_target(name)
     reason = found.available()
     if reason is not None:
         raise _unavailable(found.name, reason)
@@ -91,6 +94,11 @@ def place_named(name: str, target: Mapping[str, Any]) -> Place:
         unexecuted="" if mine or native else f"{found.name} is not a place of target {target['name']}",
         untimed="" if native or name.startswith("ssh:") else _untimed(found.name),
     )
+
+
+def place_on(name: str, bundle: Bundle) -> Place:
+    """The place of that name for a bundle, with the provider options its manifest has."""
+    return place_named(name, bundle.manifest["target"], bundle.manifest.get("provider_options", {}))
 
 
 def _mend(missing: Mapping[str, str]) -> str:

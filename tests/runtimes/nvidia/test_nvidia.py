@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from edgec.errors import HostError
-from edgec.runtimes import nvidia
+from edgec.runtimes import nvidia, runtime
 from edgec.runtimes.base import Placement
 from edgec.runtimes.host.launch import Launch
 from edgec.runtimes.host.runtime import HostRuntime
@@ -23,6 +23,7 @@ from edgec.runtimes.install.status import status
 from edgec.runtimes.nvidia import CUDA_PROVIDER, TENSORRT_PROVIDER, launch_cuda, launch_tensorrt, nvidia_places
 from edgec.runtimes.placement import placement_of
 from edgec.runtimes.places import places
+from edgec.runtimes.plugin_ep import Plugin, built_in
 from edgec.runtimes.runner import Evidence
 
 CPU = "CPUExecutionProvider"
@@ -153,6 +154,27 @@ def test_another_provider_than_asked_for_is_refused(
         f"runtime 'gpu': does not run it where the target asks for: ONNX Runtime opened it with {opened}, not "
         f"{list(providers)}. Check the driver with nvidia-smi: CUDA 13 needs 580 or newer."
     )
+
+
+def test_another_interpreter_gets_the_options_of_the_target() -> None:
+    """On the device TensorRT must be told to take INT8, whichever interpreter runs it there."""
+    options = {TENSORRT_PROVIDER: {"trt_int8_enable": "True"}}
+    found = built_in((TENSORRT_PROVIDER, CUDA_PROVIDER, CPU), options)
+    assert found == Plugin(
+        provider=TENSORRT_PROVIDER, module="", options=options[TENSORRT_PROVIDER], beside=(CUDA_PROVIDER,)
+    )
+    assert found.environment() == {}
+    assert built_in((TENSORRT_PROVIDER, CPU), {}) is None
+    assert built_in((CPU,), {CPU: {"a": "b"}}) is None
+
+
+@pytest.mark.parametrize("prefix", ["python", "ssh"])
+def test_it_is_asked_for_there(prefix: str) -> None:
+    place = runtime(f"{prefix}:there", (TENSORRT_PROVIDER, CPU), {TENSORRT_PROVIDER: {"trt_fp16_enable": "True"}})
+    assert isinstance(place, HostRuntime)
+    plugin = place._launch().plugin
+    assert plugin is not None
+    assert plugin.options == {"trt_fp16_enable": "True"}
 
 
 def test_what_is_in_an_engine_is_not_counted_as_nothing() -> None:
