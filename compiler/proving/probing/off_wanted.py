@@ -40,4 +40,5 @@ class OffWanted:
 
 def short_name(provider: str) -> str:
     """What people call a provider: `XNNPACK`, of `XnnpackExecutionProvider`."""
-    return (provider.removesuffix("ExecutionProvider") or provider).replace("Xnnpack", "XNNPACK")
+    name = provider.removesuffix("ExecutionProvider") or provider
+    return {"Xnnpack": "XNNPACK", "Nnapi": "NNAPI"}.get(name, name)
