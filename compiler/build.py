@@ -75,12 +75,15 @@ def build(
     candidates = Candidates(source=loaded.model, measure=measuring(data, request, clock))
     with clock.stage("passes"):
         chosen = candidates.build(recipe, request.observers)
-    _check_integers(chosen, recipe)
     notes: tuple[str, ...] = ()
+    if target.native and request.policy.scheme == "auto" and not _changed_by(chosen.reports, *_QUANTIZERS):
+        notes = (f"nothing computes in {recipe.scheme}: it stays in float32",)
+    else:
+        _check_integers(chosen, recipe)
     if request.search and request.recipe is None:
         with clock.stage("search"):
             found = _searched(chosen, candidates, data, target, request)
-        chosen, notes = found.candidate, found.notes
+        chosen, notes = found.candidate, (*notes, *found.notes)
     static = _is_static(chosen.recipe)
     alone = static and not _changed_by(chosen.reports, InsertQdq.__name__)
     note = f"nothing runs in integers; weights stored in {widths(recipe.scheme)[1]} bits"

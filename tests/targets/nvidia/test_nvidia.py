@@ -13,7 +13,7 @@ from support.protos import proto
 
 import edgec
 from edgec.compiler.prove import prove
-from edgec.errors import OptionError
+from edgec.errors import ModelError, OptionError
 from edgec.passes.edit import constant_array
 from edgec.targets.nvidia.tensorrt_support import TENSORRT
 from edgec.targets.support import check
@@ -83,6 +83,18 @@ def test_cuda_computes_in_fp16_whatever_samples_there_are(tmp_path: Path, option
     feeds, golden = bundle.golden()
     assert np.abs(golden[0]["y"]).max() > 0
     assert list(feeds[0]) == ["x"]
+
+
+def test_what_has_nothing_to_halve_ships_as_it_is_and_says_so(tmp_path: Path) -> None:
+    source = proto("g (int64[2] x) => (int64[2] y) { y = Abs(x) }")
+    bundle = edgec.compile(source, target="nvidia-cuda", output=tmp_path / "out", cache=False, prove=False)
+    assert "nothing computes in fp16: it stays in float32" in bundle.manifest["notes"]
+    with pytest.raises(ModelError) as caught:
+        edgec.compile(source, target="nvidia-cuda", scheme="fp16", output=tmp_path / "asked", cache=False, prove=False)
+    assert str(caught.value) == (
+        "g: has nothing that scheme fp16 stores in integers. Pack it as it is with --scheme float, or choose another "
+        "scheme."
+    )
 
 
 @pytest.mark.parametrize("target", ["jetson-orin", "nvidia-cuda"])
