@@ -5,6 +5,10 @@ integer node of whatever stands between a DQ and a Q, and of some operators a wr
 less than nothing of the signal is left), of others none at all, and no session opens (GroupNormalization). The pair of
 Casts keeps f apart; the HTP computes it in fp16 anyway (onnxruntime-qnn 2.7.0, 2026-11-21). Exact up to fp16.
 
+ONNX Runtime itself does so, before any provider: of a Conv, ConvTranspose or Gemm that reads a DQ, a Q behind it or
+behind its clamp, it stores float weights as s8, one scale for all (`WeightBiasQuantization`, 1.31.1). These are kept
+apart too.
+
 Scope: the main graph; nodes that only move elements are right either way.
 """
 
@@ -50,7 +54,7 @@ _MOVERS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class HalveBetween(Pass):
-    """Put two Casts before a float node that stands between a DQ and a Q."""
+    """Put two Casts before a float node that would be taken for one of integers."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         graph = model.graph
@@ -58,7 +62,7 @@ class HalveBetween(Pass):
         integer = {node for node, _ in decided_nodes(graph)}
         integer |= {decision.clamp for _, decision in decided_nodes(graph) if decision.clamp is not None}
         integer |= {decision.ceiling for _, decision in decided_nodes(graph) if decision.ceiling is not None}
-        between = [node for node in graph if node not in integer and _stands_between(node)]
+        between = [node for node in graph if node not in integer and (_stands_between(node) or _has_weights(node))]
         for node in between:
             _part(graph, node, taken)
         return ir.passes.PassResult(model, modified=bool(between))
@@ -75,6 +79,16 @@ def _stands_between(node: ir.Node) -> bool:
         and all(is_op(value.producer(), "DequantizeLinear") for value in read)
         and any(is_op(reader, "QuantizeLinear") for reader in behind)
     )
+
+
+def _has_weights(node: ir.Node) -> bool:
+    """Whether its float weights would be quantized because it reads a DQ."""
+    if not is_op(node, "Conv", "ConvTranspose", "Gemm") or len(node.inputs) < 2:
+        return False
+    x, weight = node.inputs[0], node.inputs[1]
+    if x is None or is_constant(x) or not is_op(x.producer(), "DequantizeLinear"):
+        return False
+    return weight is not None and is_constant(weight) and not is_op(weight.producer(), "DequantizeLinear")
 
 
 def _part(graph: ir.Graph, node: ir.Node, taken: set[str]) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
-from support.graphs import graph_text, model
-from support.numerics import run
+from support.graphs import graph_text, model, weights
+from support.numerics import optimized, run
 from support.rewrites import leaves_alone
 
 from edgec.passes.lower.halve_between import HalveBetween
@@ -45,3 +47,31 @@ def test_a_node_that_reads_a_float_beside_is_no_group() -> None:
 def test_a_node_that_nobody_quantizes_is_no_group() -> None:
     text = f"g (float[2,4] x) => (float[2,4] y) {{ {Q} \n y = Softmax(d) }}"
     leaves_alone(HalveBetween(), model(text, opset=21, **PARAMS))
+
+
+@pytest.mark.parametrize("body", ["Gemm(d, w)", "Gemm<transB = 1>(d, w, b)"])
+def test_float_weights_behind_a_dq_stay_float(body: str) -> None:
+    """ONNX Runtime would store them as s8, one scale for all."""
+    text = f"""g (float[2,4] x) => (float[2,4] y) {{ {Q} o = {body} r = Relu(o)
+        p = QuantizeLinear(r, s, z) y = DequantizeLinear(p, s, z) }}"""
+    constants = {"w": weights(4, 4), "b": weights(4)} if ", b)" in body else {"w": weights(4, 4)}
+    graph = model(text, opset=21, **PARAMS, **constants)
+    assert has_codes(graph)
+    assert HalveBetween()(graph).modified
+    assert not HalveBetween()(graph).modified
+    gemm = next(node for node in graph.graph if node.op_type == "Gemm")
+    assert gemm.inputs[0].producer().op_type == "Cast"
+    assert not has_codes(graph)
+
+
+def test_integer_weights_behind_a_dq_are_left_alone() -> None:
+    text = f"""g (float[2,4] x) => (float[2,4] y) {{ {Q} k = DequantizeLinear(codes, s, zw) o = Gemm(d, k)
+        y = Identity(o) }}"""
+    codes = {"codes": np.eye(4, dtype=np.int8), "zw": np.int8(0)}
+    leaves_alone(HalveBetween(), model(text, opset=21, **PARAMS, **codes))
+
+
+def has_codes(graph: ir.Model) -> bool:
+    """Whether ONNX Runtime stores the weights of a loaded model as s8."""
+    stored = optimized(graph).graph.initializer
+    return any(each.data_type == onnx.TensorProto.INT8 and len(each.dims) == 2 for each in stored)
