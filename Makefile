@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability clean
+.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -62,6 +62,9 @@ bench-rounding: $(VENV)/dev  ## what better rounding and bias correction buy, on
 bench-portability: $(VENV)/bench  ## one bundle per target, proved on every place that target names
 	$(BIN)/edgec runtime install --all
 	$(BIN)/python tests/benchmarks/portability.py
+
+bench-builds: $(VENV)/bench  ## two models for three targets: compiled, then from the cache
+	$(BIN)/python tests/benchmarks/builds.py
 
 bench-rewrites: $(VENV)/bench  ## what equalization and SmoothQuant buy, on models that need them
 	$(BIN)/python tests/benchmarks/rewrites.py
