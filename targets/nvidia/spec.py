@@ -50,8 +50,8 @@ NVIDIA_CUDA = TargetSpec(
             date=_DATE,
         ),
         Fact(
-            statement="a node runs there when a kernel of exactly its operator's version takes its types; on the zoo "
-            "its partitioner and these rules agree on every node",
+            statement="a node runs there when a kernel of exactly its operator's version takes its types; its own "
+            "partitioner and these rules agree on all 2859 nodes of 18 models in fp16, and on 224 single ones",
             source=f"{_WHEEL}, its partitioner over stubs of CUDA's libraries",
             date=_DATE,
         ),
