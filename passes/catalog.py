@@ -49,6 +49,7 @@ from .prepare.prelu_to_leaky_relu import PReluToLeakyRelu
 from .prepare.reduce_mean_to_pool import ReduceMeanToPool
 from .prepare.slopes_per_channel import SlopesPerChannel
 from .prepare.spell_operators import SpellOperators
+from .prepare.spell_smaller import SpellSmaller
 from .prepare.split_concats import SplitConcats
 from .prepare.split_to_slices import SplitToSlices
 from .prepare.sum_to_add import SumToAdd
@@ -96,6 +97,7 @@ PASSES: tuple[type[Any], ...] = (
     SplitToSlices,
     SumToAdd,
     SpellOperators,
+    SpellSmaller,
     FlattenToReshape,
     ExpandToTile,
     SlopesPerChannel,

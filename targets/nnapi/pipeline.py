@@ -17,6 +17,8 @@ from ...passes.prepare.full_pads import FullPads
 from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
 from ...passes.prepare.plain_gemms import PlainGemms
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
+from ...passes.prepare.spell_operators import SpellOperators
+from ...passes.prepare.spell_smaller import SpellSmaller
 from ...passes.prepare.sum_to_add import SumToAdd
 from ...passes.prepare.whole_resizes import WholeResizes
 from ...passes.prepare.window_pools import WindowPools
@@ -59,7 +61,8 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
         )
         passes += rewrites(policy) + static(policy, decide)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
-    last = (RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
+    # Behind integers: what clamps the result of one is its range then.
+    last = (SpellSmaller(ops=("Clip",)), RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
     return Recipe(scheme=policy.scheme, passes=(*passes, *last))
 
 
@@ -72,6 +75,8 @@ def prepare() -> tuple[Pass, ...]:
         WindowPools(),
         FlattenToReshape(),
         SumToAdd(),
+        SpellOperators(ops=("ReduceL2", "ReduceSumSquare", "Softsign", "Swish")),
+        SpellSmaller(ops=("HardSigmoid", "HardSwish", "LayerNormalization", "Pow", "ReduceSum")),
         FullPads(),
         WholeResizes(),
         MatMulAddToGemm(),
