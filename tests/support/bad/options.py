@@ -86,7 +86,7 @@ CASES = (
         name="target's file has an unknown key",
         words=_with("--target", "board.toml"),
         make=_file("board.toml", 'base = "arm64"\nmemroy = 1\n'),
-        message="board.toml: memroy: unknown key. Keys here: name, family, description, runtime, isa, providers, provider_options, opset, max_opset, max_ir_version, static_shapes, weights_alone, golden_margin_db, rules, proof, support, limits, facts.",
+        message="board.toml: memroy: unknown key. Keys here: name, family, description, runtime, isa, providers, provider_options, native, opset, max_opset, max_ir_version, static_shapes, weights_alone, wide_share, golden_margin_db, rules, proof, support, limits, facts.",
     ),
     Case(
         name="scheme is unknown",
