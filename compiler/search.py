@@ -21,6 +21,7 @@ from .data import CompileData
 from .materialize import weight_bytes
 from .planning.macs import macs_by_op
 from .request import CompileRequest
+from .searching.balanced import better_channels
 from .searching.bench import open_bench
 from .searching.candidates import Candidate, Candidates
 from .searching.goal import Goal
@@ -109,7 +110,8 @@ def search(
 def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest) -> Found:
     """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree."""
     goal, rejected = Goal.of(request.contract), 0
-    ranged = better_ranges(hastened.made, trials, goal)
+    balanced = better_channels(hastened.made, trials, goal)
+    ranged = better_ranges(balanced.made, trials, goal)
     narrow = trials.shop
     while True:
         wide = widened(ranged.made, trials, goal, narrow=narrow)
@@ -129,8 +131,10 @@ def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, reque
         goal = goal.tighter(factor / max(1.0, restored.excess))
     if factor > 1:  # refused to the last: a limit is a promise, integers are a wish
         return _without_integers(hastened, trials, Goal.of(request.contract), verifier, request)
-    notes = (*hastened.notes, *ranged.notes, *wide.notes, *notes_of(trials, goal, restored, rejected))
+    notes = (*hastened.notes, *balanced.notes, *ranged.notes, *wide.notes, *notes_of(trials, goal, restored, rejected))
     measured = {**({"ranges": ranged.record} if ranged.record else {}), **wide.record}
+    if balanced.record:
+        measured["balance"] = balanced.record
     if restored.names:
         measured["accuracy"] = accuracy_record(trials, goal, restored, rejected)
     return _found(made, hastened, measured, notes, trials, request)

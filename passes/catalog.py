@@ -42,6 +42,7 @@ from .prepare.flatten_to_reshape import FlattenToReshape
 from .prepare.full_pads import FullPads
 from .prepare.fuse_gelu import FuseGelu
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
+from .prepare.part_group_norm import PartGroupNorm
 from .prepare.plain_gemms import PlainGemms
 from .prepare.pointwise_conv_to_gemm import PointwiseConvToGemm
 from .prepare.pool_as_image import PoolAsImage
@@ -65,6 +66,7 @@ from .quantize.dynamic_lstm import DynamicLstm
 from .quantize.insert_qdq import InsertQdq
 from .quantize.set_ranges import SetRanges
 from .rewrite.absorb_bias import AbsorbHighBias
+from .rewrite.balance import BalanceChannels
 from .rewrite.clip_weights import ClipWeights
 from .rewrite.equalize import EqualizeChannels
 from .rewrite.mute import MuteChannels
@@ -106,9 +108,11 @@ PASSES: tuple[type[Any], ...] = (
     PReluToLeakyRelu,
     ExplicitPads,
     FullPads,
+    PartGroupNorm,
     PointwiseConvToGemm,
     MatMulAddToGemm,
     MuteChannels,
+    BalanceChannels,
     EqualizeChannels,
     AbsorbHighBias,
     SmoothQuant,

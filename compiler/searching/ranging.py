@@ -15,7 +15,7 @@ from .trials import Trials
 
 __all__ = ["Ranged", "better_ranges"]
 
-_METHODS = ("percentile", "mse", "minmax")
+_METHODS = ("percentile", "mse", "sqnr", "minmax")
 # Less than this is as likely to be these samples' as the model's.
 _BETTER = 0.9
 

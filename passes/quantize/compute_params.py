@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from ...errors import ModelError, SamplesError
 from ..base import Pass
-from ..edit import constant_scalar
+from ..edit import constant_scalar, is_op, sole_consumer
 from ..observe.statistics import Counts, Extremes, Histogram, Need, Range, observation_of
 from ..spec import Fixed, Given, PerTensor, QuantParams, Shared, Source
 from .decision import decided_values, params_of, set_params
@@ -95,7 +95,13 @@ class ComputeParams(Pass):
         counted = observation_of(root, Counts(elements=_ELEMENTS))
         assert isinstance(counted, Histogram), f"{root.name} was not counted"
         low, high = range_by(
-            self.method, counted, source.spec, float(observed.low), float(observed.high), percentile=self.percentile
+            self.method,
+            counted,
+            source.spec,
+            float(observed.low),
+            float(observed.high),
+            percentile=self.percentile,
+            slope=_slope(root),
         )
         return np.asarray(low), np.asarray(high)
 
@@ -123,6 +129,14 @@ def _root(value: ir.Value, sources: dict[ir.Value, Source], by_name: dict[str, i
             )
         seen.append(other)
     return seen[-1]
+
+
+def _slope(value: ir.Value) -> float:
+    """What is left of an error of a negative element behind the LeakyRelu that alone reads the value; else all."""
+    reader = sole_consumer(value)
+    if reader is None or not is_op(reader, "LeakyRelu"):
+        return 1.0
+    return min(1.0, abs(reader.attributes.get_float("alpha", 0.01)))
 
 
 def _leaves(value: ir.Value) -> bool:

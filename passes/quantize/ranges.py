@@ -15,7 +15,14 @@ METHODS = ("minmax", "moving-average", "percentile", "entropy", "mse", "sqnr", "
 
 
 def range_by(
-    method: str, histogram: Histogram, spec: QuantSpec, low: float, high: float, *, percentile: float
+    method: str,
+    histogram: Histogram,
+    spec: QuantSpec,
+    low: float,
+    high: float,
+    *,
+    percentile: float,
+    slope: float = 1.0,
 ) -> tuple[float, float]:
     """The range a method chooses, never wider than the extremes.
 
@@ -26,6 +33,7 @@ def range_by(
         low: Smallest value of all.
         high: Largest value of all.
         percentile: Share of values inside the range, in percent.
+        slope: What an error of a negative element weighs, for `mse` and `sqnr`.
     """
     low, high = min(low, 0.0), max(high, 0.0)
     if low == high:
@@ -36,9 +44,9 @@ def range_by(
         case "entropy":
             found = entropy_range(histogram, spec, low, high)
         case "mse":
-            found = mse_range(Noise.of(histogram, low, high), spec)
+            found = mse_range(Noise.of(histogram, low, high, slope=slope), spec)
         case "sqnr":
-            found = sqnr_range(Noise.of(histogram, low, high), spec)
+            found = sqnr_range(Noise.of(histogram, low, high, slope=slope), spec)
         case "auto":
             found = auto_range(Noise.of(histogram, low, high), spec)
         case _:

@@ -27,21 +27,24 @@ class Noise:
         high: Largest element, at least 0.
         x: Elements, float64, ascending.
         above: Sums of c, c x and c x² over all elements from each index on; float64, shape (3, elements + 1).
+        slope: What an error of a negative element weighs: that of the LeakyRelu that alone reads the value.
     """
 
     low: float
     high: float
     x: np.ndarray
     above: np.ndarray
+    slope: float = 1.0
 
     @classmethod
-    def of(cls, histogram: Histogram, low: float, high: float) -> Noise:
+    def of(cls, histogram: Histogram, low: float, high: float, *, slope: float = 1.0) -> Noise:
         """The middle of every bin, and the extremes once each: a selection of elements may have missed them.
 
         Args:
             histogram: Counts, of all elements or of a selection.
             low: Smallest value of all.
             high: Largest value of all.
+            slope: What an error of a negative element weighs.
         """
         filled = histogram.counts > 0
         edges = np.clip(histogram.edges, low, high)
@@ -51,7 +54,7 @@ class Noise:
         terms = np.stack([counts, counts * x, counts * x * x])
         above = np.zeros((3, x.size + 1))
         above[:, :-1] = np.cumsum(terms[:, ::-1], axis=1)[:, ::-1]
-        return cls(low=min(low, 0.0), high=max(high, 0.0), x=x, above=above)
+        return cls(low=min(low, 0.0), high=max(high, 0.0), x=x, above=above, slope=slope)
 
     @property
     def energy(self) -> float:
@@ -85,16 +88,18 @@ class Noise:
         zero = np.zeros(())
         plus = self._from(zero, "right")[:, *[None] * step.ndim] - self._from(np.minimum(step / 2, high), "right")
         minus = self._from(np.maximum(-step / 2, low), "left") - self._from(zero, "left")[:, *[None] * step.ndim]
+        below = self.slope**power
         zeros = self._from(zero, "left")[0] - self._from(zero, "right")[0]
-        rounded = n - zeros - over[0] - under[0] - plus[0] - minus[0]
+        positive = self._from(zero, "right")[0] - over[0] - plus[0]
+        rounded = positive + below * (n - zeros - over[0] - under[0] - plus[0] - minus[0] - positive)
         if power == 1:
-            cut = (over[1] - high * over[0]) + (low * under[0] - under[1])
-            inside = rounded * step / 4 + plus[1] - minus[1]
+            cut = (over[1] - high * over[0]) + below * (low * under[0] - under[1])
+            inside = rounded * step / 4 + plus[1] - below * minus[1]
         else:
-            cut = (over[2] - 2 * high * over[1] + high * high * over[0]) + (
+            cut = (over[2] - 2 * high * over[1] + high * high * over[0]) + below * (
                 under[2] - 2 * low * under[1] + low * low * under[0]
             )
-            inside = rounded * step * step / 12 + plus[2] + minus[2]
+            inside = rounded * step * step / 12 + plus[2] + below * minus[2]
         found: np.ndarray = clipping * np.maximum(cut, 0.0) + inside
         return found
 

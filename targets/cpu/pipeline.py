@@ -41,6 +41,7 @@ from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.quantize.set_ranges import SetRanges
 from ...passes.recipe import Recipe
 from ...passes.rewrite.absorb_bias import AbsorbHighBias
+from ...passes.rewrite.balance import BalanceChannels
 from ...passes.rewrite.clip_weights import ClipWeights
 from ...passes.rewrite.equalize import EqualizeChannels
 from ...passes.rewrite.mute import MuteChannels
@@ -177,7 +178,15 @@ def rewrites(policy: Policy) -> tuple[Pass, ...]:
     """Exact rewrites into numbers that quantize better, as far as the policy asks for them."""
     split: tuple[Pass, ...] = (SplitConcats(concats=policy.split_concats),) if policy.split_concats else ()
     equalize: tuple[Pass, ...] = (MuteChannels(), EqualizeChannels(), AbsorbHighBias()) if policy.equalize else ()
-    return split + equalize + smooth(policy)
+    return split + equalize + balance(policy) + smooth(policy)
+
+
+def balance(policy: Policy) -> tuple[Pass, ...]:
+    """Factors across layers, for the widths of the scheme."""
+    if not policy.balance:
+        return ()
+    activations, weights = widths(policy.scheme)
+    return (BalanceChannels(activation_bits=activations, weight_bits=weights, per_channel=policy.per_channel),)
 
 
 def smooth(policy: Policy) -> tuple[Pass, ...]:

@@ -36,6 +36,7 @@ POLICIES = {
     "rewritten": Policy(
         scheme="a8w8", equalize=True, smooth="auto", clip_weights=True, split_concats=("cat.*",), ranges=("x=-1:1",)
     ),
+    "balanced": Policy(scheme="a8w8", balance=True),
     "rounded": Policy(scheme="a8w8", rounding="gptq", bias_correction="fast"),
     "recurrent": Policy(scheme="d8w8", recurrent="dynamic"),
     "in turn": Policy(scheme="a8w8", rounding="adaround", bias_correction="sequential"),

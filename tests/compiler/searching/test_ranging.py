@@ -58,10 +58,10 @@ def ranged(noise: dict[str, float], policy: Policy | None = None) -> tuple[Any, 
 
 
 def test_the_least_noisy_way_is_taken_and_built_by_from_then_on() -> None:
-    found, trials = ranged({"auto": 4.0, "percentile": 3.0, "mse": 3.5, "minmax": 8.0})
+    found, trials = ranged({"auto": 4.0, "percentile": 3.0, "mse": 3.5, "sqnr": 3.6, "minmax": 8.0})
     assert found.made.model == "percentile"
     assert found.notes == ("accuracy: ranges by percentile, which leaves 0.75 of the noise that `auto` does",)
-    assert found.record == pytest.approx({"auto": 4.0, "percentile": 3.0, "mse": 3.5, "minmax": 8.0})
+    assert found.record == pytest.approx({"auto": 4.0, "percentile": 3.0, "mse": 3.5, "sqnr": 3.6, "minmax": 8.0})
     assert trials.shop.policy.calibration_method == "percentile"
     assert trials.started == [(trials.base, "percentile")]
 
@@ -71,7 +71,7 @@ def test_the_least_noisy_way_is_taken_and_built_by_from_then_on() -> None:
     [
         ({"auto": 0.9}, None),
         ({"auto": 4.0}, Policy(scheme="a8w8", calibration_method="mse")),
-        ({"auto": 4.0, "percentile": 3.7, "mse": 3.9, "minmax": 9.0}, None),
+        ({"auto": 4.0, "percentile": 3.7, "mse": 3.9, "sqnr": 3.8, "minmax": 9.0}, None),
     ],
     ids=["good enough", "the user's way", "hardly better"],
 )
@@ -81,4 +81,4 @@ def test_else_the_usual_way_stays(noise: dict[str, float], policy: Policy | None
     assert found.notes == ()
     assert found.record is None
     assert trials.started == []
-    assert trials.shop.built == ([] if len(noise) == 1 else ["percentile", "mse", "minmax"])
+    assert trials.shop.built == ([] if len(noise) == 1 else ["percentile", "mse", "sqnr", "minmax"])

@@ -80,6 +80,23 @@ def test_counts_decide_the_range() -> None:
         assert params_of(values(clone)["x"]).scale == pytest.approx((high - low) / 255, rel=0.02)
 
 
+@pytest.mark.parametrize("method", ["mse", "sqnr"])
+def test_what_only_a_leaky_relu_reads_has_less_range_below_0(method: str) -> None:
+    """Conv copies x: what its output loses below 0 is shrunk by the slope, unless somebody else reads it, too."""
+    x = np.random.default_rng(0).standard_normal((8, 4, 8, 8)).astype(np.float32)
+    copy = np.eye(4, dtype=np.float32)[:, :, None, None]
+    low = {}
+    for others, y in (("", "z = Conv(r, w)"), ("b = Conv(a, w)", "z = Add(r, b)")):
+        read = f"a = Conv(x, w) \n r = LeakyRelu <alpha = 0.01> (a) \n {others} \n {y}"
+        clone = decided(f"g (float[N,4,8,8] x) => (float[N,4,8,8] z) {{ {read} }}", w=copy)
+        compute = ComputeParams(method=method)
+        measure_on([{"x": x}])(clone, compute.needs(clone))
+        compute(clone)
+        params = params_of(values(clone)["a"])
+        low[others] = float(params.scale) * int(params.zero_point)
+    assert low[""] < 0.8 * low["b = Conv(a, w)"]
+
+
 LEAVING = {
     "itself": "g (float[1,4,8,8] x) => (float[1,4,6,6] y) { y = Conv(x, w) }",
     "moved": """g (float[1,4,8,8] x) => (float[1,6,4,6] z) {

@@ -70,6 +70,32 @@ def test_noise_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
+def test_noise_behind_a_leaky_relu_is_what_is_left_there(name: str) -> None:
+    x = VALUES[name]
+    noise = Noise.of(histogram_of(x), float(x.min()), float(x.max()), slope=0.1)
+    for left, right in ((1.0, 1.0), (0.3, 0.9), (0.1, 0.5)):
+        low, high = min(float(x.min()), 0.0) * left, max(float(x.max()), 0.0) * right
+        off = errors(x, U8, low, high) * np.where(x < 0, 0.1, 1.0)
+        for power, expected in ((1, off.sum()), (2, (off**2).sum())):
+            found = float(noise.at(U8, np.asarray(low), np.asarray(high), power=power))
+            assert found == pytest.approx(expected, rel=0.12, abs=2 * off.max() ** power)
+
+
+@pytest.mark.parametrize("method", ["mse", "sqnr"])
+def test_what_a_leaky_relu_shrinks_is_given_less_of_the_range(method: str) -> None:
+    x = VALUES["normal"]
+    histogram, low, high = histogram_of(x), float(x.min()), float(x.max())
+    plain = range_by(method, histogram, U8, low, high, percentile=99.9)
+    found = range_by(method, histogram, U8, low, high, percentile=99.9, slope=0.1)
+    assert plain[0] < 1.2 * found[0] < 0 < 0.95 * plain[1] < found[1]
+
+    def behind(bounds: tuple[float, float]) -> float:
+        return float(np.square(errors(x, U8, *bounds) * np.where(x < 0, 0.1, 1.0)).mean())
+
+    assert behind(found) < behind(plain)
+
+
+@pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("spec", [U8, S8], ids=["uint8", "int8"])
 def test_mse_finds_what_a_plain_search_finds(name: str, spec: QuantSpec) -> None:
     x = VALUES[name]
