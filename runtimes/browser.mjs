@@ -1,6 +1,7 @@
 // The twin of runner.py for a browser: `node browser.mjs FOLDER`, FOLDER with onnxruntime-web's node_modules;
-// EDGEC_BROWSER is a headless Chromium, EDGEC_BROWSER_LIBRARIES the folders of its libraries. Node serves one page on
-// the loopback device and carries messages between it and the client; models run in the page, which is page.mjs.
+// EDGEC_BROWSER is a headless Chromium, EDGEC_BROWSER_LIBRARIES the folders of its libraries, EDGEC_BROWSER_PROVIDER what
+// its page runs models with: `wasm`, or `webgpu`, in software. Node serves that page, page.mjs, on the loopback device and
+// carries messages between it and the client.
 //
 // The page asks for each message and brings each answer, by HTTP under a path that nobody else knows. The browser
 // resolves no name, so it reaches nothing but this. It writes to one folder, which goes when it does. It ends with this
@@ -36,7 +37,6 @@ const HEADERS = {
 // No sandbox: it wants rights that a container has not, and this page is ours, its models the user's.
 const OPTIONS = [
   "--no-sandbox",
-  "--disable-gpu",
   "--disable-dev-shm-usage",
   "--disable-background-networking",
   "--disable-background-timer-throttling",
@@ -52,6 +52,13 @@ const OPTIONS = [
   "--remote-debugging-pipe",
   `--user-data-dir=${join(folder, "profile")}`,
 ];
+
+// Its own Vulkan driver in software: no graphics card is asked.
+const GRAPHICS = {
+  wasm: ["--disable-gpu"],
+  webgpu: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+};
+const provider = process.env.EDGEC_BROWSER_PROVIDER ?? "wasm";
 
 let browser;
 let started = false; // the page has said its first word
@@ -121,7 +128,8 @@ async function bodyOf(request) {
 }
 
 async function serve(request, response) {
-  const path = request.url.startsWith(`/${secret}/`) ? request.url.slice(secret.length + 2) : "elsewhere";
+  const [asked] = request.url.split("?");
+  const path = asked.startsWith(`/${secret}/`) ? asked.slice(secret.length + 2) : "elsewhere";
   switch (`${request.method} ${path}`) {
     case "GET ":
       response.writeHead(200, { ...HEADERS, "Content-Type": "text/html" });
@@ -175,9 +183,9 @@ receive(({ head, header, payload }) => {
 }, leave);
 const server = createServer((request, response) => serve(request, response).catch(() => response.destroy()));
 server.listen(0, "127.0.0.1", () => {
-  const address = `http://127.0.0.1:${server.address().port}/${secret}/`;
+  const address = `http://127.0.0.1:${server.address().port}/${secret}/?${provider}`;
   const own = Object.fromEntries(["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map((name) => [name, folder]));
-  browser = spawn(program, [...OPTIONS, address], {
+  browser = spawn(program, [...OPTIONS, ...GRAPHICS[provider], address], {
     env: { ...process.env, ...own, LD_LIBRARY_PATH: process.env.EDGEC_BROWSER_LIBRARIES ?? "" },
     stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
   });

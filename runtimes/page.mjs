@@ -1,9 +1,11 @@
-// The page that browser.mjs serves: asks for requests, runs models, brings answers.
+// The page that browser.mjs serves: asks for requests, runs models, brings answers. Its address ends in ?PROVIDER.
 
 import { HEAD_BYTES, decode, encode, readHead } from "./messages.mjs";
 import { Server } from "./sessions.mjs";
 import { Wasm } from "./wasm.mjs";
 
+const LIBRARIES = { wasm: "ort.wasm.min.mjs", webgpu: "ort.webgpu.min.mjs" };
+const provider = location.search.slice(1);
 let engine;
 let server;
 
@@ -26,8 +28,8 @@ addEventListener("unhandledrejection", (event) => tell("failed", String(event.re
 /** Load the library; whether there is one. */
 async function start() {
   try {
-    const ort = await import("./library/ort.wasm.min.mjs");
-    engine = new Wasm(ort);
+    const ort = await import(`./library/${LIBRARIES[provider]}`);
+    engine = new Wasm(ort, provider);
     await engine.start();
     server = new Server(ort, engine);
     return true;

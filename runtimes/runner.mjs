@@ -17,7 +17,7 @@ async function start(folder) {
   let engine;
   listen((line) => engine?.heard(line));
   const ort = await import(pathToFileURL(`${folder}/node_modules/onnxruntime-web/dist/ort.node.min.mjs`).href);
-  engine = new Wasm(ort);
+  engine = new Wasm(ort, "wasm");
   await engine.start();
   const server = new Server(ort, engine);
   const system = `Node.js ${process.versions.node} on ${type()} ${release()} ${machine()}`;

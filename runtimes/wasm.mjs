@@ -1,4 +1,4 @@
-// The engine of onnxruntime-web: ONNX Runtime's CPU provider as WebAssembly, on one thread.
+// The engine of onnxruntime-web: ONNX Runtime as WebAssembly, on one thread, with its CPU provider or that of WebGPU.
 
 import { kernels } from "./sessions.mjs";
 
@@ -7,20 +7,30 @@ const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ];
 
+const PROVIDERS = {
+  wasm: ["CPUExecutionProvider"],
+  webgpu: ["WebGpuExecutionProvider", "CPUExecutionProvider"],
+};
+
 export class Wasm {
   threads = 1;
   #ort;
+  #provider;
   #printed;
 
-  /** @param ort The module `onnxruntime-web`. */
-  constructor(ort) {
+  /**
+   * @param ort The module `onnxruntime-web`.
+   * @param {string} provider `wasm` or `webgpu`.
+   */
+  constructor(ort, provider) {
     this.#ort = ort;
+    this.#provider = provider;
     ort.env.wasm.numThreads = 1;
     ort.env.logLevel = "fatal"; // what matters comes back as an exception
     this.facts = {
       onnxruntime: ort.env.versions.web,
       machine: "wasm32",
-      providers: ["CPUExecutionProvider"],
+      providers: PROVIDERS[provider],
       features: WebAssembly.validate(new Uint8Array(SIMD)) ? ["SIMD128"] : [],
     };
   }
@@ -48,7 +58,7 @@ export class Wasm {
   }
 
   options() {
-    return { executionProviders: ["wasm"] };
+    return { executionProviders: [this.#provider] };
   }
 
   // This build has no files, it prints the profile line by line.

@@ -21,7 +21,7 @@ WEB_WEBGPU = TargetSpec(
     max_ir_version=13,
     golden_margin_db=-3.0,
     rules=(),
-    proof=("webgpu-node",),
+    proof=("webgpu-node", "webgpu-chromium"),
     facts=(
         Fact(
             statement="has DequantizeLinear and no QuantizeLinear: each quantized activation is copied to the CPU, "
@@ -44,13 +44,20 @@ WEB_WEBGPU = TargetSpec(
         Fact(
             statement="float16 needs the device feature shader-f16, which a page must not take for granted: without "
             "it a float16 model does not run; w8 runs everywhere, and its kernels are those of float32",
-            source="WebGPU, W3C Candidate Recommendation, GPUFeatureName; Chromium 156 on SwiftShader has none",
-            date="2026-11-20",
+            source="WebGPU, W3C Candidate Recommendation, GPUFeatureName; Chromium 150 on SwiftShader has none: 'requires "
+            "f16 but the device does not support it'",
+            date="2026-11-21",
         ),
         Fact(
             statement="all MACs of MobileNetV2, ResNet56, DS-CNN and a six-layer encoder run on the provider; of the "
             "encoder, 8 nodes that compute shapes and its mask stay on the CPU, 216 bytes crossing",
             source=f"{_MEASURED}, profile of one run",
+            date="2026-11-21",
+        ),
+        Fact(
+            statement="quantized activations of MobileNetV2 would cross 35.7 MB at every inference, DS-CNN's 0.4 MB, "
+            "which there takes 2.1x float's time; weights in 8 bits take float's time",
+            source=f"{_MEASURED}, tests/benchmarks/against_float.py",
             date="2026-11-21",
         ),
         Fact(

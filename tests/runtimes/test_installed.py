@@ -22,6 +22,7 @@ MACHINES = {
     "xnnpack-x86-64": "x86_64",
     "xnnpack-arm64": "aarch64",
     "web-wasm": "wasm32",
+    "webgpu-chromium": "wasm32",
     "webgpu-node": "x86_64",
     "openvino-cpu": "x86_64",
 }

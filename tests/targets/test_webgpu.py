@@ -78,14 +78,19 @@ def test_activations_in_integers_are_refused(tmp_path: Path, scheme: str) -> Non
     )
 
 
-@pytest.fixture(scope="module", params=["w8", "w4", "fp16"])
+PLACES = {"webgpu-node": "Mesa's lavapipe ", "webgpu-chromium": "SwiftShader"}
+# SwiftShader has no float16.
+PROVED = [*((name, scheme) for name in PLACES for scheme in ("w8", "w4")), ("webgpu-node", "fp16")]
+
+
+@pytest.fixture(scope="module", params=PROVED, ids=" ".join)
 def proved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Proved:
-    place = runtime("webgpu-node")
-    if reason := place.available():
-        pytest.skip(f"webgpu-node: {reason}")
-    bundle = compiled(tmp_path_factory.mktemp("webgpu") / "out", request.param)
+    name, scheme = request.param
+    if reason := runtime(name).available():
+        pytest.skip(f"{name}: {reason}")
+    bundle = compiled(tmp_path_factory.mktemp("webgpu") / "out", scheme)
     source = proto(NET, opset=17, ir_version=10, **WEIGHTS)
-    return prove_on(bundle, ["webgpu-node"], evaluation=SAMPLES, float_model=source).places[0]
+    return prove_on(bundle, [name], evaluation=SAMPLES, float_model=source).places[0]
 
 
 @pytest.mark.targets
@@ -93,8 +98,8 @@ def test_it_is_proved_on_the_provider(proved: Proved) -> None:
     """All of it ran there, nothing was expanded during the run, and the answers are this machine's."""
     proof, placement = proved.proof, proved.proof.placement
     assert proved.verdict.word == "proved"
-    assert (proof.runtime, proof.unexecuted, proof.latency) == ("webgpu-node", "", ())
-    assert proof.emulated.startswith("Mesa's lavapipe ")
+    assert (proof.runtime, proof.unexecuted, proof.latency) == (proved.place, "", ())
+    assert proof.emulated.startswith(PLACES[proved.place])
     assert placement is not None
     assert {kernel.provider for kernel in placement.kernels} == {PROVIDER}
     assert not {kernel.op_type for kernel in placement.kernels} & {"DequantizeLinear", "Mul"}

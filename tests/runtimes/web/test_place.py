@@ -139,7 +139,16 @@ def test_how_the_browser_is_started(tools: Path, tmp_path: Path) -> None:
         "NODE_OPTIONS": "",
         "EDGEC_BROWSER": str(home / "chromium-headless" / "usr" / "lib" / "chromium" / "chromium-headless-shell"),
         "EDGEC_BROWSER_LIBRARIES": f"{libraries}:{libraries}/pulseaudio",
+        "EDGEC_BROWSER_PROVIDER": "wasm",
     }
+    other = places()["webgpu-chromium"]
+    assert other.needs == place.needs
+    assert other.providers == ("WebGpuExecutionProvider", "CPUExecutionProvider")
+    told = other.launch()
+    assert told.environment == {**launch.environment, "EDGEC_BROWSER_PROVIDER": "webgpu"}
+    assert (told.command, told.emulated) == (launch.command, "SwiftShader")
+    assert told.plugin is not None
+    assert told.plugin.provider == "WebGpuExecutionProvider"
     assert all(BROWSER.with_name(f"{name}.mjs").is_file() for name in ("browser", "page"))
 
 

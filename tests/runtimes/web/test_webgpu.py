@@ -1,7 +1,9 @@
-"""WebGPU on a driver in software: kinds of tensors, float16, weights in 4 bits, placement; sabotaged in every part."""
+"""WebGPU on drivers in software, under Node and in a page: tensors, float16, 4-bit weights, placement; sabotaged."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -54,11 +56,11 @@ g (float[N, 64] x) => (float[N, 16] y) {
 }"""
 
 
-@pytest.fixture(scope="module")
-def gpu() -> Iterator[Runtime]:
-    place = runtime("webgpu-node")
+@pytest.fixture(scope="module", params=["webgpu-node", "webgpu-chromium"])
+def gpu(request: pytest.FixtureRequest) -> Iterator[Runtime]:
+    place = runtime(request.param)
     if reason := place.available():
-        pytest.skip(f"webgpu-node: {reason}")
+        pytest.skip(f"{request.param}: {reason}")
     with closing(place):
         yield place
 
@@ -79,9 +81,15 @@ def image() -> dict[str, np.ndarray]:
 
 def test_what_it_says_of_itself(gpu: Runtime) -> None:
     facts = gpu.facts()
-    assert (facts.onnxruntime, facts.machine, facts.numpy) == ("1.30.0", "x86_64", "")
-    assert facts.system.startswith("Node.js ")
-    assert facts.emulated.startswith("Mesa's lavapipe 25.")
+    assert (facts.onnxruntime, facts.numpy) == ("1.30.0", "")
+    told = {
+        "webgpu-node": ("x86_64", "Node.js ", "Mesa's lavapipe 25."),
+        "webgpu-chromium": ("wasm32", "Chromium ", "SwiftShader"),
+    }
+    machine, system, emulated = told[gpu.name]
+    assert facts.machine == machine
+    assert facts.system.startswith(system)
+    assert facts.emulated.startswith(emulated)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,6 +132,10 @@ def test_activations_in_integers_leave_the_device_and_come_back(gpu: Runtime) ->
 def test_float16_is_computed_there(gpu: Runtime) -> None:
     w, x = RNG.standard_normal((32, 16)).astype(np.float16), RNG.standard_normal((3, 32)).astype(np.float32)
     session = gpu.open(built(HALF, w=w))
+    if gpu.name == "webgpu-chromium":  # SwiftShader has no shader-f16, and no other kernel takes its place
+        with pytest.raises(ModelError, match="requires f16 but the device does not support it"):
+            session.run({"x": x})
+        return
     exact = x.astype(np.float16).astype(np.float64) @ w.astype(np.float64)
     np.testing.assert_allclose(session.run({"x": x})["y"], exact, atol=0.05)
     kernels = {kernel.op_type: kernel for kernel in session.placement({"x": x}).kernels}
@@ -175,7 +187,7 @@ def test_a_kernel_that_fails_leaves_it_alive(gpu: Runtime) -> None:
     session = gpu.open(model(text))
     with pytest.raises(ModelError) as caught:
         session.run({"x": np.ones((1, 3), np.float32)})
-    assert "model: ONNX Runtime 1.30.0 of runtime 'webgpu-node' fails when running it: " in str(caught.value)
+    assert f"model: ONNX Runtime 1.30.0 of runtime {gpu.name!r} fails when running it: " in str(caught.value)
     np.testing.assert_array_equal(gpu.open(model()).run({"x": np.ones(1, np.float32)})["y"], 1)
 
 
@@ -221,6 +233,30 @@ def test_no_driver_is_no_run_on_the_processor(launch: Launch) -> None:
     assert message.endswith(
         "Failed to get a WebGPU adapter: No supported adapters. Install it anew: edgec runtime install place --force."
     )
+
+
+def test_a_browser_without_its_driver_is_no_run_on_the_processor(tmp_path: Path) -> None:
+    found = places()["webgpu-chromium"]
+    if reason := found.missing():
+        pytest.skip(f"webgpu-chromium: {reason}")
+    launch = found.launch()
+    program = Path(launch.environment["EDGEC_BROWSER"])
+    for file in program.parent.iterdir():
+        if file == program:  # it looks for its files where it lies itself
+            try:
+                os.link(file, tmp_path / file.name)
+            except OSError:  # on another disk
+                shutil.copy2(file, tmp_path)
+        elif "swiftshader" not in file.name:
+            (tmp_path / file.name).symlink_to(file)
+    message = refused(
+        replace(launch, environment={**launch.environment, "EDGEC_BROWSER": str(tmp_path / program.name)})
+    )
+    assert message.startswith(
+        "runtime 'place': its interpreter starts, but cannot import onnxruntime: Error: no available backend found. "
+        "ERR: [webgpu] Error: "
+    )
+    assert " GPU adapter" in message
 
 
 def test_a_driver_too_old_to_have_the_loader(launch: Launch, tmp_path: Path) -> None:
