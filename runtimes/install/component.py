@@ -6,8 +6,9 @@ Sizes were measured with Debian 13 "trixie" on 2026-11-21; they are shown before
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TypeAlias
+
+from .kinds import Component, DebianPackages, NpmPackages, Source, Terms, Wheels
+from .web_components import WEB_COMPONENTS
 
 __all__ = [
     "PYTHON",
@@ -25,99 +26,7 @@ __all__ = [
 PYTHON = "3.13"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DebianPackages:
-    """Packages of a Debian suite with all they depend on, of which some files are kept.
-
-    Attributes:
-        suite: Debian's name of the release.
-        architecture: Debian's name of the processor; "" is this machine's.
-        packages: What is asked for.
-        keep: Shell patterns of the files that stay, from the root; a pattern that ends in / is a whole folder.
-        drop: Those among them that go all the same.
-    """
-
-    suite: str
-    architecture: str
-    packages: tuple[str, ...]
-    keep: tuple[str, ...]
-    drop: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wheels:
-    """Binary wheels for another processor, without what they depend on.
-
-    Attributes:
-        requirements: As pip reads them.
-        platforms: Platform tags the place can run, best first.
-        python: Version of its interpreter.
-    """
-
-    requirements: tuple[str, ...]
-    platforms: tuple[str, ...]
-    python: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NpmPackages:
-    """Packages of npm's registry, without what they depend on.
-
-    Attributes:
-        packages: Name and version of each.
-        keep: Shell patterns of the files that stay, NAME/PATH.
-    """
-
-    packages: tuple[tuple[str, str], ...]
-    keep: tuple[str, ...]
-
-
-Source: TypeAlias = DebianPackages | Wheels | NpmPackages
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
-    """A licence of a vendor's own, which the user accepts before anything under it is fetched.
-
-    Attributes:
-        key: What the user writes to accept it.
-        title: Its name.
-        gist: What a user must know of it first; no substitute for reading it.
-        file: Where its text lies in the component's folder.
-    """
-
-    key: str
-    title: str
-    gist: str
-    file: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Component:
-    """A folder of the home.
-
-    Attributes:
-        name: Of the folder.
-        about: What is in it.
-        licence: Its licences by their SPDX names.
-        source: Where it comes from.
-        fetched_bytes: What is downloaded, about.
-        kept_bytes: What remains on disk, about.
-        terms: A licence that must be accepted; None where those named are free ones.
-    """
-
-    name: str
-    about: str
-    licence: str
-    source: Source
-    fetched_bytes: int
-    kept_bytes: int
-    terms: Terms | None = None
-
-
 _SUITE = "trixie"
-# The newest of npm's registry on 2026-11-21; both packages go by one version.
-_WEB = "1.30.0"
 # OpenVINO 2025.4; the newest build of ONNX Runtime with OpenVINO on 2026-11-21.
 _OPENVINO = "1.24.1"
 # The newest of the index on 2026-11-21, built with CUDA 13.0 and TensorRT 10; the facts of the CUDA target are its.
@@ -126,11 +35,6 @@ _GPU = "1.31.1"
 _QNN = "2.7.0"
 # Debian asks that the licences go with the files.
 _LICENCES = "usr/share/doc/*/copyright"
-# Libraries of glibc's own.
-_OF_GLIBC = (
-    "BrokenLocale", "anl", "c", "c_malloc_debug", "dl", "m", "memusage", "mvec", "nsl", "nss_*", "pcprofile", "pthread",
-    "resolv", "rt", "thread_db", "util",
-)  # fmt: skip
 # onnxruntime and numpy import these; what else its package asks for (sympy, ...) serves its tools.
 _MODULES = ("flatbuffers", "google", "numpy", "onnxruntime", "packaging")
 
@@ -172,10 +76,6 @@ def _debian_onnxruntime(architecture: str, triplet: str) -> DebianPackages:
 
 _PYTHON_LICENCE = "PSF-2.0 (Python), LGPL-2.1-or-later (glibc), others in its usr/share/doc"
 _DEBIAN_LICENCE = f"MIT (ONNX Runtime), BSD-3-Clause (XNNPACK, numpy), {_PYTHON_LICENCE}"
-
-# Vulkan drivers of graphics cards, and layers.
-_DRIVERS = ("asahi", "broadcom", "dzn", "freedreno", "gfxstream", "intel*", "nouveau", "panfrost", "powervr", "radeon",
-            "virtio")  # fmt: skip
 
 _FIXED = (
     Component(
@@ -229,106 +129,7 @@ _FIXED = (
         fetched_bytes=63_000_000,
         kept_bytes=129_000_000,
     ),
-    Component(
-        name=f"onnxruntime-web-{_WEB}",
-        about=f"ONNX Runtime {_WEB} as WebAssembly: onnxruntime-web and onnxruntime-common of npm",
-        licence="MIT",
-        source=NpmPackages(
-            packages=(("onnxruntime-web", _WEB), ("onnxruntime-common", _WEB)),
-            keep=(
-                "*/package.json",
-                "*/README.md",
-                "onnxruntime-web/dist/ort.node.min.mjs",
-                "onnxruntime-web/dist/ort.wasm.min.mjs",
-                "onnxruntime-web/dist/ort.webgpu.min.mjs",
-                "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.mjs",
-                "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm",
-                "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs",
-                "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
-                "onnxruntime-common/dist/esm/*.js",
-            ),
-        ),
-        fetched_bytes=33_000_000,
-        kept_bytes=42_000_000,
-    ),
-    Component(
-        name="chromium-headless",
-        about="Chromium without a screen, of Debian bookworm, and its libraries",
-        licence="BSD-3-Clause (Chromium), LGPL-2.1-or-later (glib), others in its usr/share/doc",
-        source=DebianPackages(
-            suite="bookworm",  # built for an older C library than trixie's: it runs with this machine's
-            architecture="",
-            packages=("chromium-headless-shell",),
-            keep=(
-                "usr/lib/chromium/chromium-headless-shell",
-                "usr/lib/chromium/*.pak",
-                "usr/lib/chromium/*.dat",
-                "usr/lib/chromium/*.bin",
-                "usr/lib/chromium/*.json",
-                "usr/lib/chromium/libEGL.so",
-                "usr/lib/chromium/libGLESv2.so",
-                "usr/lib/chromium/libvk_swiftshader.so",
-                "usr/lib/chromium/libvulkan.so.1",
-                "usr/lib/*-linux-gnu/lib*.so*",
-                "usr/lib/*-linux-gnu/pulseaudio/libpulsecommon-*",
-                _LICENCES,
-            ),
-            drop=tuple(
-                f"usr/lib/*-linux-gnu/{name}"
-                for name in (
-                    # The C library's, which must be of one version with its loader: this machine's.
-                    *(f"lib{name}.so*" for name in _OF_GLIBC),
-                    # What draws on a graphics card, 200 MB with its compiler; and what reads XML for it.
-                    "libLLVM*",
-                    "libz3*",
-                    "libicu*",
-                    "libxml2*",
-                    "libGL*",
-                    "dri/",
-                    "libgallium*",
-                )
-            ),
-        ),
-        fetched_bytes=160_000_000,
-        kept_bytes=281_000_000,
-    ),
-    Component(
-        name=f"onnxruntime-node-{_WEB}",
-        about=f"ONNX Runtime {_WEB} with its WebGPU provider: onnxruntime-node and onnxruntime-common of npm",
-        licence="MIT (ONNX Runtime), BSD-3-Clause (Dawn)",
-        source=NpmPackages(
-            packages=(("onnxruntime-node", _WEB), ("onnxruntime-common", _WEB)),
-            keep=(
-                "*/package.json",
-                "*/README.md",
-                "onnxruntime-node/dist/*.js",
-                "onnxruntime-node/bin/napi-v*/linux/x64/*",
-                "onnxruntime-common/dist/cjs/*",
-            ),
-        ),
-        fetched_bytes=114_000_000,
-        kept_bytes=47_000_000,
-    ),
-    Component(
-        name="vulkan-lavapipe",
-        about="Mesa's Vulkan driver in software, of Debian trixie for x86-64, and its libraries",
-        licence="MIT (Mesa, Vulkan's loader), Apache-2.0 WITH LLVM-exception (LLVM), LGPL-2.1-or-later (glibc)",
-        source=DebianPackages(
-            suite=_SUITE,
-            architecture="amd64",
-            packages=("mesa-vulkan-drivers", "libvulkan1", "libstdc++6"),
-            keep=(
-                "usr/lib64/",
-                "usr/lib/x86_64-linux-gnu/lib*.so*",
-                "usr/lib/x86_64-linux-gnu/ld-*",
-                "usr/share/vulkan/icd.d/lvp_icd.json",
-                _LICENCES,
-            ),
-            drop=tuple(f"usr/lib/x86_64-linux-gnu/libvulkan_{name}.so" for name in _DRIVERS),
-        ),
-        fetched_bytes=57_000_000,
-        kept_bytes=190_000_000,
-    ),
+    *WEB_COMPONENTS,
 )
 
 
