@@ -16,6 +16,7 @@ from ...passes.prepare.explicit_pads import ExplicitPads
 from ...passes.prepare.full_pads import FullPads
 from ...passes.prepare.fuse_gelu import FuseGelu
 from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
+from ...passes.prepare.part_group_norm import PartGroupNorm
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
 from ...passes.prepare.split_to_slices import SplitToSlices
 from ...passes.prepare.sum_to_add import SumToAdd
@@ -76,6 +77,7 @@ def prepare() -> tuple[Pass, ...]:
     return (
         ExplicitPads(),
         FuseGelu(),
+        PartGroupNorm(),
         WithinHalf(),
         ReduceMeanToPool(),
         SumToAdd(),
