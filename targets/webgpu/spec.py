@@ -44,8 +44,8 @@ WEB_WEBGPU = TargetSpec(
         Fact(
             statement="float16 needs the device feature shader-f16, which a page must not take for granted: without "
             "it a float16 model does not run; w8 runs everywhere, and its kernels are those of float32",
-            source="WebGPU, W3C Candidate Recommendation, GPUFeatureName; Chromium 150 on SwiftShader: `requires f16 but "
-            "the device does not support it`",
+            source="WebGPU, W3C Candidate Recommendation, GPUFeatureName; Chromium 150 on SwiftShader: `requires f16 "
+            "but the device does not support it`",
             date="2026-11-21",
         ),
         Fact(
