@@ -8,7 +8,8 @@ A bundle is a folder::
     golden/outputs.npz             what the bundle answered to them when it was packed
     recipe.lock                    the passes that made it, replayable
     manifest.json                  binds every payload file by sha256; written last
-    proof/                         dated, of one machine: proof.json, signed apart
+    [signature.json]               of the manifest, and so of the payload (`edgec sign`)
+    proof/                         dated, of one machine: proof.json, verdict.json, signed apart
 
 Imports nothing of edgec but `errors`; proving and running go through the package's public door.
 """
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
     from .compiler.contract import Verdict
 
-__all__ = ["MANIFEST", "PROOF", "SCHEMA_VERSION", "Bundle", "sha256_of"]
+__all__ = ["MANIFEST", "PROOF", "SCHEMA_VERSION", "SIGNATURE", "Bundle", "sha256_of"]
 
 MANIFEST = "manifest.json"
 PROOF = "proof"
+SIGNATURE = "signature.json"
 SCHEMA_VERSION = "1"
 _KEYS: dict[str, type] = {
     "edgec": str, "model": str, "files": dict, "target": dict, "scheme": str, "source": dict, "samples": dict,
@@ -129,7 +131,7 @@ class Bundle:
                     str(file), "does not have the sha256 of the manifest", remedy="Compile the bundle again"
                 )
         for name in self._payload_files():
-            if name not in listed and name != MANIFEST:
+            if name not in listed and name not in (MANIFEST, SIGNATURE):
                 raise BundleError(
                     str(self.path / name), "is not listed in the manifest", remedy="Remove it, or compile again"
                 )

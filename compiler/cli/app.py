@@ -20,6 +20,7 @@ from . import inspect as inspect_command
 from . import plan as plan_command
 from . import prove as prove_command
 from . import run as run_command
+from . import sign as sign_command
 from . import targets as targets_command
 from .argv import normalised, wants_json
 from .help import CONTEXT, Command, Group
@@ -69,6 +70,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("diagnose", diagnose_command.diagnose, "Why a bundle loses accuracy, and the repair.", diagnose_command.EXAMPLES),
     ("inspect", inspect_command.inspect, "What a model or a bundle is.", inspect_command.EXAMPLES),
     ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),
+    ("sign", sign_command.sign, "Sign a bundle.", sign_command.SIGN_EXAMPLES),
+    ("verify", sign_command.verify, "Check every byte of a bundle.", sign_command.VERIFY_EXAMPLES),
     ("targets", targets_command.targets, "The devices edgec knows.", targets_command.EXAMPLES),
 )
 for _name, _function, _short, _examples in _COMMANDS:
