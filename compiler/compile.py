@@ -123,6 +123,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     golden=data.golden_origin,
                 ),
                 reference=None if target.runtime == IN_PROCESS else loaded.model,
+                samples=data.calibration or (),
                 context=None if compiler is None else partial(make_context, compiler=compiler),
             )
         verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None

@@ -7,8 +7,7 @@ but the origins as the user gave them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from .. import __version__
 from ..bundle import MANIFEST, SCHEMA_VERSION, Bundle, sha256_of
 from ..passes.recipe import Recipe
 from ..runtimes.base import Feeds, SessionSettings, TensorInfo
-from ..runtimes.compare import Comparer
 from ..targets.spec import TargetSpec
 from .checking import check_file, summary_json
-from .materialize import EXTERNAL_ABOVE, materialize, weight_bytes
+from .golden_noise import golden_noise_db
+from .materialize import EXTERNAL_ABOVE, weight_bytes
 from .samples import replay
 from .samples.base import Sample, State
 
@@ -30,7 +29,6 @@ __all__ = ["GOLDEN_STEPS", "manifest_values", "pack"]
 
 MODEL = "model.onnx"
 GOLDEN_STEPS = 8
-_CLEAN_DB = 100.0
 
 
 def pack(
@@ -42,6 +40,7 @@ def pack(
     state: State,
     manifest: Mapping[str, Any],
     reference: ir.Model | None = None,
+    samples: Iterable[Sample] = (),
     context: Callable[[Path], Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Write the payload of a bundle into an empty folder.
@@ -55,6 +54,7 @@ def pack(
         manifest: What `manifest_values` returned.
         reference: The float model, where the target's kernels round otherwise than this process: how far the golden
             outputs are from float's then tells how far another place's may be from them.
+        samples: Those that tell it beside the golden one, the first of them.
         context: Writes what the target's backend compiles of the model beside it, and says what the manifest says.
 
     Returns:
@@ -68,6 +68,9 @@ def pack(
     _save_steps(folder / "golden" / "outputs.npz", outputs)
     _write_json(folder / "recipe.lock", {"edgec": __version__, **recipe.to_json()})
     compiled = {} if context is None else {"context": dict(context(path))}
+    noise = {}
+    if reference is not None:
+        noise["golden_noise_db"] = golden_noise_db(path, reference, golden, samples, state, steps=GOLDEN_STEPS)
     files = {
         name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size}
         for name in sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
@@ -88,7 +91,7 @@ def pack(
             "state": dict(state.carried),
             "session_options": {},
             **({} if checked is None else {"checked": summary_json(checked)}),
-            **({} if reference is None else {"golden_noise_db": _noise_db(reference, inputs, outputs)}),
+            **noise,
             **compiled,
             **manifest,
         },
@@ -150,20 +153,6 @@ def _golden(
         return [feeds for feeds, _ in steps], [outputs for _, outputs in steps], (session.inputs, session.outputs)
     finally:
         session.close()
-
-
-def _noise_db(reference: ir.Model, inputs: Sequence[Feeds], outputs: Sequence[Mapping[str, np.ndarray]]) -> float:
-    """SQNR of the golden outputs against float's on the same feeds: of the worst output, in dB, at most 100."""
-    from ..runtimes.ort import OrtCpu
-
-    comparers = {name: Comparer() for name in outputs[0]}
-    with materialize(reference) as opened, closing(OrtCpu().open(opened, SessionSettings(threads=1))) as session:
-        for feeds, golden in zip(inputs, outputs, strict=True):
-            answer = session.run(feeds)
-            for name, comparer in comparers.items():
-                comparer.add(answer[name], golden[name])
-    found = [comparer.result().sqnr_db for comparer in comparers.values()]
-    return round(min((max(-_CLEAN_DB, db) for db in found if db is not None and db < _CLEAN_DB), default=_CLEAN_DB), 1)
 
 
 def _save_steps(file: Path, steps: Sequence[Feeds]) -> None:

@@ -1,0 +1,62 @@
+"""How far a bundle's answers are from float's: what its golden outputs may differ by where kernels round otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import onnx_ir as ir
+
+from ..runtimes.base import Session, SessionSettings
+from ..runtimes.compare import Comparer
+from .materialize import materialize
+from .samples import replay
+from .samples.base import Sample, State
+
+__all__ = ["NOISE_SAMPLES", "golden_noise_db"]
+
+NOISE_SAMPLES = 8
+_CLEAN_DB = 100.0
+
+
+def golden_noise_db(
+    model: Path, reference: ir.Model, golden: Sample, samples: Iterable[Sample], state: State, *, steps: int
+) -> float:
+    """Signal to noise of a bundle against float in dB, of the worst output of the noisiest sample, at most 100.
+
+    The golden sample alone may be answered far better than others (a Softmax that is sure: DS-CNN, 38 dB where the
+    noisiest of eight has 21), and another library's kernels, as good as these, be off by more than that there (29 dB).
+
+    Args:
+        model: The bundle's model.
+        reference: The float model.
+        golden: The golden sample.
+        samples: The first `NOISE_SAMPLES` of them count too; the golden one may be among them.
+        state: Outputs fed back as inputs; float is fed with the bundle's.
+        steps: At most so many of each sample.
+    """
+    from ..runtimes.ort import OrtCpu
+
+    settings = SessionSettings(threads=1)
+    others = (sample for sample in islice(samples, NOISE_SAMPLES) if sample.id != golden.id)
+    with (
+        materialize(reference) as opened,
+        closing(OrtCpu().open(opened, settings)) as floats,
+        closing(OrtCpu().open(model, settings)) as bundle,
+    ):
+        found = [_noise_of(sample, bundle, floats, state, steps) for sample in (golden, *others)]
+    return round(min(found), 1)
+
+
+def _noise_of(sample: Sample, bundle: Session, floats: Session, state: State, steps: int) -> float:
+    comparers = {output.name: Comparer() for output in bundle.outputs}
+    short = replace(sample, steps=sample.steps[:steps])
+    for feeds, answer in replay(bundle.run, short, bundle.inputs, state):
+        wanted = floats.run(feeds)
+        for name, comparer in comparers.items():
+            comparer.add(wanted[name], answer[name])
+    found = [comparer.result().sqnr_db for comparer in comparers.values()]
+    return min((max(-_CLEAN_DB, db) for db in found if db is not None and db < _CLEAN_DB), default=_CLEAN_DB)
