@@ -32,6 +32,7 @@ def choose(
     runs: int,
     chosen: frozenset[str] = frozenset(),
     thrift: float = 1.0,
+    frugal: bool = False,
 ) -> tuple[frozenset[str], float]:
     """Restore suspects, the best buy first, until the excess is at most 1.
 
@@ -48,13 +49,15 @@ def choose(
         runs: Most calls of `excess`.
         chosen: What is in float to begin with.
         thrift: What a share of the MACs weighs against the same share of the excess.
+        frugal: What a suspect takes of the room under the cap, it must bring of the way to 1 as well (times `thrift`),
+            counted in factors: room is left for better buys that are found later.
 
     Returns:
         The nodes to keep in float and the excess that is left.
     """
     left, refused = whole, 0
     remaining = list(suspects)
-    kept: set[str] = set()
+    kept: set[str | None] = set()
 
     def cost(names: frozenset[str]) -> float:
         return sum(macs.get(name, 0.0) for name in sorted(names))
@@ -73,12 +76,15 @@ def choose(
             continue
         runs -= 1
         after = excess(names)
-        if after <= 1 or left - after >= thrift * max(_WORTH, cost(names) - cost(chosen)) * left:
+        more = cost(names) - cost(chosen)
+        least = thrift * max(_WORTH, more)
+        if frugal and more > 0:
+            least = max(least, 1 - left ** (-thrift * more / max(more, cap - cost(chosen))))
+        if after <= 1 or left - after >= least * left:
             chosen, left, refused = names, after, 0
-        elif dearest is not None:
-            kept.add(dearest)
         else:
             refused += 1
+            kept.add(dearest)
     return _pruned(excess, chosen, left, macs, runs)
 
 

@@ -18,8 +18,8 @@ _SHARE = 0.05
 # Single units known to carry this much more than what is too much are enough to choose from.
 _MARGIN = 1.2
 _SCAN_RUNS, _CHOOSE_RUNS = 24, 16
-# Good buys first; where these are not enough, worse ones.
-_THRIFT = (1.0, 0.25)
+# Good buys first, which leave room for others; where these are not enough, worse ones, then whatever there is room for.
+_WAYS = ((1.0, True), (0.25, True), (0.25, False))
 # Weights alone: the node's own noise, without that of what it reads.
 _OWN_SHARE = 0.25
 # A node of fewer MACs, as a share of all, is cheap: sums, joins, what reduces channels.
@@ -55,9 +55,9 @@ def restore(trials: Trials, goal: Goal, *, cap: float, whatever_it_takes: bool =
         return Restored(names=nothing, excess=whole)
     shares = {name: macs / max(1, units.total_macs) for name, macs in units.macs.items()}
     chosen = nothing
-    for thrift in _THRIFT:
+    for thrift, frugal in _WAYS:
         # What is left lies elsewhere than what there was.
-        chosen = _bought(trials, goal, chosen, shares, cap=cap, thrift=thrift)
+        chosen = _bought(trials, goal, chosen, shares, cap=cap, thrift=thrift, frugal=frugal and cap < 1.0)
         if trials.excess(chosen, goal) <= 1:
             break
     left = trials.excess(chosen, goal)
@@ -67,7 +67,14 @@ def restore(trials: Trials, goal: Goal, *, cap: float, whatever_it_takes: bool =
 
 
 def _bought(
-    trials: Trials, goal: Goal, chosen: frozenset[str], shares: Mapping[str, float], *, cap: float, thrift: float
+    trials: Trials,
+    goal: Goal,
+    chosen: frozenset[str],
+    shares: Mapping[str, float],
+    *,
+    cap: float,
+    thrift: float,
+    frugal: bool,
 ) -> frozenset[str]:
     """The chosen nodes and the best buys of what is left to blame."""
     units, excess = trials.units, trials.excess(chosen, goal)
@@ -89,6 +96,7 @@ def _bought(
         runs=_CHOOSE_RUNS,
         chosen=chosen,
         thrift=thrift,
+        frugal=frugal,
     )[0]
 
 

@@ -154,3 +154,13 @@ def test_what_was_worth_its_place_is_not_tried_again() -> None:
     chosen, _ = choose(model.excess, suspects, macs, whole=model.whole, cap=0.2, runs=10)
     assert chosen == {"dear"}
     assert model.tried == [frozenset({"dear"}), frozenset({"one"})]
+
+
+def test_a_frugal_choice_leaves_room_for_what_is_found_later() -> None:
+    model = Model({"dear": 1.0, "cheap": 5.0, "rest": 4.0})
+    macs = {"dear": 0.15, "cheap": 0.02}
+    suspects = [suspect(0.9, "dear"), suspect(0.01, "cheap")]
+    chosen, _ = choose(model.excess, suspects, macs, whole=model.whole, cap=0.2, runs=10, thrift=0.5, frugal=True)
+    assert chosen == {"cheap"}  # dear: 10 % of the excess, where 0.15 / 0.2 of the room ask for 1 - 10 ** -0.375
+    chosen, _ = choose(model.excess, suspects, macs, whole=model.whole, cap=0.2, runs=10, thrift=0.5)
+    assert chosen == {"dear", "cheap"}
