@@ -182,6 +182,7 @@ receive(({ head, header, payload }) => {
   hand();
 }, leave);
 const server = createServer((request, response) => serve(request, response).catch(() => response.destroy()));
+server.keepAliveTimeout = 0; // none: a connection that idles through a long run is there for its answer
 server.listen(0, "127.0.0.1", () => {
   const address = `http://127.0.0.1:${server.address().port}/${secret}/?${provider}`;
   const own = Object.fromEntries(["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map((name) => [name, folder]));
