@@ -235,7 +235,7 @@ CASES = (
         name="config has an unknown table",
         words=_with("--config", "bad.toml"),
         make=_file("bad.toml", "[contarct]\n"),
-        message="bad.toml: contarct: unknown key, did you mean 'contract'? Keys here: inputs, state, metric, contract, calibration, evaluation, compile.",
+        message="bad.toml: contarct: unknown key, did you mean 'contract'? Keys here: model, inputs, state, metric, contract, calibration, evaluation, compile, targets.",
     ),
     Case(
         name="config has an unknown key",
