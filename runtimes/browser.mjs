@@ -23,7 +23,7 @@ const program = process.env.EDGEC_BROWSER;
 const LIBRARY = join(process.argv[2], "node_modules", "onnxruntime-web", "dist");
 const TYPES = { mjs: "text/javascript", wasm: "application/wasm" };
 const KEEP_ASKING = 30_000; // ms
-const FAREWELL = 1000; // ms that a browser which ends has to say why its page is gone
+const FAREWELL = 1000; // ms that a browser which ends has to say why its page is gone, and to be gone itself
 const LOG_LINES = 4;
 const folder = process.env.EDGEC_HOST_FOLDER ?? mkdtempSync(join(tmpdir(), "edgec-"));
 const secret = randomUUID();
@@ -61,27 +61,37 @@ const GRAPHICS = {
 const provider = process.env.EDGEC_BROWSER_PROVIDER ?? "wasm";
 
 let browser;
+let closed = true; // all of the browser's processes are gone: nobody holds its standard error
+let leaving; // with this exit code
 let started = false; // the page has said its first word
 const waiting = []; // messages nobody has fetched yet
 let asking; // the answer to the page's question for one
 const said = []; // the browser's last words
 
-/** End the browser and this process; nothing it wrote stays. */
+/** End the browser, then this process. */
 function leave(code = 0) {
-  browser?.kill("SIGKILL");
-  for (let again = 0; again < 100; again++) { // those it started live on for a moment, and may write
-    try {
-      rmSync(folder, { recursive: true, force: true });
-      break;
-    } catch {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
-    }
+  if (leaving === undefined) {
+    leaving = code;
+    browser?.kill("SIGKILL");
+    setTimeout(end, closed ? 0 : FAREWELL);
   }
-  process.exit(code);
+}
+
+/** End this process; nothing the browser wrote stays. */
+function end() {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`);
+  }
+  process.exit(leaving);
 }
 
 /** The browser cannot be started, or is gone. */
 function lost(why) {
+  if (leaving !== undefined) {
+    return;
+  }
   if (started) {
     process.stderr.write(`${why}\n`);
   } else {
@@ -193,5 +203,12 @@ server.listen(0, "127.0.0.1", () => {
   browser.on("error", (error) => lost(`${program}: ${error.code}`));
   createInterface({ input: browser.stderr }).on("line", heard);
   browser.stdio[4].resume(); // nobody listens, and a full pipe would stop it
-  browser.on("close", (code, signal) => lost(`the browser left with ${signal ?? `exit code ${code}`}`));
+  closed = false;
+  browser.on("close", (code, signal) => {
+    closed = true;
+    if (leaving !== undefined) {
+      end();
+    }
+    lost(`the browser left with ${signal ?? `exit code ${code}`}`);
+  });
 });

@@ -199,7 +199,7 @@ CASES = (
     Case(
         name="nothing is left to quantize",
         words=_with("--nodes_to_exclude", "."),
-        message="graph 'classifier': has no operator that runs in integers on this target (Pad is excluded by name; Conv is excluded by name; GlobalAveragePool is excluded by name). Pack it as it is with --scheme float, or see `edgec targets NAME` for what the target quantizes.",
+        message="graph 'classifier': has no operator that runs in integers on this target (Conv is excluded by name; GlobalAveragePool is excluded by name; Flatten is excluded by name). Pack it as it is with --scheme float, or see `edgec targets NAME` for what the target quantizes.",
     ),
     Case(
         name="recipe is missing",
