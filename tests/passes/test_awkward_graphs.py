@@ -57,6 +57,7 @@ WIDTHS = ("a8w4", "a16w8", "w4")
 OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 recurrent": {"recurrent": "dynamic"},
     "a8w8 equalize smooth clip": {"equalize": True, "smooth": "auto", "clip_weights": True},
+    "a8w8 balance": {"balance": True},
     "a8w8 concats apart": {"split_concats": ("",)},
     "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
