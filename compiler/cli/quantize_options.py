@@ -121,6 +121,15 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None
+    balance: Annotated[
+        bool | None,
+        Option(
+            "--balance/--no-balance",
+            help="Scale channels across layers for the least noise of activations and weights together.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
     smooth: Annotated[
         str | None,
         Option("--smooth", metavar="ALPHA", help="SmoothQuant: off, auto, or α from 0 to 1.", rich_help_panel=QUANTIZE),
