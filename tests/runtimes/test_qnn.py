@@ -124,4 +124,5 @@ def test_the_graph_is_asked_of_the_backend() -> None:
         "options": GOOD,
         "graphs": {"dump_json_qnn_graph": "1", "json_qnn_graph_dir": "{folder}"},
         "prints": False,
+        "beside": [],
     }
