@@ -16,8 +16,8 @@ __all__ = ["AVOIDED", "htp_rules", "rules_of"]
 # Operators that have no rule on purpose: on integers the HTP computes them wrong, in fp16 right. `HalveBetween` keeps
 # them from being taken for integer ones.
 AVOIDED = {
-    "Swish": "the Sigmoid inside takes the output's scale: 28 dB with 8 bits where 41 are had in fp16; with 16 bits wrong "
-    "only where its codes leave the graph",
+    "Swish": "the Sigmoid inside takes the output's scale: 28 dB with 8 bits where 41 are had in fp16; with 16 bits "
+    "wrong where its codes leave the graph",
     "Log": "0 dB with 16 bits",
     "CumSum": "-11 dB with 8 bits and a zero point that is not 0",
     "GroupNormalization": "opens no session with anything behind it, in floats as well: PartGroupNorm",
