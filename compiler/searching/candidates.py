@@ -37,12 +37,28 @@ class Candidate:
     reports: Sequence[PassReport]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Start:
+    """Where recipes part.
+
+    Attributes:
+        head: The passes until there.
+        model: What they left, with what was observed of it since.
+        reports: One report per pass.
+    """
+
+    head: tuple[Pass, ...]
+    model: ir.Model
+    reports: Sequence[PassReport]
+
+
 @dataclass(kw_only=True, slots=True)
 class Candidates:
     """Builds candidates from the model as it was loaded.
 
     Recipes of one compile differ from `DecideQuantization` on. The passes before it run once and leave a model that
-    every later candidate starts from; what a candidate's passes observe is remembered there.
+    every later candidate starts from; what a candidate's passes observe is remembered there. Where other passes come
+    before it, as one more rewrite that is tried, both models are remembered: they share what was not rewritten.
 
     Attributes:
         source: The loaded model; never changed.
@@ -51,16 +67,14 @@ class Candidates:
 
     source: ir.Model
     measure: Measure
-    _head: tuple[Pass, ...] | None = field(default=None, init=False)
-    _prepared: ir.Model | None = field(default=None, init=False)
-    _reports: list[PassReport] = field(default_factory=list, init=False)
+    _starts: list[_Start] = field(default_factory=list, init=False)
     _held: int = field(default=0, init=False)
 
     @property
     def prepared(self) -> ir.Model:
         """The model where recipes part: exact rewrites done, nothing decided."""
-        assert self._prepared is not None, "build a candidate first"
-        return self._prepared
+        assert self._starts, "build a candidate first"
+        return self._starts[-1].model
 
     def build(self, recipe: Recipe, observers: Sequence[PassObserver] = ()) -> Candidate:
         """The candidate of a recipe.
@@ -73,18 +87,24 @@ class Candidates:
         self._collect()
         head, tail = _parts(recipe)
         watching = (SignatureGuard(), *observers)
-        if not head and self._prepared is not None:
+        if not head and self._starts:
             model = self.source.clone()
             return Candidate(recipe=recipe, model=model, reports=self._run(model, tail, watching))
-        if self._prepared is None or head != self._head:
-            model = self.source.clone()
-            self._reports = self._run(model, head, watching)
-            self._head, self._prepared = head, model
-        model = self._prepared.clone()
-        shared = _SharedObservations(self._prepared, self.measure)
+        start = self._start(head, watching)
+        model = start.model.clone()
+        shared = _SharedObservations(start.model, self.measure)
         after = run_passes(model, tail, measure=shared.observe, observers=(*watching, shared))
-        reports = [*self._reports, *(replace(each, index=each.index + len(head)) for each in after)]
+        reports = [*start.reports, *(replace(each, index=each.index + len(head)) for each in after)]
         return Candidate(recipe=recipe, model=model, reports=reports)
+
+    def _start(self, head: tuple[Pass, ...], watching: Sequence[PassObserver]) -> _Start:
+        """What these passes leave; of all there were, the last two are remembered, the latest last."""
+        start = next((each for each in self._starts if each.head == head), None)
+        if start is None:
+            model = self.source.clone()
+            start = _Start(head=head, model=model, reports=self._run(model, head, watching))
+        self._starts = [*(each for each in self._starts if each is not start), start][-2:]
+        return start
 
     def _collect(self) -> None:
         """Free candidates that were dropped, once they may be large."""
