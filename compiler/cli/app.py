@@ -13,6 +13,7 @@ import typer
 
 from ... import __version__
 from . import build as build_command
+from . import check as check_command
 from . import compare as compare_command
 from . import compile as compile_command
 from . import diagnose as diagnose_command
@@ -64,6 +65,7 @@ def edgec(
 _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("compile", compile_command.compile, "A model becomes a proved bundle.", compile_command.EXAMPLES),
     ("build", build_command.build, "Every target of a project, proved.", build_command.EXAMPLES),
+    ("check", check_command.check, "Gate on the bundles of a project.", check_command.EXAMPLES),
     ("plan", plan_command.plan, "The passes that would run, and whether it fits.", plan_command.EXAMPLES),
     ("prove", prove_command.prove, "Measure a bundle, judge it by a contract.", prove_command.EXAMPLES),
     ("compare", compare_command.compare, "Two models, layer by layer.", compare_command.EXAMPLES),
