@@ -16,6 +16,7 @@ import pytest
 import edgec
 from edgec.compiler.compile import CompileResult, compile_request
 from edgec.compiler.request import CompileRequest
+from edgec.compiler.searching.balanced import Balanced
 
 DEPTH, CHANNELS, SIZE = 12, 8, 12
 OUTLIER = 3000.0
@@ -75,6 +76,23 @@ def test_a_good_model_is_left_as_it_is(tmp_path: Path) -> None:
     assert found.measured == {}
 
 
+@pytest.fixture
+def unbalanced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels stay as they are: what was planted has to go back to float."""
+    monkeypatch.setattr("edgec.compiler.search.better_channels", lambda made, trials, goal: Balanced(made=made))
+
+
+@pytest.mark.parametrize("bad", [0, 3, 10])
+def test_channels_that_factors_can_balance_stay_in_integers(bad: int, tmp_path: Path) -> None:
+    result = compiled(tmp_path / "out", bad=bad)
+    assert float_nodes(result.bundle) == set()
+    found = result.measured["balance"]
+    assert found["without"] > 1 > found["with"]
+    (note,) = result.bundle.manifest["notes"]
+    assert note.startswith("accuracy: channels balanced across layers, which leaves ")
+
+
+@pytest.mark.usefixtures("unbalanced")
 @pytest.mark.parametrize("bad", [0, 3, 10])
 def test_the_planted_layer_goes_back_to_float_and_no_other(bad: int, tmp_path: Path) -> None:
     result = compiled(tmp_path / "out", bad=bad)
@@ -88,6 +106,7 @@ def test_the_planted_layer_goes_back_to_float_and_no_other(bad: int, tmp_path: P
     assert note.startswith("accuracy: 2 nodes kept in float (16.7% of the MACs), output 'y' from ")
 
 
+@pytest.mark.usefixtures("unbalanced")
 def test_a_collapse_is_cured_beyond_the_usual_share(tmp_path: Path) -> None:
     model = chain(bad=1, depth=4)
     options = {"calibration": samples(), "output": tmp_path / "out", "scheme": "a8w8", "equalize": False}
