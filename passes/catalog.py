@@ -10,6 +10,7 @@ from .lower.compute_in_half import ComputeInHalf
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
 from .lower.halve_between import HalveBetween
+from .lower.hold_apart import HoldApart
 from .lower.keep_clamps_apart import KeepClampsApart
 from .lower.keep_float import KeepFloat
 from .lower.keep_off_xnnpack import KeepOffXnnpack
@@ -17,6 +18,7 @@ from .lower.lend_constants import LendConstants
 from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
 from .lower.part_clamps import PartClamps
+from .lower.part_groups import PartGroups
 from .lower.part_half_biases import PartHalfBiases
 from .lower.prelu_to_max import PReluToMax
 from .lower.quantize_before_pad import QuantizeBeforePad
@@ -137,7 +139,9 @@ PASSES: tuple[type[Any], ...] = (
     LendConstants,
     SpellAxes,
     PartClamps,
+    HoldApart,
     HalveBetween,
+    PartGroups,
     PartHalfBiases,
     QuantizeBeforePad,
     StopTransposes,

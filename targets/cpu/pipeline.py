@@ -10,6 +10,7 @@ from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
 from ...passes.lower.min_integers import MinIntegers
 from ...passes.lower.pad_integers import PadIntegers
+from ...passes.lower.part_groups import PartGroups
 from ...passes.lower.prelu_to_max import PReluToMax
 from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.spell_axes import SpellAxes
@@ -68,6 +69,8 @@ _OLD = 22
 _BRANCHES = 8192
 # Where joining groups was measured to pay: VNNI multiplies 30 times as many int8 as a grouped float Conv does floats.
 _CHEAP_PRODUCTS = "x86_64+vnni"
+# Groups up to which that holds.
+_JOINED = 16
 
 
 def recipe(
@@ -208,17 +211,18 @@ def static(policy: Policy, decide: DecideQuantization, *, align: bool, dense: bo
         dense: Products with zeros are cheap enough to join groups of few filters.
     """
     fit: tuple[Pass, ...] = ()
+    undo: tuple[Pass, ...] = ()
     if align:
         fit = (
             ConstantSecond(rows=32),
-            *((DenseGroups(most=16, filters=16),) if dense else ()),
+            *((DenseGroups(most=_JOINED, filters=16),) if dense else ()),
             WidenOutputs(multiple=4, least=16, depthwise=16),
             AlignChannels(inputs=4, depthwise=16),
         )
+        undo = (TrimChannels(), *((PartGroups(most=_JOINED),) if dense else ()))
     params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
     compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
-    trim: tuple[Pass, ...] = (TrimChannels(),) if align else ()
-    apply = (InsertQdq(), *trim, *in_turn(policy), MinIntegers(), AbsorbClamps(), PadIntegers(), SplitClamps())
+    apply = (InsertQdq(), *undo, *in_turn(policy), MinIntegers(), AbsorbClamps(), PadIntegers(), SplitClamps())
     return (*fit, decide, *compute, *apply)
 
 
