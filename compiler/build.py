@@ -16,6 +16,7 @@ from ..passes.quantize.insert_qdq import InsertQdq
 from ..passes.recipe import Recipe
 from ..passes.weight_only.compact_weights import CompactWeights
 from ..passes.weight_only.half_weights import HalfWeights
+from ..passes.weight_only.pack_products import PackProducts
 from ..targets.policy import widths
 from ..targets.spec import TargetSpec
 from .clock import Clock
@@ -32,7 +33,7 @@ from .searching.guard_room import threads_within
 __all__ = ["Built", "build", "measuring"]
 
 _QUANTIZERS = tuple(
-    each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, HalfWeights, ComputeInHalf)
+    each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, PackProducts, HalfWeights, ComputeInHalf)
 )
 
 

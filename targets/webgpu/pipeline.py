@@ -15,7 +15,6 @@ from ...passes.prepare.sum_to_add import SumToAdd
 from ...passes.prepare.within_half import WithinHalf
 from ...passes.recipe import Recipe
 from ...passes.weight_only.compact_weights import CompactWeights
-from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.pack_products import PackProducts
 from ..cpu.pipeline import normalize
 from ..policy import Policy
@@ -27,7 +26,7 @@ SCHEMES = ("w8", "w4", "fp16", "float")
 
 
 def recipe(target: TargetSpec, policy: Policy) -> Recipe:
-    """The passes for a WebGPU target under a policy.
+    """The passes for a WebGPU target under a policy; integer constants stay as wide as they are (see the facts).
 
     Raises:
         OptionError: The scheme has activations in integers: their QuantizeLinear runs on the CPU.
@@ -49,7 +48,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     )
     match policy.scheme:
         case "w8":
-            passes += (compact, NarrowIntegers())
+            passes += (compact,)
         case "w4":
             products = PackProducts(
                 block_size=policy.block_size,
@@ -58,7 +57,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
                 only_ops=only,
                 float_nodes=policy.float_weights,
             )
-            passes += (products, compact, NarrowIntegers())
+            passes += (products, compact)
         case "fp16":
             half = ComputeInHalf(exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes)
             passes += (WithinHalf(), half)

@@ -61,6 +61,12 @@ WEB_WEBGPU = TargetSpec(
             date="2026-11-21",
         ),
         Fact(
+            statement="int16 constants behind Cast to int64 make a page's session fail (`Provider type for Cast "
+            "node is not set`), where other builds fold them: indices are not stored in fewer bits",
+            source="onnxruntime-web 1.30.0, its WebGPU provider in Chromium 150",
+            date="2026-11-21",
+        ),
+        Fact(
             statement="a machine without a driver gets no session, not one on the CPU: Failed to get a WebGPU adapter",
             source=f"{_MEASURED}, no driver named",
             date="2026-11-21",

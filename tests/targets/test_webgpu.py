@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from support.protos import proto
 import edgec
 from edgec.bundle import Bundle
 from edgec.compiler.portability import Proved, prove_on
-from edgec.errors import OptionError
+from edgec.errors import ModelError, OptionError
+from edgec.passes.weight_only.narrow_integers import NarrowIntegers
 from edgec.runtimes import runtime
 
 RNG = np.random.default_rng(3)
@@ -65,6 +67,27 @@ def test_half_floats_compute_and_the_signature_stays(tmp_path: Path) -> None:
     layers = [node for node in graph if node.op_type in ("Conv", "MatMul", "Gemm")]
     assert {node.inputs[1].const_value.dtype for node in layers} == {ir.DataType.FLOAT16}
     assert len(layers) == 4
+
+
+INDICES = """g (float[N, 600] x) => (float[N, 16] y) {
+    a = Gather <axis = 1> (x, i)
+    y = MatMul(a, w)
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["w8", "w4"])
+def test_indices_are_not_stored_in_fewer_bits(tmp_path: Path, scheme: str) -> None:
+    source = proto(INDICES, opset=17, ir_version=10, i=np.arange(512, dtype=np.int64), w=weights(512, 16))
+    bundle = edgec.compile(
+        source, target="web-webgpu", output=tmp_path / "out", prove=False, cache=False, scheme=scheme
+    )
+    assert ir.load(bundle.model).graph.initializers["i"].dtype == ir.DataType.INT64
+    if runtime("webgpu-chromium").available() is None:
+        narrow = NarrowIntegers()(ir.from_proto(source)).model
+        with closing(runtime("webgpu-chromium")) as page:
+            page.open(bundle.model)
+            with pytest.raises(ModelError, match=r"Provider type for Cast node with name 'i_Cast' is not set"):
+                page.open(ir.to_proto(narrow).SerializeToString())
 
 
 @pytest.mark.parametrize("scheme", ["a8w8", "a16w8", "a8w4", "d8w8"])
