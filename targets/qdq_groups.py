@@ -54,13 +54,13 @@ def is_group(around: Around) -> bool:
     if around.node.domain not in ("", "ai.onnx", "com.microsoft"):
         return False
     selector = _SELECTORS.get(around.node.op_type)
-    if selector is None or (around.node.op_type == "MaxPool" and around.since != _MAX_POOL):
+    if selector is None or (around.node.op_type == "MaxPool" and around.since not in _MAX_POOLS):
         return False
     return selector(around)
 
 
-# {"MaxPool", {12}}: no other version of it is looked at.
-_MAX_POOL = 12
+# {"MaxPool", {12, 22}}: no other version of it is looked at; 22 since pull request 29201 (1.28).
+_MAX_POOLS = (12, 22)
 
 
 def _checked(around: Around, dequantized: int | None = None, *, may_write_float: bool = False) -> bool:

@@ -3,12 +3,13 @@
 ================================================= ================================================
 GlobalAveragePool(x of (N, C, H, W))              AveragePool(x, kernel [H, W])
 pool<ceil_mode = 1>                               pool<pads with what the last window goes over x>
-AveragePool<count_include_pad = 1, pads>(x)       AveragePool(Pad(x, pads))
+AveragePool<count_include_pad = 1, pads>(x)       AveragePool(Max(Pad(x, pads), lowest))
 AveragePool<count_include_pad = 1>, pads all 0    AveragePool
 ================================================= ================================================
 
 The provider takes an AveragePool among integers and no GlobalAveragePool; and no pool with one of the two attributes
-(microsoft/onnxruntime 3149122, pool_op_builder.cc).
+(microsoft/onnxruntime 3149122, pool_op_builder.cc). Without the Max, ONNX Runtime makes one operator of Pad and pool
+again before it asks the provider (PadFusion, 1.31.1).
 
 Scope: pools of the main graph over images of known size, without dilations.
 """
@@ -102,7 +103,7 @@ def _over(node: ir.Node, sizes: Sequence[int], pads: Sequence[int]) -> list[int]
 
 
 def _pad(graph: ir.Graph, node: ir.Node, pads: Sequence[int], taken: set[str]) -> None:
-    """Put a Pad before a pool."""
+    """Put a Pad before a pool, and between them what keeps them two."""
     x = node.inputs[0]
     assert x is not None, "an AveragePool has an input"
     half = len(pads) // 2
@@ -116,5 +117,10 @@ def _pad(graph: ir.Graph, node: ir.Node, pads: Sequence[int], taken: set[str]) -
         grown = zip(x.shape[2:], pads[:half], pads[half:], strict=True)
         rest = [size + before + after if isinstance(size, int) else None for size, before, after in grown]
         padded.shape = ir.Shape([*x.shape[:2], *rest])
-    graph.insert_before(node, pad)
-    node.replace_input_with(0, padded)
+    lowest = add_initializer(graph, fresh_name(f"{x.name}_lowest", taken), np.asarray([np.finfo(np.float32).min]))
+    held = ir.node("Max", [padded, lowest], name=fresh_name(f"{node.name}_held", taken))
+    made_from(held, node)
+    kept = held.outputs[0]
+    kept.name, kept.type, kept.shape = fresh_name(f"{x.name}_held", taken), padded.type, padded.shape
+    graph.insert_before(node, (pad, held))
+    node.replace_input_with(0, kept)

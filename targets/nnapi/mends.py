@@ -13,7 +13,7 @@ _FLOAT: Mapping[str, str] = {
     "Flatten": "Reshape to a constant shape",
     "Squeeze": "Reshape to a constant shape",
     "Unsqueeze": "Reshape to a constant shape",
-    "MaxPool": "operator set 22, whose MaxPool makes no group: it runs in float then",
+    **dict.fromkeys(("MaxPool", "Slice"), "a Max with the lowest number on both sides: it runs in float then"),
 }
 _UNKNOWN: Mapping[str, str] = {
     "HardSwish": "Add 3, clip to [0, 6], Mul by x and by 1/6",

@@ -6,6 +6,7 @@ from ...errors import OptionError
 from ...passes.base import Pass
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
+from ...passes.lower.hold_apart import HoldApart
 from ...passes.lower.part_clamps import PartClamps
 from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.stamp import Stamp
@@ -89,4 +90,4 @@ def static(policy: Policy, decide: DecideQuantization) -> tuple[Pass, ...]:
     """Decide, measure (ComputeParams needs it), compute, round, apply, correct."""
     params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
     compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
-    return (decide, *compute, InsertQdq(), *in_turn(policy), AbsorbClamps(), PartClamps())
+    return (decide, *compute, InsertQdq(), *in_turn(policy), AbsorbClamps(), PartClamps(), HoldApart())

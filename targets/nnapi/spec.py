@@ -54,9 +54,10 @@ PIXEL_8_NNAPI = TargetSpec(
             date=_DATE,
         ),
         Fact(
-            statement="operator set 22: from there on a MaxPool makes no group of the Q/DQ around it and runs in float "
-            "on the provider; up to 21 it goes to the CPU with them",
-            source="microsoft/onnxruntime 06e4cb9, qdq_transformer/selectors_actions/shared/utils.cc: MaxPool {12}",
+            statement="ONNX Runtime carries Q/DQ past MaxPool, Slice, Squeeze and Unsqueeze before it asks the "
+            "provider, which has no integers for them: they go to the CPU unless another float operator stands between",
+            source="onnxruntime 1.31.1, saved at optimization level basic; microsoft/onnxruntime, qdq_propagation.cc; "
+            "pull request 29201 (groups of MaxPool from operator set 22 on)",
             date=_DATE,
         ),
         Fact(

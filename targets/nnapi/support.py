@@ -18,6 +18,7 @@ from functools import partial
 import onnx_ir as ir
 
 from ...passes.edit import is_constant, is_op
+from ...passes.qdq_reach import CARRIED, reached_from_above, reached_from_below
 from ..qdq_units import qdq_unit, qdq_units
 from ..support import SupportRules, Verdict, refused
 from ..units import Operand, Unit, dims_of
@@ -75,6 +76,11 @@ def _said(asked: Asked, graph: ir.Graph) -> Verdict:
         return refused(f"{op} needs NNAPI feature level {needed}, the device has {asked.level}")
     if unit.grouped and not builder.grouped:
         return refused(f"{op} has no integer form here, and the Q/DQ around it make it one")
+    if not unit.grouped and is_op(unit.node, *CARRIED) and _is_carried(asked):
+        return refused(
+            f"ONNX Runtime carries the Q/DQ beside it past it when a session opens, and {op} has no integer form here",
+            "a Max with the lowest number between",
+        )
     unknown = next((each for each in asked.inputs if each is not None and dims_of(each.value) is None), None)
     if unknown is not None:
         return refused(
@@ -89,6 +95,13 @@ def _said(asked: Asked, graph: ir.Graph) -> Verdict:
     if not (verdict := builder.rule(asked)).supported:
         return verdict
     return _internal(asked, graph)
+
+
+def _is_carried(asked: Asked) -> bool:
+    """`QDQPropagationTransformer`: the node makes a group with a Q/DQ when the provider is asked."""
+    old = asked.op == "MaxPool" and asked.since < 12
+    moves = asked.dtype(0) == ir.DataType.FLOAT and not old
+    return moves and (reached_from_above(asked.unit.node) or reached_from_below(asked.unit.node))
 
 
 def _external(inputs: Sequence[Operand | None]) -> str:

@@ -609,14 +609,54 @@ _GROUPS = (
         q="z0 s2",
     ),
     _unary(
-        "MaxPool group up to operator set 21",
+        "MaxPool group",
         "MaxPool<kernel_shape=[2,2]>(a)",
         "MaxPool has no integer form here, and the Q/DQ around it make it one",
     ),
-    _unary("MaxPool between Q and DQ from operator set 22 on", "MaxPool<kernel_shape=[2,2]>(a)", opset=22),
+    _unary(
+        "MaxPool group of operator set 22",
+        "MaxPool<kernel_shape=[2,2]>(a)",
+        "MaxPool has no integer form here, and the Q/DQ around it make it one",
+        opset=22,
+    ),
     *(
         _unary(f"{op} group", f"{op}(a)", f"{op} has no integer form here, and the Q/DQ around it make it one")
         for op in ("GlobalAveragePool", "Sigmoid", "Tanh", "LeakyRelu")
+    ),
+)
+
+_CARRIED = (
+    # qdq_propagation.cc
+    *(
+        _group(
+            f"{call} behind a DequantizeLinear",
+            f"float[1,3,8,8] x -> float[1,b,c,d] y: {_pair('a', 'x')}c = {call}\n{behind}",
+            f"ONNX Runtime carries the Q/DQ beside it past it when a session opens, and "
+            f"{call.partition('(')[0]} has no integer form here",
+        )
+        for call, behind in (
+            ("Slice(a, st, en, ax)", "y = Exp(c)"),
+            ("Squeeze(a, st)", "e = Exp(c)\ny = Unsqueeze(e, st)"),
+            ("Unsqueeze(a, st)", "e = Exp(c)\ny = Squeeze(e, st)"),
+        )
+    ),
+    _group(
+        "MaxPool before a QuantizeLinear",
+        f"{IMAGE}: a = Exp(x)\nc = MaxPool<kernel_shape=[2,2]>(a)\n{_pair('y', 'c')}",
+        "ONNX Runtime carries the Q/DQ beside it past it when a session opens, and MaxPool has no integer form here",
+    ),
+    _group(
+        "MaxPool before a QuantizeLinear, read twice",
+        f"{IMAGE}, float[1,e,f,g] z: a = Exp(x)\nc = MaxPool<kernel_shape=[2,2]>(a)\n{_pair('y', 'c')}z = Exp(c)",
+    ),
+    _group(
+        "Slice behind a DequantizeLinear and a Transpose",
+        f"{IMAGE}: {_pair('a', 'x')}t = Transpose<perm=[0,1,3,2]>(a)\nc = Slice(t, st, en, ax)\ny = Exp(c)",
+        "ONNX Runtime carries the Q/DQ beside it past it when a session opens, and Slice has no integer form here",
+    ),
+    _group(
+        "Slice behind a DequantizeLinear and another operator",
+        f"{IMAGE}: {_pair('a', 'x')}t = Exp(a)\nc = Slice(t, st, en, ax)\ny = Exp(c)",
     ),
 )
 
@@ -656,7 +696,7 @@ _INTEGERS = (
     _node("QLinearMatMul", "uint8[2,8] x -> uint8[2,4] y: y = QLinearMatMul(x, sc, zu, ms, sc, zs, sc, zu)"),
 )
 
-CASES: tuple[Case, ...] = (*_FLOATS, *_GROUPS, *_INTEGERS)
+CASES: tuple[Case, ...] = (*_FLOATS, *_GROUPS, *_CARRIED, *_INTEGERS)
 
 # Operators, and the feature level each needs: GetMinSupportedNNAPIFeatureLevel.
 LEVELS: dict[str, tuple[str, int]] = {

@@ -25,12 +25,14 @@ def run(model: ir.Model, feeds: Mapping[str, np.ndarray], *, optimize: bool = Fa
     return dict(zip((value.name for value in session.get_outputs()), session.run(None, dict(feeds)), strict=True))
 
 
-def optimized(model: ir.Model) -> onnx.ModelProto:
-    """The graph ONNX Runtime makes of a model with default options."""
+def optimized(model: ir.Model, *, basic: bool = False) -> onnx.ModelProto:
+    """The graph ONNX Runtime makes of a model with default options; basic: what it shows to providers."""
     import onnxruntime
 
     with TemporaryDirectory() as folder:
         options = _options()
+        if basic:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
         onnxruntime.InferenceSession(_bytes(model), options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)

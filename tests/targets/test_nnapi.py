@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 from rich.console import Console
 from support.graphs import weights
+from support.numerics import optimized
 from support.protos import proto
 
 import edgec
-from edgec.compiler.checking import check_model, checked_json
+from edgec.compiler.checking import check_file, check_model, checked_json
 from edgec.compiler.contract import Contract
 from edgec.compiler.load import load_model
 from edgec.compiler.report.checked import checked_lines, checked_table
@@ -76,6 +78,15 @@ def test_everything_runs_there_in_one_partition_of_integers(tmp_path: Path) -> N
     }
     assert stored == {"UINT8"}
     assert graph.opset_imports[""] == 22
+
+
+def test_nothing_changes_when_a_session_opens(tmp_path: Path) -> None:
+    """The rules are asked of the file; the provider is asked of what ONNX Runtime makes of it first."""
+    shown = optimized(ir.load(compiled(tmp_path / "out").model), basic=True)
+    onnx.save(shown, tmp_path / "shown.onnx")
+    found = check_file(tmp_path / "shown.onnx", ("nnapi-7",), max_opset=22, where="here")
+    assert found is not None
+    assert (found.partitions, found.supported) == (1, found.nodes)
 
 
 def test_without_rewrites_it_would_be_cut() -> None:
