@@ -172,7 +172,7 @@ def balance(
         sweeps: Most iterations.
 
     Returns:
-        float64, shape (count,), powers of 2^(1/8), 1 for label 0; all 1 where there is no noise to lessen.
+        float64, shape (count,), powers of 2^(1/64), 1 for label 0; all 1 where there is no noise to lessen.
     """
     from scipy.optimize import minimize
 
@@ -200,11 +200,11 @@ def balance(
         return ones
     options = {"maxiter": sweeps, "maxcor": 20}
     found = minimize(cost, np.zeros(count), jac=True, method="L-BFGS-B", options=options)
-    # In eighths of an octave: the last digits of sums, which are the processor's, hardly ever count.
-    eighths = np.rint(8 * found.x / np.log(2))
-    if not np.isfinite(eighths).all() or cost(eighths * np.log(2) / 8)[0] >= cost(np.zeros(count))[0]:
+    # In 64ths of an octave: the last digits of sums, which are the processor's, hardly ever count.
+    parts = np.rint(64 * found.x / np.log(2))
+    if not np.isfinite(parts).all() or cost(parts * np.log(2) / 64)[0] >= cost(np.zeros(count))[0]:
         return ones
-    s: np.ndarray = np.exp2(eighths / 8)
+    s: np.ndarray = np.exp2(parts / 64)
     s[0] = 1.0
     return s
 
