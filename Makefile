@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds clean
+.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-against-float clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-against-float  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -65,6 +65,16 @@ bench-portability: $(VENV)/bench  ## one bundle per target, proved on every plac
 
 bench-builds: $(VENV)/bench  ## two models for three targets: compiled, then from the cache
 	$(BIN)/python tests/benchmarks/builds.py
+
+bench-slopes: $(VENV)/dev  ## PRelu with and without branches
+	$(BIN)/python tests/benchmarks/slopes.py
+
+bench-groups: $(VENV)/dev  ## groups of few filters: float, int8 in groups, int8 joined
+	$(BIN)/python tests/benchmarks/groups.py
+
+bench-against-float: $(VENV)/bench  ## what a target ships beside float, where it ships to
+	$(BIN)/edgec runtime install web-wasm
+	$(BIN)/python tests/benchmarks/against_float.py
 
 bench-rewrites: $(VENV)/bench  ## what equalization and SmoothQuant buy, on models that need them
 	$(BIN)/python tests/benchmarks/rewrites.py
