@@ -8,7 +8,8 @@ kind        recognised by                                         measured
                                                                   KL(float ‖ candidate), in nats
 `tokens`    the same for each position of a sequence: rank 3, or  as `scores`
             a sample of several steps
-`map`       the same for many pixels: rank 4                      as `scores`
+`map`       the same for many pixels: rank 4; or one channel of   as `scores`, of two classes where there is one
+            values in 0..1, the chance of a mask                  channel
 `image`     rank 4, 1, 3 or 4 channels, as large as an input      SQNR
 `field`     values decoded one by one (boxes, spectra): rank 3    SQNR
             or more
@@ -36,6 +37,9 @@ Kind: TypeAlias = Literal["scores", "tokens", "map", "image", "field", "values"]
 _SURE = 0.3
 # Fewer positions in a sample are no map of pixels.
 _MAP = 16
+# A mask is as good as its few pixels: all count for so many of the rarer class at most. Text that PP-OCRv4 finds on
+# 0.16 % of the pixels keeps 0.97 of its area (intersection over union) at 0.00003 nats a pixel, and 0.80 at 0.002.
+_PER_RARE = 32.0
 # Of one step: large outputs are neighbours that say much the same.
 _POSITIONS, _ELEMENTS = 1 << 12, 1 << 17
 
@@ -48,11 +52,13 @@ class Form:
         kind: See above.
         axis: The axis of classes, for `scores`, `tokens` and `map`.
         normalized: Probabilities already, not logits.
+        binary: Of one class, and the other is what is left to 1.
     """
 
     kind: Kind
     axis: int = -1
     normalized: bool = False
+    binary: bool = False
 
     @property
     def has_classes(self) -> bool:
@@ -105,6 +111,9 @@ def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, 
         return plain
     if _is_image(first.shape, input_shapes):
         return Form(kind="image")
+    for axis in (1, 3) if _is_map(first.shape) else ():
+        if first.shape[axis] == 1 and all(x.min() >= 0 and x.max() <= 1 for x in references):
+            return Form(kind="map", axis=axis, normalized=True, binary=True)
     for axis in _class_axes(first.shape):
         rows = np.concatenate([_rows(x, axis) for x in references])
         normalized = bool(rows.min() >= 0 and np.allclose(rows.sum(1), 1, atol=1e-3))
@@ -124,8 +133,7 @@ def fidelity(form: Form, references: Sequence[np.ndarray], answers: Sequence[np.
         references: float's answers, one array per step.
         answers: The candidate's, of the same shapes.
     """
-    signal = noise = regret = divergence = 0.0
-    positions = 0
+    signal = noise = regret = divergence = positions = rare = 0.0
     for x, y in zip(references, answers, strict=True):
         if x.dtype.kind != "f":
             noise += float(np.count_nonzero(x != y))
@@ -141,20 +149,33 @@ def fidelity(form: Form, references: Sequence[np.ndarray], answers: Sequence[np.
             given_away, apart = _scores(form, x, y)
             regret, divergence = regret + float(given_away.sum()), divergence + float(apart.sum())
             positions += len(apart)
+            rare += _rarer(form, x)
     ratio = noise / signal if signal else (math.inf if noise else 0.0)
     if not form.has_classes:
         return Fidelity(kind=form.kind, noise=ratio)
+    if form.binary and rare:
+        positions = min(positions, _PER_RARE * rare)
     return Fidelity(kind=form.kind, noise=ratio, regret=regret / positions, divergence=divergence / positions)
 
 
 def _scores(form: Form, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Regret and divergence of each position."""
     a, b = (_rows(each, form.axis) for each in (x, y))
+    if form.binary:
+        a, b = (np.concatenate([each, 1 - each], axis=1) for each in (a, np.clip(b, 0, 1)))
     p, q = (a, b) if form.normalized else (_softmax(a), _softmax(b))
     chosen = np.take_along_axis(p, q.argmax(1)[:, None], 1)[:, 0]
     tiny = 1e-9
     apart = (p * (np.log(np.maximum(p, tiny)) - np.log(np.maximum(q, tiny)))).sum(1)
     return p.max(1) - chosen, np.maximum(apart, 0.0)
+
+
+def _rarer(form: Form, x: np.ndarray) -> float:
+    """How many positions of a mask are of the rarer class, by float's account; 0 for what is no mask."""
+    if not form.binary:
+        return 0.0
+    chance = _rows(x, form.axis)
+    return float(min(chance.sum(), (1 - chance).sum()))
 
 
 def _is_image(shape: tuple[int, ...], inputs: Sequence[tuple[int, ...]]) -> bool:
@@ -168,7 +189,7 @@ def _is_image(shape: tuple[int, ...], inputs: Sequence[tuple[int, ...]]) -> bool
 
 def _is_map(shape: tuple[int, ...]) -> bool:
     """Whether there is a class for each of many pixels; [N, classes, 1, 1] is a class for each image."""
-    return len(shape) == 4 and shape[2] * shape[3] >= _MAP
+    return len(shape) == 4 and math.prod(shape[1:]) // min(shape[1], shape[3]) >= _MAP
 
 
 def _class_axes(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -28,6 +28,10 @@ def confident(*shape: int, axis: int) -> np.ndarray:
         (confident(1, 68, 18, axis=1), [(1, 3, 24, 94)], Form(kind="tokens", axis=1)),
         (confident(1, 10, 1, 1, axis=1), [(1, 3, 8, 8)], Form(kind="scores", axis=1)),
         (confident(1, 21, 8, 8, axis=1), [(1, 3, 8, 8)], Form(kind="map", axis=1)),
+        (RNG.random((1, 1, 8, 8), np.float32), [(1, 3, 8, 8)], Form(kind="map", axis=1, normalized=True, binary=True)),
+        (RNG.random((1, 8, 8, 1), np.float32), [(1, 8, 8, 3)], Form(kind="map", axis=3, normalized=True, binary=True)),
+        (RNG.random((1, 1, 8, 8), np.float32), [(1, 1, 8, 8)], Form(kind="image")),
+        (2 * RNG.random((1, 1, 8, 8), np.float32), [(1, 3, 8, 8)], Form(kind="field")),
         (np.full((1, 4), 0.25, np.float32), [(1, 8)], Form(kind="scores", axis=1, normalized=True)),
         (RNG.random((1, 3, 16, 16), np.float32), [(1, 3, 8, 8)], Form(kind="image")),
         (0.05 * RNG.standard_normal((1, 384)).astype(np.float32), [(1, 12)], Form(kind="values")),
@@ -78,6 +82,28 @@ def test_identical_answers_have_no_noise() -> None:
     for form in (Form(kind="scores", axis=1), Form(kind="values")):
         assert fidelity(form, [x], [x]) == form.identical
         assert form.identical.sqnr_db == math.inf
+
+
+def test_a_mask_is_a_map_of_two_classes() -> None:
+    """KL of a coin that falls with chance p, by hand; a candidate beyond 1 counts as 1."""
+    p, q = (np.full((1, 1, 4, 4), chance, np.float32) for chance in (0.9, 0.6))
+    form = Form(kind="map", axis=1, normalized=True, binary=True)
+    found = fidelity(form, [p], [q])
+    assert found.divergence == pytest.approx(0.9 * math.log(0.9 / 0.6) + 0.1 * math.log(0.1 / 0.4), rel=1e-5)
+    assert found.regret == pytest.approx(0, abs=1e-6)
+    assert fidelity(form, [p], [1 - p]).regret == pytest.approx(0.8, rel=1e-5)
+    assert fidelity(form, [np.ones_like(p)], [p + 0.2]).divergence == pytest.approx(0, abs=1e-6)
+
+
+def test_a_mask_of_few_pixels_counts_by_them() -> None:
+    """One pixel in 1,024 lost: as much as of a mask of 32 pixels, not a thousandth."""
+    x = np.zeros((1, 1, 32, 32), np.float32)
+    x[0, 0, 3, 4] = 1
+    y = np.zeros_like(x)
+    form = Form(kind="map", axis=1, normalized=True, binary=True)
+    assert fidelity(form, [x], [y]).regret == pytest.approx(1 / 32, rel=1e-5)
+    assert fidelity(form, [1 - x], [1 - y]).regret == pytest.approx(1 / 32, rel=1e-5)
+    assert fidelity(form, [y], [y]).divergence == pytest.approx(0, abs=1e-6)
 
 
 def test_a_large_map_is_thinned_and_says_the_same() -> None:
