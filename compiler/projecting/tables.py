@@ -92,7 +92,9 @@ def _targets(table: Mapping[str, Any], where: str) -> dict[str, TargetChoice]:
             raise ContractError(f"{where}: targets.{name}", "is not a table", remedy=f"Write it under [targets.{name}]")
         if Path(name).name != name:
             raise ContractError(
-                f"{where}: targets.{name}", "is no name of a folder", remedy="Name the table otherwise, and the device with target"
+                f"{where}: targets.{name}",
+                "is no name of a folder",
+                remedy="Name the table otherwise, and the device with target",
             )
         limits = value.get("contract", {})
         if not isinstance(limits, Mapping):

@@ -43,7 +43,9 @@ def test_it_runs_a_model_on_its_processor(place: Runtime) -> None:
     facts = place.facts()
     machine = next(machine for name, machine in reversed(MACHINES.items()) if place.name.startswith(name))
     assert facts.machine == machine
-    assert bool(facts.emulated) == (place.name not in ("xnnpack-x86-64", "web-wasm", "web-wasm-chromium", "openvino-cpu"))
+    assert bool(facts.emulated) == (
+        place.name not in ("xnnpack-x86-64", "web-wasm", "web-wasm-chromium", "openvino-cpu")
+    )
     model = classifier().SerializeToString()
     feeds = {"image": images(1)[:1]}
     with closing(place.open(model)) as there, closing(RUNTIMES["onnxruntime-cpu"]().open(model)) as here:
