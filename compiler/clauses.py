@@ -90,7 +90,8 @@ _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = 
     ("integer_macs", "--min-integer-macs", 20, "min", "%", "90%",
      "share of multiply-accumulates that run in integer kernels"),
     ("off_provider", "--max-off-provider", 21, "max", "nodes node", "0nodes",
-     "nodes that run on none of the target's providers; 0 unless said otherwise"),
+     "nodes that run off the target's first provider, computing with shapes aside; where this is not said, nodes on "
+     "none of its providers, and 0 of them"),
     ("finite", "", 22, "max", "", "",
      "no output holds NaN or infinity; always asked"),
     ("golden", "", 23, "max", "", "",

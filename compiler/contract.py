@@ -23,10 +23,17 @@ _IMPLIED = ("finite", "golden", "off_provider")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clause:
-    """One limit of a contract; `limit` is None for `finite` and `golden`."""
+    """One limit of a contract.
+
+    Attributes:
+        id: Its row of `CLAUSE_KINDS`.
+        limit: None for `finite` and `golden`.
+        implied: It is asked although nobody wrote it.
+    """
 
     id: str
     limit: Limit | None
+    implied: bool = False
 
     def __post_init__(self) -> None:
         if self.id not in CLAUSE_KINDS:
@@ -64,7 +71,7 @@ class Contract:
         """The user's clauses, and those always asked: finite outputs, golden replay, every node on its provider."""
         given = {clause.id for clause in self.clauses}
         implied = tuple(
-            Clause(id=name, limit=Limit(value=0, unit="nodes") if name == "off_provider" else None)
+            Clause(id=name, limit=Limit(value=0, unit="nodes") if name == "off_provider" else None, implied=True)
             for name in _IMPLIED
             if name not in given
         )

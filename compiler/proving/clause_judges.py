@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from ...errors import ContractError
 from ..contract import Clause, ClauseResult, Limit, Status
 from ..metrics.intervals import Interval
+from .probing.kinds import counts
 from .proof import LatencyProof, OutputProof, Proof
 
 __all__ = ["JUDGES", "metric_factor", "unknown"]
@@ -159,10 +160,13 @@ def _off_provider(clause: Clause, proof: Proof) -> ClauseResult:
     placement = proof.placement
     if placement is None or not placement.kernels:
         return unknown(clause, "the runtime showed no placement")
-    off = placement.off_provider(proof.providers)
+    # Who writes a limit limits what leaves the provider the target is chosen for; the CPU's behind it is one of them.
+    wanted = proof.providers if clause.implied else proof.providers[:1]
+    off = [each for each in placement.off_provider(wanted) if each.provider not in proof.providers or counts(each)]
     why = {name: f" ({each.reason})" for each in proof.off_wanted for name in each.nodes}
     named = [f"{kernel.op_type} {kernel.name} on {kernel.provider}{why.get(kernel.name, '')}" for kernel in off]
-    return _decide(clause, float(len(off)), None, None, _some(named) if off else "")
+    from_where = f"off {wanted[0]}: " if len(wanted) < len(proof.providers) else ""
+    return _decide(clause, float(len(off)), None, None, from_where + _some(named) if off else "")
 
 
 def _finite(clause: Clause, proof: Proof) -> ClauseResult:

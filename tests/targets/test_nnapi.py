@@ -119,6 +119,17 @@ def test_proof_is_checked_not_executed(tmp_path: Path) -> None:
     assert proof["placement"]["evidence"] == f"checked, not executed: {RULES}"
 
 
+def test_a_limit_that_is_written_counts_what_the_rules_leave_to_the_cpu(tmp_path: Path) -> None:
+    constants = {"m": weights(8, 8), "one": np.array([1], np.int64)}
+    bundle = compiled(tmp_path / "out", UNKNOWN, constants, calibration=None, scheme="float")
+    assert bundle.prove().exit_code == 0
+    verdict = bundle.prove(contract=Contract.from_flags(max_off_provider="0nodes"))
+    assert (verdict.exit_code, verdict.results[0].measured) == (21, 1.0)
+    assert verdict.results[0].reason == (
+        "off NnapiExecutionProvider: Erf b on CPUExecutionProvider (the provider has no builder for Erf)"
+    )
+
+
 def test_execution_may_be_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ExecutionRequiredError) as caught:
         compiled(tmp_path / "out", prove=True, evaluation=SAMPLES, contract=Contract.from_flags(proof="executed"))

@@ -11,6 +11,7 @@ from edgec.compiler.contract import ClauseResult, Contract, Verdict
 from edgec.compiler.metrics import metric_named
 from edgec.compiler.proving.judge import check_units, judge
 from edgec.compiler.proving.machine import Machine
+from edgec.compiler.proving.probing.off_wanted import OffWanted
 from edgec.compiler.proving.proof import EvaluationProof, GoldenProof, LatencyProof, MetricProof, OutputProof, Proof
 from edgec.errors import ContractError
 from edgec.runtimes.base import Kernel, Latency, Placement
@@ -300,6 +301,52 @@ def test_a_node_off_the_provider_fails_by_name():
     assert found.results[2].reason == "Conv n0 on Other, Conv n1 on Other, Conv n2 on Other and 2 more"
     allowed = verdict(replace(PROOF, placement=Placement(kernels=kernels, evidence="e")), max_off_provider="5nodes")
     assert allowed.exit_code == 0
+
+
+def placed(*providers: str, **given) -> Proof:
+    """Kernels n0, n1, ... on these, of a target that wants Fast, and the CPU's behind it."""
+    kernels = tuple(kernel(f"n{i}", 1, provider=each) for i, each in enumerate(providers))
+    wanted = ("Fast", "CPUExecutionProvider")
+    return replace(PROOF, placement=Placement(kernels=kernels, evidence="e"), providers=wanted, wanted="Fast", **given)
+
+
+def test_who_limits_it_limits_what_leaves_the_first_provider():
+    """Nobody's limit looks at all of the target's providers, one that is written at the first."""
+    cpu = "CPUExecutionProvider"
+    proof = placed("Fast", cpu, cpu, off_wanted=(OffWanted(op="Conv", nodes=("n1",), provider=cpu, reason="too wide"),))
+    silent = verdict(proof)
+    assert (silent.exit_code, silent.results[2].measured, silent.results[2].reason) == (0, 0.0, "")
+    written = verdict(proof, max_off_provider="0nodes")
+    assert (written.exit_code, written.results[0].measured) == (21, 2.0)
+    assert written.results[0].reason == (
+        "off Fast: Conv n1 on CPUExecutionProvider (too wide), Conv n2 on CPUExecutionProvider"
+    )
+    assert verdict(proof, max_off_provider="1node").exit_code == 21
+    assert verdict(proof, max_off_provider="2nodes").exit_code == 0
+    assert of(placed("Fast", "Fast"), max_off_provider="0nodes").reason == ""
+
+
+def test_where_the_runtime_cannot_see_is_off_every_provider():
+    proof = placed("Fast", "unknown")
+    assert verdict(proof).results[2].reason == "Conv n1 on unknown"
+    assert of(proof, max_off_provider="0nodes").reason == "off Fast: Conv n1 on unknown"
+
+
+def test_computing_with_shapes_leaves_nothing():
+    """ONNX Runtime keeps it on the CPU beside any provider; where it runs nowhere else it counts, as before."""
+    shaped = {"macs": 0, "outputs": (("int64", (4,)),)}
+    for provider, count in (("CPUExecutionProvider", 0.0), ("Other", 1.0)):
+        shape = replace(kernel("shape", 0, provider=provider), **shaped)
+        proof = replace(placed(), placement=Placement(kernels=(kernel("a", 1, provider="Fast"), shape), evidence="e"))
+        assert of(proof, max_off_provider="0nodes").measured == count
+        assert verdict(proof).results[2].measured == count
+
+
+def test_a_target_of_the_cpu_alone_has_one_meaning():
+    kernels = (kernel("a", 1), kernel("b", 1, provider="Other"))
+    proof = replace(PROOF, placement=Placement(kernels=kernels, evidence="e"), wanted="CPUExecutionProvider")
+    for result in (verdict(proof).results[2], of(proof, max_off_provider="0nodes")):
+        assert (result.status, result.measured, result.reason) == ("broken", 1.0, "Conv b on Other")
 
 
 # --- not executed -----------------------------------------------------------------------------------------------------

@@ -74,6 +74,21 @@ def test_a_provider_that_takes_nothing_stands_in_the_report(bundle: Bundle) -> N
     assert off(verdict) == ("met", ""), "the target allows the CPU's"
 
 
+def test_a_limit_that_is_written_counts_what_the_processor_got(bundle: Bundle) -> None:
+    proof, _ = proved(wanting(bundle, PICKY, CPU), NOTHING)
+    assert proof.placement is not None
+    kernels = proof.placement.kernels
+    verdict = judge(Contract.from_flags(max_off_provider="0nodes"), proof)
+    result = verdict.results[0]
+    assert (verdict.exit_code, result.measured) == (21, len(kernels))
+    why = {name: each.reason for each in proof.off_wanted for name in each.nodes}
+    first = kernels[0]
+    assert result.reason.startswith(f"off {PICKY}: {first.op_type} {first.name} on {CPU} ({why[first.name]}), ")
+    assert result.reason.endswith(f" and {len(kernels) - 3} more")
+    taken, _ = proved(wanting(bundle, PICKY, CPU), Picky(takes=lambda seen: True))
+    assert judge(Contract.from_flags(max_off_provider="0nodes"), taken).exit_code == 0
+
+
 def test_the_proof_names_reason_and_mend(bundle: Bundle) -> None:
     proof, _ = proved(wanting(bundle, PICKY, CPU), SIGNED)
     placement = proof.to_json()["placement"]
