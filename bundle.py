@@ -4,6 +4,7 @@ A bundle is a folder::
 
     model.onnx [model.onnx.data]   what ONNX Runtime executes
     [model_ctx.onnx *.bin]         the same, compiled by the target's backend (`--context`)
+    [model.ort]                    the same, for minimal builds of ONNX Runtime (`--ort`)
     golden/inputs.npz              feeds, one array per input (and per step: `name@step`)
     golden/outputs.npz             what the bundle answered to them when it was packed
     recipe.lock                    the passes that made it, replayable
@@ -107,7 +108,9 @@ class Bundle:
     @property
     def size_bytes(self) -> int:
         """Bytes of the model that ships, external data included."""
-        return sum(int(entry["bytes"]) for name, entry in self.manifest["files"].items() if name.startswith("model."))
+        files = self.manifest["files"]
+        names = (self.manifest["model"], f"{self.manifest['model']}.data")
+        return sum(int(files[name]["bytes"]) for name in names if name in files)
 
     def verify(self) -> None:
         """Compare every payload file with the manifest.

@@ -98,6 +98,8 @@ _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = 
      "the golden inputs give the golden outputs; always asked"),
     ("context", "", 24, "max", "", "",
      "the context binary answers as the model it was made of; asked where there is one"),
+    ("ort", "", 25, "max", "", "",
+     "model.ort answers as the model it was made of; asked where there is one"),
 )
 # fmt: on
 

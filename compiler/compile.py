@@ -28,6 +28,7 @@ from .diagnosing.finding import Diagnosis
 from .diagnosing.patient import Patient
 from .load import Loaded, load_model
 from .lockfile import read_lock
+from .ort_format import check_ort_scheme, check_ort_target, make_ort
 from .pack import manifest_values, pack
 from .pipeline import PassReport
 from .prove import prove
@@ -94,6 +95,8 @@ def compile_request(request: CompileRequest) -> CompileResult:
     output = scratch() if request.output is None else Path(request.output)
     check_destination(output, overwrite=request.overwrite)
     compiler = context_compiler(target) if request.context else None
+    if request.ort:
+        check_ort_target(target)
     with clock.stage("load"), request.progress.stage("load"):
         loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
@@ -102,6 +105,8 @@ def compile_request(request: CompileRequest) -> CompileResult:
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
     asked = resolve_recipe(request, target, scheme)
+    if request.ort:
+        check_ort_scheme(asked.scheme)
 
     built = build(loaded, asked, data, target, request, clock)
     recipe, skipped = built.candidate.recipe, SkipNotes.of(built.candidate.model)
@@ -125,6 +130,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                 reference=None if target.runtime == IN_PROCESS else loaded.model,
                 samples=data.calibration or (),
                 context=None if compiler is None else partial(make_context, compiler=compiler),
+                ort=partial(make_ort, target=target) if request.ort else None,
             )
         verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
         diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)

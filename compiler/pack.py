@@ -42,6 +42,7 @@ def pack(
     reference: ir.Model | None = None,
     samples: Iterable[Sample] = (),
     context: Callable[[Path], Mapping[str, Any]] | None = None,
+    ort: Callable[[Path], Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Write the payload of a bundle into an empty folder.
 
@@ -56,6 +57,7 @@ def pack(
             outputs are from float's then tells how far another place's may be from them.
         samples: Those that tell it beside the golden one, the first of them.
         context: Writes what the target's backend compiles of the model beside it, and says what the manifest says.
+        ort: The same of the model in ORT format.
 
     Returns:
         The bundle.
@@ -67,7 +69,7 @@ def pack(
     _save_steps(folder / "golden" / "inputs.npz", inputs)
     _save_steps(folder / "golden" / "outputs.npz", outputs)
     _write_json(folder / "recipe.lock", {"edgec": __version__, **recipe.to_json()})
-    compiled = {} if context is None else {"context": dict(context(path))}
+    compiled = {name: dict(make(path)) for name, make in (("context", context), ("ort", ort)) if make is not None}
     noise = {}
     if reference is not None:
         noise["golden_noise_db"] = golden_noise_db(path, reference, golden, samples, state, steps=GOLDEN_STEPS)

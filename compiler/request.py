@@ -48,6 +48,7 @@ class CompileRequest:
         recipe: A `recipe.lock` to replay.
         search: False ships what the policy says, however far from float that is.
         context: Have the target's backend compile the model too, into a context binary beside it.
+        ort: Write the model in ORT format too, for minimal builds of ONNX Runtime.
         diagnose: Examine a bundle that breaks a limit on accuracy: the cause, and repairs, measured.
         probe: False does not try what ran off the provider wanted in other forms, to find out why.
         prove: False packs without running the evaluation samples.
@@ -78,6 +79,7 @@ class CompileRequest:
     recipe: Path | None = None
     search: bool = True
     context: bool = False
+    ort: bool = False
     diagnose: bool = True
     probe: bool = True
     prove: bool = True

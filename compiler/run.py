@@ -13,6 +13,7 @@ from ..errors import BundleError, HostError
 from ..runtimes import runtime
 from ..runtimes.base import Session, SessionSettings
 from .proving.context import check_context
+from .proving.ort_format import check_ort, ort_options
 from .proving.places import IN_PROCESS, Place, place_for, place_on
 
 __all__ = ["opened", "run_bundle"]
@@ -30,7 +31,9 @@ def run_bundle(bundle: Bundle, feeds: Mapping[str, np.ndarray]) -> dict[str, np.
 
 
 @contextmanager
-def opened(bundle: Bundle, *, on: str | None = None, context: bool = False, threads: int = 0) -> Iterator[Session]:
+def opened(
+    bundle: Bundle, *, on: str | None = None, context: bool = False, ort: bool = False, threads: int = 0
+) -> Iterator[Session]:
     """A session of a bundle, closed with the block.
 
     Args:
@@ -38,17 +41,19 @@ def opened(bundle: Bundle, *, on: str | None = None, context: bool = False, thre
         on: The place, as `prove` takes it; None takes this process for a target of its ONNX Runtime, whatever the
             processor, and an installed runtime for any other target: never this process in its stead.
         context: Load the context binary in the model's stead.
+        ort: Load the model in ORT format in its stead.
         threads: Intra-op threads; 0 is the runtime's choice.
 
     Raises:
         TargetError: There is no such place.
         HostError: It is not here, or it cannot load the context.
-        BundleError: There is no context, or it is not the model's.
+        BundleError: There is no context, no model in ORT format, or it is not the model's.
         ModelError: The place refuses the model.
     """
     place = _place(bundle) if on is None else place_on(on, bundle)
-    model = _context(bundle, place) if context else bundle.model
-    settings = SessionSettings(threads=threads, config=dict(bundle.manifest["session_options"]))
+    model = _context(bundle, place) if context else _ort(bundle) if ort else bundle.model
+    config = ort_options(bundle) if ort else dict(bundle.manifest["session_options"])
+    settings = SessionSettings(threads=threads, config=config)
     with place.open() as there, closing(there.open(model, settings)) as session:
         yield session
 
@@ -78,5 +83,14 @@ def _context(bundle: Bundle, place: Place) -> Path:
             f"runtime {place.runtime.name!r}",
             f"loads no context of this bundle: {place.unexecuted}",
             remedy="Run it on a place of its target, or without --context",
+        )
+    return file
+
+
+def _ort(bundle: Bundle) -> Path:
+    file = check_ort(bundle)
+    if file is None:
+        raise BundleError(
+            str(bundle.path), "has no model in ORT format", remedy="Compile it with --ort, or run it without"
         )
     return file

@@ -197,6 +197,14 @@ class OutputOptions:
             rich_help_panel=OUTPUT,
         ),
     ] = False
+    ort: Annotated[
+        bool,
+        Option(
+            "--ort",
+            help="Write model.ort too, for apps with a minimal build of ONNX Runtime; full packages read model.onnx.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print the plan and stop (`edgec plan`).", rich_help_panel=OUTPUT)
     ] = False

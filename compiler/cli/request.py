@@ -87,6 +87,7 @@ def request_of(
         "search": quantize.search,
         "diagnose": output.diagnose,
         "context": output.context,
+        "ort": output.ort,
         "recipe": quantize.recipe,
         "threads": not_negative("--threads", passes.threads),
         "max_memory": None if passes.max_memory is None else size_of(passes.max_memory, where="--max-memory"),

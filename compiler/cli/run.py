@@ -60,6 +60,7 @@ class FeedOptions:
     context: Annotated[
         bool, Option("--context", help="Load the context binary in the model's stead.", rich_help_panel=_FEEDS)
     ] = False
+    ort: Annotated[bool, Option("--ort", help="Load model.ort in the model's stead.", rich_help_panel=_FEEDS)] = False
 
 
 @takes_groups
@@ -70,20 +71,25 @@ def run(feeds: FeedOptions, talk: TalkOptions) -> int:
     code of the clause `golden`.
     """
     from ...bundle import Bundle
+    from ...errors import OptionError
     from ..proving.context import check_context
+    from ..proving.ort_format import check_ort
     from ..run import opened
     from .feeds import check_output
     from .request import not_negative
     from .talk import talking
 
+    if feeds.context and feeds.ort:
+        raise OptionError("--ort", "and --context load two files in the model's stead", remedy="Give one of them")
     bundle = Bundle.open(feeds.bundle)
     if feeds.output is not None:
         check_output(feeds.output, overwrite=feeds.overwrite)
     threads = not_negative("--threads", feeds.threads)
     with talking(talk) as talker, talker.progress.stage("run"):
         check_context(bundle)
+        check_ort(bundle)
         bundle.verify()
-        with opened(bundle, on=feeds.on, context=feeds.context, threads=threads) as session:
+        with opened(bundle, on=feeds.on, context=feeds.context, ort=feeds.ort, threads=threads) as session:
             return (_replay if feeds.input is None else _answer)(bundle, session, feeds, talk)
 
 

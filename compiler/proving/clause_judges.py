@@ -218,6 +218,22 @@ def _context(clause: Clause, proof: Proof) -> ClauseResult:
     )
 
 
+def _ort(clause: Clause, proof: Proof) -> ClauseResult:
+    ort = proof.ort
+    if ort is None:
+        return unknown(clause, "model.ort was not opened")
+    how = "the outputs differ" if ort.sqnr_db is None else f"{ort.sqnr_db:.1f} dB apart"
+    apart = f"not bit-identical to the model: {how}" if ort.agrees else f"it does not answer as the model: {how}"
+    return ClauseResult(
+        id=clause.id,
+        limit=None,
+        measured=ort.sqnr_db,
+        n=ort.steps,
+        status="met" if ort.agrees else "broken",
+        reason="" if ort.exact else apart,
+    )
+
+
 JUDGES: Mapping[str, Callable[[Clause, Proof], ClauseResult]] = {
     "accuracy_drop": _accuracy_drop,
     "accuracy": _accuracy,
@@ -234,6 +250,7 @@ JUDGES: Mapping[str, Callable[[Clause, Proof], ClauseResult]] = {
     "finite": _finite,
     "golden": _golden,
     "context": _context,
+    "ort": _ort,
 }
 
 

@@ -7,8 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...bundle import Bundle
 from ...errors import BundleError
 from ...runtimes import runtime
@@ -16,8 +14,8 @@ from ...runtimes.base import Feeds, Session, SessionSettings
 from ...runtimes.compare import compare
 from ...runtimes.compilers import compiled_for
 from ..context import OF, compatibility_of, metadata_of, model_digest
-from ..samples import replay
-from ..samples.base import Sample, State
+from ..samples.base import State
+from .answers import answers_of
 from .places import Place
 from .proof import ContextProof
 
@@ -83,10 +81,10 @@ def prove_context(
         ModelError: The context cannot be opened or run there.
         HostError: The place fails.
     """
-    wanted = _answers(online, feeds, state)
+    wanted = answers_of(online, feeds, state)
     providers = tuple(bundle.manifest["target"]["providers"])
     with closing(runtime(place.runtime.name, providers)) as fresh:
-        found = _answers(fresh.open(file, SessionSettings(threads=online.threads, config=config)), feeds, state)
+        found = answers_of(fresh.open(file, SessionSettings(threads=online.threads, config=config)), feeds, state)
     results = [each for pair in zip(wanted, found, strict=True) for each in compare(*pair).values()]
     noise = [each.sqnr_db for each in results if not each.exact and each.sqnr_db is not None]
     return ContextProof(
@@ -96,15 +94,6 @@ def prove_context(
         sqnr_db=min(noise, default=None),
         steps=len(wanted),
     )
-
-
-def _answers(session: Session, feeds: Sequence[Feeds], state: State) -> list[dict[str, np.ndarray]]:
-    carried = set(state.carried)
-    steps = tuple({name: array for name, array in step.items() if name not in carried} for step in feeds)
-    start = {name: feeds[0][name] for name in carried if feeds and name in feeds[0]}
-    sample = Sample(id="golden", steps=steps)
-    replayed = replay(session.run, sample, session.inputs, State(carried=state.carried, start=start))
-    return [answer for _, answer in replayed]
 
 
 def _provider(bundle: Bundle) -> str:

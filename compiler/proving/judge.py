@@ -20,7 +20,7 @@ __all__ = ["check_units", "judge", "judge_accuracy"]
 _TIMES = frozenset({"load_time", "p95", "latency_ratio"})
 _PLACEMENT = frozenset({"integer_macs", "off_provider"})  # and what the rules of its providers can
 
-_CONTEXT = Clause(id="context", limit=None)
+_CONTEXT, _ORT = (Clause(id=name, limit=None, implied=True) for name in ("context", "ort"))
 
 
 def judge(contract: Contract, proof: Proof) -> Verdict:
@@ -31,8 +31,8 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
     """
     results = []
     excused = set()
-    asked = contract.all_clauses if proof.context is None else (*contract.all_clauses, _CONTEXT)
-    for clause in asked:
+    files = [clause for clause, found in ((_CONTEXT, proof.context), (_ORT, proof.ort)) if found is not None]
+    for clause in (*contract.all_clauses, *files):
         nothing_ran = proof.golden is None and clause.id not in ("size", "size_ratio")
         unseen = clause.id in _TIMES or (clause.id in _PLACEMENT and proof.checked is None)
         if nothing_ran or (proof.unexecuted and unseen):

@@ -28,9 +28,10 @@ from .evaluate import evaluate
 from .float_model import FloatModel, float_file
 from .golden import replay_golden
 from .machine import Machine
+from .ort_format import check_ort, prove_ort
 from .places import IN_PROCESS, Place, place_for
 from .probing.probe import off_wanted, wanted_provider
-from .proof import ContextProof, EvaluationProof, LatencyProof, Proof
+from .proof import ContextProof, EvaluationProof, LatencyProof, OrtProof, Proof
 from .steps import Beside, output_steps
 
 __all__ = ["measure", "state_of"]
@@ -80,7 +81,7 @@ def measure(
         ModelError: A model cannot be opened or run.
         HostError: The place fails.
     """
-    compiled = check_context(bundle)  # first: it says more than that some digest differs
+    compiled, ort_file = check_context(bundle), check_ort(bundle)  # first: they say more than that some digest differs
     bundle.verify()
     manifest = bundle.manifest
     place = place or place_for(manifest["target"])
@@ -134,6 +135,9 @@ def measure(
             elif compiled is not None:
                 config = common["session_options"]
                 context = prove_context(bundle, compiled, place, session, golden_feeds, state, config)
+            ort: OrtProof | None = None
+            if ort_file is not None:
+                ort = prove_ort(bundle, ort_file, there, session, golden_feeds, state)
         latency = []
         if not place.elsewhere or not place.untimed:
             with progress.stage("latency", len(threads)) as advance:
@@ -157,6 +161,7 @@ def measure(
         evaluation=evaluated,
         apart=apart,
         context=context,
+        ort=ort,
         load_seconds=median(bench.load_seconds),
         opened=len(bench.load_seconds),
         latency=tuple(latency),

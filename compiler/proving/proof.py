@@ -14,7 +14,16 @@ from .machine import Machine
 from .probing.off_wanted import OffWanted
 from .steps import OutputSteps
 
-__all__ = ["ContextProof", "EvaluationProof", "GoldenProof", "LatencyProof", "MetricProof", "OutputProof", "Proof"]
+__all__ = [
+    "ContextProof",
+    "EvaluationProof",
+    "GoldenProof",
+    "LatencyProof",
+    "MetricProof",
+    "OrtProof",
+    "OutputProof",
+    "Proof",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +61,29 @@ class ContextProof:
     runtime: str
     exact: bool
     sqnr_db: float | None
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrtProof:
+    """The model in ORT format, against the model where both are open.
+
+    Attributes:
+        model: The file.
+        runtime: Where.
+        style: `fixed` or `runtime`, as the manifest says.
+        exact: Every element of every output is equal.
+        sqnr_db: Of the worst output; None when all are equal, or an integer output differs.
+        agrees: Whether the answers are close enough to be the same model, by the measure of the golden outputs.
+        steps: Golden steps that both were given.
+    """
+
+    model: str
+    runtime: str
+    style: str
+    exact: bool
+    sqnr_db: float | None
+    agrees: bool
     steps: int
 
 
@@ -158,6 +190,7 @@ class Proof:
             executed; `placement` is then theirs. None where there are no rules, or the kernels ran.
         apart: By output, how far the place is from this process; None where it is this process.
         context: The context binary beside the model; None where the bundle has none, or it could not be loaded here.
+        ort: The model in ORT format; None where the bundle has none.
         evaluation: None without evaluation samples.
         size_bytes, float_bytes: Of the bundle's model, of float's.
         load_seconds: Median over all times the bundle was opened.
@@ -188,6 +221,7 @@ class Proof:
     checked: Mapping[str, Any] | None = None
     apart: Mapping[str, OutputSteps] | None = None
     context: ContextProof | None = None
+    ort: OrtProof | None = None
     wanted: str = ""
     off_wanted: tuple[OffWanted, ...] = ()
     notes: tuple[str, ...] = ()
@@ -221,6 +255,7 @@ class Proof:
             "checked": None if self.checked is None else dict(self.checked),
             "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},
             "context": None if self.context is None else _plain(self.context),
+            "ort": None if self.ort is None else _plain(self.ort),
             "notes": list(self.notes),
         }
 

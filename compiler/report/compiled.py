@@ -12,7 +12,7 @@ from .census import Census, grouped
 from .layout import facts, lines, table
 from .units import plural, seconds, short_digest, size
 
-__all__ = ["compiled_facts", "context_text", "float_lines", "float_nodes", "integer_lines"]
+__all__ = ["compiled_facts", "context_text", "float_lines", "float_nodes", "integer_lines", "ort_text"]
 
 _REASONS_SHOWN = 4
 
@@ -32,6 +32,7 @@ def compiled_facts(result: CompileResult, census: Census) -> Table:
             ("integers", lines(integer_lines(census))),
             ("float", lines(float_lines(result.skipped, census))),
             ("context", context_text(manifest)),
+            ("ORT format", ort_text(manifest)),
             ("notes", lines(manifest["notes"])),
             ("time", f"{seconds(sum(result.seconds.values()))}: {stages}"),
         ]
@@ -46,6 +47,16 @@ def context_text(manifest: Mapping[str, Any]) -> str | None:
     bytes_ = sum(int(manifest["files"][name]["bytes"]) for name in (context["model"], *context["binaries"]))
     made = context["made_with"]
     return f"{context['model']} ({size(bytes_)}), SDK {made['sdk']}, ONNX Runtime {made['onnxruntime']}"
+
+
+def ort_text(manifest: Mapping[str, Any]) -> str | None:
+    """The model in ORT format, and what a session needs to open it; None without it."""
+    ort = manifest.get("ort")
+    if ort is None:
+        return None
+    bytes_, needs = int(manifest["files"][ort["model"]]["bytes"]), ort["session_options"]
+    options = "".join(f", opened with {name} = {value}" for name, value in needs.items())
+    return f"{ort['model']} ({size(bytes_)}), ONNX Runtime {ort['made_with']['onnxruntime']}{options}"
 
 
 def integer_lines(census: Census) -> Iterator[str]:

@@ -51,6 +51,7 @@ def compiled_json(result: CompileResult, census: Census) -> dict[str, object]:
         "skipped": dict(result.skipped),
         "provider_options": dict(result.bundle.manifest["provider_options"]),
         "context": result.bundle.manifest.get("context"),
+        "ort": result.bundle.manifest.get("ort"),
         "notes": list(result.bundle.manifest["notes"]),
         "seconds": dict(result.seconds),
         "measured": dict(result.measured),

@@ -69,6 +69,7 @@ def proof_facts(proof: Mapping[str, Any]) -> Table:
             ("integers", _placement(proof["placement"], rules=checked is not None)),
             ("apart", _apart(proof.get("apart"))),
             ("context", _context(proof.get("context"))),
+            ("ORT format", _ort(proof.get("ort"))),
             ("notes", lines(proof["notes"])),
         ]
     )
@@ -244,6 +245,16 @@ def _context(found: Mapping[str, Any] | None) -> str | None:
     if found["sqnr_db"] is not None:
         how = f"{found['sqnr_db']:.1f} dB apart"
     return f"{found['model']} in a process of its own, against the model compiled there: {how}"
+
+
+def _ort(found: Mapping[str, Any] | None) -> str | None:
+    """Whether the model in ORT format is the model."""
+    if found is None:
+        return None
+    how = "identical" if found["exact"] else "differs"
+    if not found["exact"] and found["sqnr_db"] is not None:
+        how = f"{found['sqnr_db']:.1f} dB apart"
+    return f"{found['model']} on {found['runtime']}, against the model there: {how}"
 
 
 def _apart(found: Mapping[str, Any] | None) -> RenderableType | None:

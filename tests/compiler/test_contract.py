@@ -28,7 +28,7 @@ def test_exit_codes_are_stable():
     assert {kind.id: kind.exit_code for kind in CLAUSE_KINDS.values()} == {
         "accuracy_drop": 10, "accuracy": 11, "sqnr": 12, "cosine": 13, "max_error": 14, "size": 15, "size_ratio": 16,
         "load_time": 17, "p95": 18, "latency_ratio": 19, "integer_macs": 20, "off_provider": 21, "finite": 22,
-        "golden": 23, "context": 24,
+        "golden": 23, "context": 24, "ort": 25,
     }  # fmt: skip
 
 

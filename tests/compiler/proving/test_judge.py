@@ -12,7 +12,15 @@ from edgec.compiler.metrics import metric_named
 from edgec.compiler.proving.judge import check_units, judge
 from edgec.compiler.proving.machine import Machine
 from edgec.compiler.proving.probing.off_wanted import OffWanted
-from edgec.compiler.proving.proof import EvaluationProof, GoldenProof, LatencyProof, MetricProof, OutputProof, Proof
+from edgec.compiler.proving.proof import (
+    EvaluationProof,
+    GoldenProof,
+    LatencyProof,
+    MetricProof,
+    OrtProof,
+    OutputProof,
+    Proof,
+)
 from edgec.errors import ContractError
 from edgec.runtimes.base import Kernel, Latency, Placement
 from edgec.runtimes.compare import Comparison
@@ -347,6 +355,26 @@ def test_a_target_of_the_cpu_alone_has_one_meaning():
     proof = replace(PROOF, placement=Placement(kernels=kernels, evidence="e"), wanted="CPUExecutionProvider")
     for result in (verdict(proof).results[2], of(proof, max_off_provider="0nodes")):
         assert (result.status, result.measured, result.reason) == ("broken", 1.0, "Conv b on Other")
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "reason"),
+    [
+        ({"exact": True, "sqnr_db": None, "agrees": True}, 0, ""),
+        ({"exact": False, "sqnr_db": 131.0, "agrees": True}, 0, "not bit-identical to the model: 131.0 dB apart"),
+        ({"exact": False, "sqnr_db": 9.04, "agrees": False}, 25, "it does not answer as the model: 9.0 dB apart"),
+        (
+            {"exact": False, "sqnr_db": None, "agrees": False},
+            25,
+            "it does not answer as the model: the outputs differ",
+        ),
+    ],
+)
+def test_ort_format(found, code, reason):
+    ort = OrtProof(model="model.ort", runtime="r", style="fixed", steps=2, **found)
+    result = verdict(replace(PROOF, ort=ort))
+    assert result.exit_code == code
+    assert (result.results[-1].id, result.results[-1].n, result.results[-1].reason) == ("ort", 2, reason)
 
 
 # --- not executed -----------------------------------------------------------------------------------------------------
