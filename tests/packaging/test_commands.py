@@ -75,7 +75,13 @@ def desk(digits: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_edgec_commands_run(document: str, repository: Path, desk: Path) -> None:
-    """In the document's order, in one folder; what would fetch says only what it would, and its runtimes are absent."""
+    """In the document's order, in one folder, its project there from the start.
+
+    What would fetch says only what it would, and its runtimes are absent.
+    """
+    for body in blocks((repository / document).read_text(encoding="utf-8"), "toml"):
+        if "[model]" in body:
+            (desk / "edgec.toml").write_text(body, encoding="utf-8")
     found = [words for words in commands((repository / document).read_text(encoding="utf-8")) if words[0] == "edgec"]
     for words in found:
         planned = ["--dry-run"] if words[1:3] == ["runtime", "install"] else []
