@@ -16,11 +16,12 @@ from .ort_order import in_order
 from .ort_session import PROVIDER, ort_message
 from .runner import options
 
-__all__ = ["MOST_BYTES", "REPLAY", "save_ort_format"]
+__all__ = ["ABSENT", "MOST_BYTES", "REPLAY", "WITHOUT", "save_ort_format"]
 
 MOST_BYTES = (1 << 31) - 1  # FLATBUFFERS_MAX_BUFFER_SIZE: offsets have 32 bits
 REPLAY = "session.enable_saved_runtime_optimizations"
-_ABSENT = ("NchwcTransformer",)
+WITHOUT = "optimization.disable_specified_optimizers"  # names after semicolons
+ABSENT = ("NchwcTransformer",)
 _WIDENED = b"InsertedPrecisionFreeCast_"  # what insert_cast_transformer.cc names its float32 values
 _LEAVE = "Leave --ort out: full packages of ONNX Runtime read model.onnx"
 
@@ -53,7 +54,7 @@ def save_ort_format(model: Path, to: Path, *, later: bool, signed: bool) -> dict
         made.optimized_model_filepath = str(written)
         try:
             onnxruntime.InferenceSession(
-                str(model), made, providers=[PROVIDER], disabled_optimizers=list(_ABSENT), enable_fallback=0
+                str(model), made, providers=[PROVIDER], disabled_optimizers=list(ABSENT), enable_fallback=0
             )
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
             raise ModelError(

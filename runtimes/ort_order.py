@@ -42,7 +42,7 @@ def in_order(data: bytes) -> tuple[bytes, memoryview]:
     model = _target(data, _place(data, root, _MODEL))
     start = min(model, _fields(data, model))  # the table of a table's fields may lie before it
     head = bytearray(_head(_bytes(data, root, _VERSION), _index(data, _place(data, root, _RESOLVER))))
-    head += bytes((start - len(head)) % _ALIGNMENT)
+    head += bytes(-(len(head) + len(data) - start) % _ALIGNMENT)  # files are aligned from their end
     place = _place(head, _target(head, 0), _MODEL)
     struct.pack_into("<I", head, place, len(head) + model - start - place)
     return bytes(head), memoryview(data)[start:]

@@ -137,7 +137,7 @@ def measure(
                 context = prove_context(bundle, compiled, place, session, golden_feeds, state, config)
             ort: OrtProof | None = None
             if ort_file is not None:
-                ort = prove_ort(bundle, ort_file, there, session, golden_feeds, state)
+                ort = prove_ort(bundle, ort_file, there, golden_feeds, state)
         latency = []
         if not place.elsewhere or not place.untimed:
             with progress.stage("latency", len(threads)) as advance:

@@ -66,7 +66,7 @@ class ContextProof:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OrtProof:
-    """The model in ORT format, against the model where both are open.
+    """The model in ORT format, against the model, both opened in one place and optimized alike.
 
     Attributes:
         model: The file.
