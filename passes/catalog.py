@@ -20,6 +20,7 @@ from .lower.pad_integers import PadIntegers
 from .lower.part_clamps import PartClamps
 from .lower.part_groups import PartGroups
 from .lower.part_half_biases import PartHalfBiases
+from .lower.part_scales import PartScales
 from .lower.prelu_to_max import PReluToMax
 from .lower.quantize_before_pad import QuantizeBeforePad
 from .lower.share_constants import ShareConstants
@@ -43,6 +44,7 @@ from .prepare.explicit_pads import ExplicitPads
 from .prepare.flatten_to_reshape import FlattenToReshape
 from .prepare.full_pads import FullPads
 from .prepare.fuse_gelu import FuseGelu
+from .prepare.gemm_to_matmul import GemmToMatMul
 from .prepare.matmul_add_to_gemm import MatMulAddToGemm
 from .prepare.part_group_norm import PartGroupNorm
 from .prepare.plain_gemms import PlainGemms
@@ -61,8 +63,10 @@ from .prepare.widen_outputs import WidenOutputs
 from .prepare.window_pools import WindowPools
 from .prepare.within_half import WithinHalf
 from .quantize.absorb_clamps import AbsorbClamps
+from .quantize.code_scales import CodeScales
 from .quantize.compute_params import ComputeParams
 from .quantize.decide import DecideQuantization
+from .quantize.decide_blocks import DecideBlocks
 from .quantize.dynamic import DynamicQuantization
 from .quantize.dynamic_lstm import DynamicLstm
 from .quantize.insert_qdq import InsertQdq
@@ -113,6 +117,7 @@ PASSES: tuple[type[Any], ...] = (
     PartGroupNorm,
     PointwiseConvToGemm,
     MatMulAddToGemm,
+    GemmToMatMul,
     MuteChannels,
     BalanceChannels,
     EqualizeChannels,
@@ -124,7 +129,9 @@ PASSES: tuple[type[Any], ...] = (
     WidenOutputs,
     AlignChannels,
     DecideQuantization,
+    DecideBlocks,
     ComputeParams,
+    CodeScales,
     ClipWeights,
     RoundWeights,
     CorrectBias,
@@ -141,6 +148,7 @@ PASSES: tuple[type[Any], ...] = (
     PartClamps,
     HoldApart,
     HalveBetween,
+    PartScales,
     PartGroups,
     PartHalfBiases,
     QuantizeBeforePad,

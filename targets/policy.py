@@ -43,7 +43,8 @@ class Policy:
         per_channel: Weights have a scale per output channel.
         recurrent: LSTMs compute in `float`, or in integers with ranges taken at every step (`dynamic`): 2 to 5 times
             faster from 128 cells on, and 33 to 38 dB from float.
-        block_size: Elements that share a scale of 4-bit weights stored for float kernels.
+        block_size: Elements that share a scale of 4-bit weights stored for float kernels, and of those of
+            matrices whose integer kernel takes blocks (QNN).
         reduce_range: 7-bit weights; None follows the target.
         reduce_range_nodes: Regular expressions over names of nodes that have 7-bit weights where the others have 8.
         reduce_range_auto: On kernels that saturate, 7-bit weights in just those layers whose sums leave 16 bits on

@@ -50,7 +50,7 @@ class QuantizeOptions:
         Option(
             "--block-size",
             metavar="N",
-            help="Elements that share a scale of 4-bit weights of float kernels; else 32.",
+            help="Elements that share a scale of 4-bit weights: of float kernels, and matrices on Snapdragon; else 32.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None

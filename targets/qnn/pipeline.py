@@ -9,12 +9,14 @@ from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.halve_between import HalveBetween
 from ...passes.lower.part_clamps import PartClamps
+from ...passes.lower.part_scales import PartScales
 from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.stamp import Stamp
 from ...passes.normalize.remove_unused import RemoveUnused
 from ...passes.prepare.explicit_pads import ExplicitPads
 from ...passes.prepare.full_pads import FullPads
 from ...passes.prepare.fuse_gelu import FuseGelu
+from ...passes.prepare.gemm_to_matmul import GemmToMatMul
 from ...passes.prepare.matmul_add_to_gemm import MatMulAddToGemm
 from ...passes.prepare.part_group_norm import PartGroupNorm
 from ...passes.prepare.reduce_mean_to_pool import ReduceMeanToPool
@@ -22,8 +24,10 @@ from ...passes.prepare.split_to_slices import SplitToSlices
 from ...passes.prepare.sum_to_add import SumToAdd
 from ...passes.prepare.within_half import WithinHalf
 from ...passes.quantize.absorb_clamps import AbsorbClamps
+from ...passes.quantize.code_scales import CodeScales
 from ...passes.quantize.compute_params import ComputeParams
 from ...passes.quantize.decide import DecideQuantization
+from ...passes.quantize.decide_blocks import DecideBlocks
 from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.recipe import Recipe
 from ...passes.weight_only.half_weights import HalfWeights
@@ -35,13 +39,15 @@ from .rules import rules_of
 __all__ = ["recipe"]
 
 SCHEMES = (*STATIC_SCHEMES, "fp16", "float")
+# Blocks that the HTP computes right are multiples of it (spec.py).
+BLOCK = 32
 
 
 def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     """The passes for a QNN target under a policy.
 
     Raises:
-        OptionError: The scheme leaves work to the CPU at every inference.
+        OptionError: The scheme leaves work to the CPU at every inference, or the HTP is wrong on blocks of that size.
     """
     if policy.scheme not in SCHEMES:
         raise OptionError(
@@ -64,7 +70,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
             wide_nodes=policy.wide_nodes,
             wide_rules=wide,
         )
-        passes += rewrites(policy) + static(policy, decide)
+        passes += rewrites(policy) + static(policy, decide, block=_block(target, policy))
     elif policy.scheme == "fp16":
         passes += (HalfWeights(dtype="float16", exclude_nodes=nodes, exclude_ops=ops, only_ops=only),)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
@@ -88,8 +94,32 @@ def prepare() -> tuple[Pass, ...]:
     )
 
 
-def static(policy: Policy, decide: DecideQuantization) -> tuple[Pass, ...]:
-    """Decide, measure (ComputeParams needs it), compute, round, apply, correct."""
+def static(policy: Policy, decide: DecideQuantization, *, block: int | None) -> tuple[Pass, ...]:
+    """Decide, measure (ComputeParams needs it), compute, round, apply, correct.
+
+    Args:
+        policy: What the user asked for.
+        decide: Decides what runs in integers.
+        block: Rows of a 4-bit matrix that share a scale, or None: one scale per column.
+    """
     params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
-    compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
-    return (decide, *compute, InsertQdq(), *in_turn(policy), AbsorbClamps(), PartClamps(), HalveBetween())
+    fit = () if block is None else (GemmToMatMul(size=block),)
+    decided = (decide,) if block is None else (decide, DecideBlocks(size=block))
+    coded = () if block is None else (CodeScales(),)
+    parted = () if block is None else (PartScales(),)
+    compute = (params, *coded, *ranges(policy), *clip(policy), *rounding(policy))
+    apply = (InsertQdq(), *parted, *in_turn(policy), AbsorbClamps(), PartClamps(), HalveBetween())
+    return (*fit, *decided, *compute, *apply)
+
+
+def _block(target: TargetSpec, policy: Policy) -> int | None:
+    """Rows that share a scale under a policy, or None where every column has one."""
+    if widths(policy.scheme)[1] != 4 or not policy.per_channel:
+        return None
+    if policy.block_size % BLOCK:
+        raise OptionError(
+            f"--block-size {policy.block_size}",
+            f"is no multiple of {BLOCK}, and target {target.name} computes such blocks wrong",
+            remedy=f"Choose {BLOCK} or a multiple of it; one as large as a layer's inputs is a scale per channel",
+        )
+    return policy.block_size

@@ -64,6 +64,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 pixel-8": {"target": "pixel-8"},
     "a8w8 pixel-8-nnapi": {"target": "pixel-8-nnapi"},
     "a8w8 snapdragon-8-gen-3": {"target": "snapdragon-8-gen-3"},
+    "a8w4 snapdragon-8-gen-3": {"target": "snapdragon-8-gen-3"},
     "a8w8 intel-openvino": {"target": "intel-openvino"},
     "a8w8 jetson-orin": {"target": "jetson-orin"},
     "fp16 nvidia-cuda": {"target": "nvidia-cuda"},
@@ -113,7 +114,7 @@ def check(each: Pass, model: ir.Model, feeds: Feeds, before: Feeds) -> Feeds:
 @pytest.mark.parametrize("scheme", [*SCHEMES, *WIDTHS, *OPTIONS])
 def test_in_its_recipe(name: str, scheme: str) -> None:
     model = build(name)
-    if scheme in WIDTHS:
+    if scheme.partition(" ")[0] in WIDTHS:
         model = load_model(model, opset_floor=21, already_quantized="accept").model
     feeds = feeds_of(model)
     answers = run(model, feeds)
