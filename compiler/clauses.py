@@ -90,8 +90,8 @@ _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = 
     ("integer_macs", "--min-integer-macs", 20, "min", "%", "90%",
      "share of multiply-accumulates that run in integer kernels"),
     ("off_provider", "--max-off-provider", 21, "max", "nodes node", "0nodes",
-     "nodes that run off the target's first provider, computing with shapes aside; where this is not said, nodes on "
-     "none of its providers, and 0 of them"),
+     "nodes off the target's first provider, computing with shapes aside; where none is written, nodes on none of its "
+     "providers, at most 0"),
     ("finite", "", 22, "max", "", "",
      "no output holds NaN or infinity; always asked"),
     ("golden", "", 23, "max", "", "",
