@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-against-float clean
+.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-against-float  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -71,6 +71,9 @@ bench-slopes: $(VENV)/dev  ## PRelu with and without branches
 
 bench-groups: $(VENV)/dev  ## groups of few filters: float, int8 in groups, int8 joined
 	$(BIN)/python tests/benchmarks/groups.py
+
+bench-pads: $(VENV)/dev  ## a Pad fused into its Conv, and apart
+	$(BIN)/python tests/benchmarks/pads.py
 
 bench-against-float: $(VENV)/bench  ## what a target ships beside float, where it ships to
 	$(BIN)/edgec runtime install web-wasm

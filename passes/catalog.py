@@ -14,6 +14,7 @@ from .lower.hold_apart import HoldApart
 from .lower.keep_clamps_apart import KeepClampsApart
 from .lower.keep_float import KeepFloat
 from .lower.keep_off_xnnpack import KeepOffXnnpack
+from .lower.keep_pads_apart import KeepPadsApart
 from .lower.lend_constants import LendConstants
 from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
@@ -143,6 +144,7 @@ PASSES: tuple[type[Any], ...] = (
     KeepFloat,
     KeepClampsApart,
     KeepOffXnnpack,
+    KeepPadsApart,
     LendConstants,
     SpellAxes,
     PartClamps,

@@ -8,6 +8,7 @@ from ...passes.base import Pass
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
+from ...passes.lower.keep_pads_apart import KeepPadsApart
 from ...passes.lower.min_integers import MinIntegers
 from ...passes.lower.pad_integers import PadIntegers
 from ...passes.lower.part_groups import PartGroups
@@ -69,6 +70,8 @@ _OLD = 22
 _BRANCHES = 8192
 # Where joining groups was measured to pay: VNNI multiplies 30 times as many int8 as a grouped float Conv does floats.
 _CHEAP_PRODUCTS = "x86_64+vnni"
+# Kernels of so many pixels are slower with pads of their own.
+_LARGE_KERNEL = 100
 # Groups up to which that holds.
 _JOINED = 16
 
@@ -149,12 +152,15 @@ def recipe(
             passes += (compact, NarrowIntegers())
     if align:
         passes += (PReluToMax(least=_BRANCHES),)
+    # Where MLAS has blocked kernels; behind what drops empty inputs at a node's end.
+    blocked = target.isa.startswith("x86_64")
+    pads: tuple[Pass, ...] = (KeepPadsApart(taps=_LARGE_KERNEL),) if blocked else ()
     if target.max_opset <= _OLD:
         last = (SpellAxes(), *last)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(
         scheme=policy.scheme,
-        passes=(*passes, *last, RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp),
+        passes=(*passes, *last, RemoveUnused(), *pads, ShareConstants(), DropTraces(), DropShapes(), stamp),
     )
 
 
