@@ -107,13 +107,10 @@ def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, 
     """
     first = references[0]
     plain = Form(kind="field" if first.ndim > 2 else "values")
-    if first.dtype.kind != "f" or not all(np.isfinite(x).all() for x in references):
+    if first.dtype.kind != "f" or not all(x.size and np.isfinite(x).all() for x in references):
         return plain
     if _is_image(first.shape, input_shapes):
         return Form(kind="image")
-    for axis in (1, 3) if _is_map(first.shape) else ():
-        if first.shape[axis] == 1 and all(x.min() >= 0 and x.max() <= 1 for x in references):
-            return Form(kind="map", axis=axis, normalized=True, binary=True)
     for axis in _class_axes(first.shape):
         rows = np.concatenate([_rows(x, axis) for x in references])
         normalized = bool(rows.min() >= 0 and np.allclose(rows.sum(1), 1, atol=1e-3))
@@ -122,6 +119,9 @@ def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, 
             several = steps or (first.ndim == 3 and first.size > first.shape[axis])
             kind: Kind = "map" if _is_map(first.shape) else "tokens" if several else "scores"
             return Form(kind=kind, axis=axis, normalized=normalized)
+    axis = _mask_axis(first.shape)
+    if axis is not None and all(x.min() >= 0 and x.max() <= 1 for x in references):
+        return Form(kind="map", axis=axis, normalized=True, binary=True)
     return plain
 
 
@@ -189,7 +189,15 @@ def _is_image(shape: tuple[int, ...], inputs: Sequence[tuple[int, ...]]) -> bool
 
 def _is_map(shape: tuple[int, ...]) -> bool:
     """Whether there is a class for each of many pixels; [N, classes, 1, 1] is a class for each image."""
-    return len(shape) == 4 and math.prod(shape[1:]) // min(shape[1], shape[3]) >= _MAP
+    return len(shape) == 4 and shape[2] * shape[3] >= _MAP
+
+
+def _mask_axis(shape: tuple[int, ...]) -> int | None:
+    """The axis of the one channel of a picture, first or last; None for what is no such picture."""
+    for axis, sides in ((1, shape[2:]), (3, shape[1:3])):
+        if len(shape) == 4 and shape[axis] == 1 and min(sides) > 1 and math.prod(sides) >= _MAP:
+            return axis
+    return None
 
 
 def _class_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
