@@ -119,9 +119,9 @@ def form_of(references: Sequence[np.ndarray], input_shapes: Sequence[tuple[int, 
             several = steps or (first.ndim == 3 and first.size > first.shape[axis])
             kind: Kind = "map" if _is_map(first.shape) else "tokens" if several else "scores"
             return Form(kind=kind, axis=axis, normalized=normalized)
-    axis = _mask_axis(first.shape)
-    if axis is not None and all(x.min() >= 0 and x.max() <= 1 for x in references):
-        return Form(kind="map", axis=axis, normalized=True, binary=True)
+    channel = _mask_axis(first.shape)
+    if channel is not None and all(x.min() >= 0 and x.max() <= 1 for x in references):
+        return Form(kind="map", axis=channel, normalized=True, binary=True)
     return plain
 
 
