@@ -26,6 +26,7 @@ from .destination import check_destination, scratch, writing
 from .diagnose import diagnose_miss, missed
 from .diagnosing.finding import Diagnosis
 from .diagnosing.patient import Patient
+from .golden_noise import rounds_otherwise
 from .load import Loaded, load_model
 from .lockfile import read_lock
 from .ort_format import check_ort_scheme, check_ort_target, make_ort
@@ -33,7 +34,6 @@ from .pack import manifest_values, pack
 from .pipeline import PassReport
 from .prove import prove
 from .proving.judge import check_units
-from .proving.places import IN_PROCESS
 from .reduce_saturating import reduce_saturating
 from .request import CompileRequest
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
@@ -127,7 +127,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
                     golden=data.golden_origin,
                 ),
-                reference=None if target.runtime == IN_PROCESS else loaded.model,
+                reference=loaded.model if rounds_otherwise(target) else None,
                 samples=data.calibration or (),
                 context=None if compiler is None else partial(make_context, compiler=compiler),
                 ort=partial(make_ort, target=target) if request.ort else None,

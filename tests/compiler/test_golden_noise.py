@@ -10,8 +10,11 @@ import pytest
 from support.protos import proto
 
 import edgec
-from edgec.compiler.golden_noise import NOISE_SAMPLES, golden_noise_db
+from edgec.compiler import golden_noise
+from edgec.compiler.golden_noise import NOISE_SAMPLES, golden_noise_db, rounds_otherwise
 from edgec.compiler.samples.base import Sample, State
+from edgec.errors import TargetError
+from edgec.targets import find_target
 
 # The "bundle" rounds to whole numbers: noise depends on the sample alone.
 ROUNDED = "g (float[1, 4] x) => (float[1, 4] y) { y = Round(x) }"
@@ -65,6 +68,29 @@ def test_only_the_first_steps_count(bundle: Path) -> None:
     assert noise(bundle, both, steps=1) == 100.0
     x = np.concatenate([each.feeds["x"].ravel() for each in (EXACT, LARGE)]).astype(np.float64)
     assert noise(bundle, both, steps=2) == round(10 * np.log10(np.sum(x**2) / np.sum((x - np.round(x)) ** 2)), 1)
+
+
+@pytest.mark.parametrize(
+    ("here", "same", "other"),
+    [
+        ("x86-64-vnni", ("x86-64-vnni", "x86-64-avx2"), ("raspberry-pi-5", "armv7", "pixel-8", "web-wasm")),
+        ("arm64-dotprod", ("raspberry-pi-5", "raspberry-pi-4"), ("x86-64-vnni", "armv7", "pixel-8")),
+        (None, (), ("x86-64-vnni", "raspberry-pi-5", "pixel-8")),
+    ],
+)
+def test_kernels_of_one_architecture_and_library_round_alike(
+    monkeypatch: pytest.MonkeyPatch, here: str | None, same: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    def host() -> object:
+        if here is None:
+            raise TargetError("target 'host'", "this processor is none of x86-64 and arm64", remedy="Name a target")
+        return find_target(here)
+
+    monkeypatch.setattr(golden_noise, "host", host)
+    assert {name: rounds_otherwise(find_target(name)) for name in (*same, *other)} == {
+        **dict.fromkeys(same, False),
+        **dict.fromkeys(other, True),
+    }
 
 
 def test_a_bundle_for_another_library_says_it(tmp_path: Path) -> None:
