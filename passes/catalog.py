@@ -21,6 +21,7 @@ from .lower.pad_integers import PadIntegers
 from .lower.part_clamps import PartClamps
 from .lower.part_groups import PartGroups
 from .lower.part_half_biases import PartHalfBiases
+from .lower.part_inputs import PartInputs
 from .lower.part_scales import PartScales
 from .lower.prelu_to_max import PReluToMax
 from .lower.quantize_before_pad import QuantizeBeforePad
@@ -150,6 +151,7 @@ PASSES: tuple[type[Any], ...] = (
     PartClamps,
     HoldApart,
     HalveBetween,
+    PartInputs,
     PartScales,
     PartGroups,
     PartHalfBiases,

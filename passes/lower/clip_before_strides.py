@@ -20,17 +20,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, fresh_name, is_op, value_names
+from ..edit import is_op, value_names
 from ..quantize.decision import decision_of
 from ..scope import made_from
+from .half_clip import clipped_to_half, half_bounds
 
 __all__ = ["ClipBeforeStrides"]
 
-_LARGEST = np.float32(65504.0)
 _CHANNELS, _KERNEL = 4, 8
 
 
@@ -44,10 +43,7 @@ class ClipBeforeStrides(Pass):
         if not found:
             return ir.passes.PassResult(model, modified=False)
         taken = value_names(graph) | {node.name for node in graph if node.name}
-        bounds = [
-            add_initializer(graph, fresh_name(name, taken), np.asarray(bound, np.float32))
-            for name, bound in (("lowest_half", -_LARGEST), ("largest_half", _LARGEST))
-        ]
+        bounds = half_bounds(graph, taken)
         for node in found:
             _clip(graph, node, bounds, taken)
         return ir.passes.PassResult(model, modified=True)
@@ -76,13 +72,10 @@ def _is_wrong(node: ir.Node) -> bool:
     )
 
 
-def _clip(graph: ir.Graph, node: ir.Node, bounds: list[ir.Value], taken: set[str]) -> None:
+def _clip(graph: ir.Graph, node: ir.Node, bounds: tuple[ir.Value, ir.Value], taken: set[str]) -> None:
     x = node.inputs[0]
     assert x is not None
-    clip = ir.node("Clip", [x, *bounds], name=fresh_name(f"{node.name or x.name}_clip", taken))
+    clip = clipped_to_half(x, str(node.name or x.name), bounds, taken)
     made_from(clip, node)
-    result = clip.outputs[0]
-    result.name = fresh_name(f"{x.name}_clipped", taken)
-    result.type, result.shape = x.type, x.shape
     graph.insert_before(node, clip)
-    node.replace_input_with(0, result)
+    node.replace_input_with(0, clip.outputs[0])

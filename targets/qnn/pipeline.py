@@ -9,6 +9,7 @@ from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.halve_between import HalveBetween
 from ...passes.lower.part_clamps import PartClamps
+from ...passes.lower.part_inputs import PartInputs
 from ...passes.lower.part_scales import PartScales
 from ...passes.lower.share_constants import ShareConstants
 from ...passes.lower.stamp import Stamp
@@ -108,7 +109,7 @@ def static(policy: Policy, decide: DecideQuantization, *, block: int | None) -> 
     coded = () if block is None else (CodeScales(),)
     parted = () if block is None else (PartScales(),)
     compute = (params, *coded, *ranges(policy), *clip(policy), *rounding(policy))
-    apply = (InsertQdq(), *parted, *in_turn(policy), AbsorbClamps(), PartClamps(), HalveBetween())
+    apply = (InsertQdq(), *parted, *in_turn(policy), AbsorbClamps(), PartClamps(), HalveBetween(), PartInputs())
     return (*fit, *decided, *compute, *apply)
 
 

@@ -21,7 +21,9 @@ from support.protos import proto
 import edgec
 from edgec.bundle import Bundle
 from edgec.errors import ModelError
+from edgec.passes.base import Pass
 from edgec.passes.lower.halve_between import HalveBetween
+from edgec.passes.lower.part_inputs import PartInputs
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.spec import Fixed, Given, OpRule, PerAxis, QuantSpec, Shared
 from edgec.runtimes import runtime
@@ -77,12 +79,12 @@ def compiled(model: object, output: Path, scheme: str = "a8w8", **options: objec
     return edgec.compile(model, target=TARGET, output=output, scheme=scheme, **common, **options)
 
 
-def take_for_integers(monkeypatch: pytest.MonkeyPatch, *rules: OpRule) -> None:
+def take_for_integers(monkeypatch: pytest.MonkeyPatch, *rules: OpRule, apart: type[Pass] = HalveBetween) -> None:
     """Recipes with these rules before the others, and nothing kept apart."""
 
     def without(target: object, policy: object) -> object:
         made = pipeline.recipe(target, policy)  # type: ignore[arg-type]
-        passes = (each for each in made.passes if not isinstance(each, HalveBetween))
+        passes = (each for each in made.passes if not isinstance(each, apart))
         return replace(
             made,
             passes=tuple(
@@ -126,6 +128,31 @@ def test_it_is_right_with_its_rule_and_wrong_without(
     assert decibels(htp, compiled(model, tmp_path / "with", scheme)) >= least
     take_for_integers(monkeypatch, rule)
     assert decibels(htp, compiled(model, tmp_path / "without", scheme)) <= most
+
+
+# What reads the input in floats beside a product of integers.
+READERS = {
+    "Add": "m = MatMul(x, w) y = Add(m, x)",
+    "Softmax": "m = MatMul(x, w) s = Softmax(x) y = Add(m, s)",
+    "Sin": "m = Conv(x, v) t = Transpose<perm = [0, 1, 3, 2]>(x) s = Sin(t) y = Add(m, s)",
+}
+
+
+@pytest.mark.targets
+@pytest.mark.parametrize("scheme", ["a8w8", "a16w8"])
+@pytest.mark.parametrize("body", READERS.values(), ids=READERS)
+def test_an_input_read_in_integers_and_in_floats_runs(
+    body: str, scheme: str, htp: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y) {{ {body} }}"
+    constants = {"w": weights(8, 8)} if "w)" in body else {"v": weights(4, 4, 1, 1)}
+    model = proto(text, opset=21, ir_version=10, **constants)
+    bundle = compiled(model, tmp_path / "with", scheme, exclude_ops=("Add",))
+    assert decibels(htp, bundle) >= (44.0 if scheme == "a8w8" else 60.0)
+    take_for_integers(monkeypatch, apart=PartInputs)
+    bundle = compiled(model, tmp_path / "without", scheme, exclude_ops=("Add",))
+    with pytest.raises(ModelError, match="QNN_GRAPH_ERROR_INVALID_TENSOR: Invalid or NULL QNN tensor, Code: 6004"):
+        decibels(htp, bundle)
 
 
 @pytest.mark.targets
