@@ -6,6 +6,7 @@ all come from `CLAUSE_KINDS`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,11 +60,26 @@ _FACTORS: dict[str, dict[str, float]] = {
     "load_time": _TIMES,
     "p95": _TIMES,
     "latency_ratio": {"x": 1.0, **_SHARES},
+    "p95_ratio": {"x": 1.0, **_SHARES},
     "integer_macs": _SHARES,
+    "peak_memory": _SIZES,
+    "partitions": {"partitions": 1.0, "partition": 1.0},
     "cosine": {"cos": 1.0, **_SHARES},
     "off_provider": {"nodes": 1.0, "node": 1.0},
 }
 
+# What a limit may be, in base units; every other one is above 0, but a drop, which may be a gain.
+_RANGES: dict[str, tuple[float, float]] = {
+    "accuracy_drop": (-math.inf, math.inf),
+    "accuracy": (-math.inf, math.inf),  # a metric's own unit may be anything; a share lies in 0..100
+    "sqnr": (-math.inf, math.inf),
+    "cosine": (-1.0, 1.0),
+    "max_error": (0.0, math.inf),
+    "integer_macs": (0.0, 1.0),
+    "off_provider": (0.0, math.inf),
+    "partitions": (1.0, math.inf),
+}
+_COUNTS = ("off_provider", "partitions")
 
 # fmt: off
 _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = (
@@ -100,6 +116,12 @@ _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = 
      "the context binary answers as the model it was made of; asked where there is one"),
     ("ort", "", 25, "max", "", "",
      "model.ort answers as the model it was made of; asked where there is one"),
+    ("p95_ratio", "--max-p95-ratio", 26, "max", "x %", "1.0x",
+     "95th percentile of one run against float's, one thread, interleaved in one run"),
+    ("peak_memory", "--max-peak-memory", 27, "max", "KB MB GB KiB MiB GiB", "64MB",
+     "most memory that opening the model and running it adds to a new process, one thread"),
+    ("partitions", "--max-partitions", 28, "max", "partitions partition", "1partition",
+     "runs of nodes on one provider: 1 where nothing leaves it"),
 )
 # fmt: on
 
@@ -162,7 +184,26 @@ class Limit:
             raise ContractError(
                 where, f"unit {unit!r} is unknown" + (f", did you mean {near!r}?" if near else ""), remedy=remedy
             )
-        return cls(value=float(number), unit=unit)
+        limit = cls(value=float(number), unit=unit)
+        if problem := limit._out_of_range(kind.id):
+            raise ContractError(where, f"{text!r} {problem}", remedy=f"Write it like {kind.example!r}")
+        return limit
+
+    def _out_of_range(self, kind_id: str) -> str:
+        """Why no measured value can be on both sides of it; "" where one can."""
+        if not math.isfinite(self.value):
+            return "is too large a number"
+        if kind_id not in _RANGES:
+            return "" if self.value > 0 else "is not above 0"
+        if kind_id in _COUNTS and not self.value.is_integer():
+            return "is no whole number"
+        low, high = _RANGES[kind_id]
+        if kind_id == "accuracy" and self.unit in ("pt", "%"):
+            low, high = 0.0, 100.0
+        if low <= self.base(kind_id) <= high:
+            return ""
+        least, most = (f"{self.from_base(kind_id, each):g}" for each in (low, high))
+        return f"is below {least}{self.unit}" if math.isinf(high) else f"is not from {least} to {most}{self.unit}"
 
     def base(self, kind_id: str) -> float:
         """The value in base units: bytes, seconds, a plain ratio; unchanged for pt, dB and abs."""

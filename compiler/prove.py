@@ -96,6 +96,7 @@ def prove(
         notes=notes,
         place=None if on is None else place_on(on, bundle),
         probe=probe,
+        memory=contract.clause("peak_memory") is not None,
     )
     if proof.unexecuted and contract.proof == "executed":
         raise ExecutionRequiredError(

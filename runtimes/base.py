@@ -16,6 +16,7 @@ __all__ = [
     "Feeds",
     "Kernel",
     "Latency",
+    "Memory",
     "ModelInMemory",
     "ModelSource",
     "Placement",
@@ -137,6 +138,26 @@ class Latency:
     minimum: float
     runs: int
     threads: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """Resident bytes of a process that did nothing but open a model and run it.
+
+    Attributes:
+        before: What it held when ONNX Runtime was loaded and the feeds were there.
+        peak: The most it held from then on.
+        runs: How often it ran the model.
+    """
+
+    before: int
+    peak: int
+    runs: int
+
+    @property
+    def added(self) -> int:
+        """What the model took at most."""
+        return max(0, self.peak - self.before)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

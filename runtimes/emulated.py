@@ -6,12 +6,11 @@ long it takes says nothing of the device.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from functools import partial
 from pathlib import Path
 
-from .host.launch import Launch
+from .host.launch import Launch, own_site
 from .install.component import PYTHON, onnxruntime_version
 from .install.place import INTEL, Place
 from .install.record import read_record
@@ -77,15 +76,9 @@ def _this_interpreter(home: Path) -> Launch:
     return Launch(
         command=(str(_emulator(home, "qemu-x86_64")), "-cpu", processor, sys.executable),
         environment=_ENVIRONMENT,
-        site=tuple(dict.fromkeys(filter(None, map(_folder_of, ("onnxruntime", "numpy"))))),
+        site=own_site(),
         emulated=_what(home, "qemu-x86_64", processor),
     )
-
-
-def _folder_of(module: str) -> Path | None:
-    """The folder on `sys.path` that a package lies in; nothing of it is imported."""
-    found = importlib.util.find_spec(module)
-    return Path(found.origin).parents[1] if found is not None and found.origin else None
 
 
 def _emulator(home: Path, name: str) -> Path:

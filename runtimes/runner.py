@@ -21,6 +21,8 @@ open                   session number, inputs, outputs, seconds it took, provide
 run                    outputs, seconds
 profile                events of one run, provider by node, features, optimized graphs where they are needed
 compile                files of a model that a plugin's backend has compiled (EPContext), the model first; seconds
+memory                 resident bytes before a model is opened, and the most while it is opened and run; null both where
+                       the system does not tell
 close                  nothing
 ====================== =========================================================================
 
@@ -530,7 +532,7 @@ class _Server:
         for number in request.get("forget", ()):
             self._free(number)
         acts = {"open": self._open, "run": self._run, "profile": self._profile, "compile": self._compile}
-        act = {**acts, "close": self._close}.get(request["do"])
+        act = {**acts, "memory": self._memory, "close": self._close}.get(request["do"])
         if act is None:
             raise _RefusedError("request", f"{request['do']!r} is not a request")
         return act(request, arrays)
@@ -634,6 +636,21 @@ class _Server:
         told = {name: value for name, value in seen._asdict().items() if name not in graphs}
         return told, arrays
 
+    def _memory(self, request: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        feeds = {name: arrays.pop(name) for name in request["feeds"]}
+        model, folder = self._given(0, request, arrays)  # what was sent lies on the disk from here on
+        try:
+            before = fresh_peak()
+            opened, _ = self._open({**request, "path": model}, arrays)
+            for _ in range(request["runs"]):
+                self._run({"session": opened["session"], "outputs": False}, feeds)
+            peak = peak_bytes()
+            self._free(opened["session"])
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+        return {"before": before, "peak": peak}, {}
+
     def _close(self, request: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         del arrays
         self._free(request["session"])
@@ -731,6 +748,38 @@ def _leave(folder: Path) -> None:
             break
         time.sleep(0.05)
     os._exit(0)
+
+
+def fresh_peak() -> int | None:
+    """Resident bytes of this process now, from which its peak is counted anew where the system allows it.
+
+    Elsewhere its peak so far stands for them: what it held when it loaded its libraries.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc_pid_clear_refs(5): resets VmHWM
+        return _status("VmRSS")
+    except OSError:
+        return peak_bytes()
+
+
+def peak_bytes() -> int | None:
+    """The most resident bytes of this process; None where the system does not tell."""
+    # Not getrusage on Linux: its maximum begins with that of the process that started this one.
+    found = _status("VmHWM")
+    if found is None and sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found
+
+
+def _status(name: str) -> int | None:
+    """A number of kB in Linux's `/proc/self/status`, in bytes; None where there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:")), None)
 
 
 def hello() -> dict[str, Any]:

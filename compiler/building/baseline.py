@@ -1,7 +1,7 @@
 """Verdicts that later ones are compared with: `verdicts.lock`, written on purpose only.
 
 Every clause that was met and measured stands there with its value and with how far a later one may be worse, in the
-same unit: half of its confidence interval, a quarter for what is timed, else nothing. Both may be edited.
+same unit: half of its confidence interval, a quarter for times and memory, else nothing. Both may be edited.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .outcome import Outcome
 __all__ = ["Baseline", "Kept"]
 
 _VERSION = "1"
-# What a clock measures is never twice the same.
-_TIMED = frozenset({"load_time", "p95", "latency_ratio"})
-_TIMED_SHARE = 0.25
+# What a clock or the system's memory shows is never twice the same.
+_VARYING = frozenset({"load_time", "p95", "latency_ratio", "p95_ratio", "peak_memory"})
+_VARYING_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,8 +120,8 @@ class Baseline:
 def _kept(result: Mapping[str, Any]) -> Kept:
     measured, interval = float(result["measured"]), result["interval"]
     tolerated = (interval[1] - interval[0]) / 2 if interval else 0.0
-    if result["id"] in _TIMED:
-        tolerated = max(tolerated, _TIMED_SHARE * abs(measured))
+    if result["id"] in _VARYING:
+        tolerated = max(tolerated, _VARYING_SHARE * abs(measured))
     return Kept(measured=measured, unit=result["unit"], tolerated=tolerated)
 
 

@@ -19,7 +19,14 @@ import numpy as np
 
 from .metric import Metric
 
-__all__ = ["Interval", "MetricIntervals", "median_ratio_interval", "metric_intervals", "rule_of_three"]
+__all__ = [
+    "Interval",
+    "MetricIntervals",
+    "median_ratio_interval",
+    "metric_intervals",
+    "quantile_ratio_interval",
+    "rule_of_three",
+]
 
 Interval: TypeAlias = tuple[float, float]
 
@@ -82,13 +89,20 @@ def metric_intervals(
 
 
 def median_ratio_interval(a: np.ndarray, b: np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """Interval of median(a) / median(b) for timings in paired blocks, shape (blocks, runs) each.
+    """`quantile_ratio_interval` of the medians."""
+    return quantile_ratio_interval(a, b, 0.5, seed=seed, resamples=resamples)
+
+
+def quantile_ratio_interval(
+    a: np.ndarray, b: np.ndarray, quantile: float, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """Interval of the ratio of a quantile of a to that of b, for timings in paired blocks, shape (blocks, runs) each.
 
     Blocks are drawn, as pairs: runs of one block share what the machine was doing then. The interval is widened by
     `SESSION_SPREAD`, so that a model against itself is not found slower.
     """
     index = np.random.default_rng(seed).integers(0, len(a), (resamples, len(a)))
-    ratios = np.median(a[index], axis=(1, 2)) / np.median(b[index], axis=(1, 2))
+    ratios = np.quantile(a[index], quantile, axis=(1, 2)) / np.quantile(b[index], quantile, axis=(1, 2))
     low, high = np.percentile(ratios, _tails())
     return float(low) * (1 - SESSION_SPREAD), float(high) * (1 + SESSION_SPREAD)
 

@@ -141,6 +141,36 @@ def _latency_ratio(clause: Clause, proof: Proof) -> ClauseResult:
     return _decide(clause, measured, scaled, latency.bundle.runs, reason)
 
 
+def _p95_ratio(clause: Clause, proof: Proof) -> ClauseResult:
+    latency = _one_thread(proof)
+    if latency is None:
+        return unknown(clause, "one thread was not timed: add 1 to the thread counts")
+    if latency.p95_ratio is None or latency.float_model is None:
+        return unknown(clause, _NO_FLOAT)
+    limit = _limit(clause)
+    interval = _scaled(latency.p95_ratio_interval, limit.from_base("p95_ratio", 1.0))
+    reason = f"p95: float {1e3 * latency.float_model.p95:.4g} ms, bundle {1e3 * latency.bundle.p95:.4g} ms"
+    measured = limit.from_base("p95_ratio", latency.p95_ratio)
+    return _decide(clause, measured, interval, latency.bundle.runs, reason)
+
+
+def _peak_memory(clause: Clause, proof: Proof) -> ClauseResult:
+    memory = proof.memory
+    if memory is None:
+        return unknown(clause, proof.memory_reason or "it was not measured")
+    reason = f"the process: {memory.before / 1e6:.4g} MB before, {memory.peak / 1e6:.4g} MB at most"
+    return _decide(clause, _limit(clause).from_base("peak_memory", memory.added), None, memory.runs, reason)
+
+
+def _partitions(clause: Clause, proof: Proof) -> ClauseResult:
+    placement = proof.placement
+    if placement is None or not placement.partitions:
+        return unknown(clause, "the runtime showed no partitions")
+    providers = list(dict.fromkeys(kernel.provider for kernel in placement.kernels))
+    reason = f"on {', '.join(providers)}" if placement.partitions > 1 else ""
+    return _decide(clause, float(placement.partitions), None, None, reason)
+
+
 def _integer_macs(clause: Clause, proof: Proof) -> ClauseResult:
     placement = proof.placement
     if placement is None or not placement.kernels:
@@ -251,6 +281,9 @@ JUDGES: Mapping[str, Callable[[Clause, Proof], ClauseResult]] = {
     "golden": _golden,
     "context": _context,
     "ort": _ort,
+    "p95_ratio": _p95_ratio,
+    "peak_memory": _peak_memory,
+    "partitions": _partitions,
 }
 
 

@@ -17,8 +17,10 @@ from .proof import EvaluationProof, Proof
 __all__ = ["check_units", "judge", "judge_accuracy"]
 
 # What only the target's own kernels can answer; excused, not undecided, where they cannot be executed.
-_TIMES = frozenset({"load_time", "p95", "latency_ratio"})
-_PLACEMENT = frozenset({"integer_macs", "off_provider"})  # and what the rules of its providers can
+_ABSOLUTE = frozenset({"load_time", "p95"})
+_TIMES = _ABSOLUTE | {"latency_ratio", "p95_ratio"}
+_OF_KERNELS = _TIMES | {"peak_memory"}
+_PLACEMENT = frozenset({"integer_macs", "off_provider", "partitions"})  # and what the rules of its providers can
 
 _CONTEXT, _ORT = (Clause(id=name, limit=None, implied=True) for name in ("context", "ort"))
 
@@ -34,10 +36,13 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
     files = [clause for clause, found in ((_CONTEXT, proof.context), (_ORT, proof.ort)) if found is not None]
     for clause in (*contract.all_clauses, *files):
         nothing_ran = proof.golden is None and clause.id not in ("size", "size_ratio")
-        unseen = clause.id in _TIMES or (clause.id in _PLACEMENT and proof.checked is None)
+        unseen = clause.id in _OF_KERNELS or (clause.id in _PLACEMENT and proof.checked is None)
         if nothing_ran or (proof.unexecuted and unseen):
             excused.add(clause.id)
             results.append(unknown(clause, f"not executed on the target's own kernels: {proof.unexecuted}"))
+        elif proof.untimed and clause.id in _ABSOLUTE:
+            # Milliseconds are of one device: whoever limits them has to go there.
+            results.append(unknown(clause, f"not timed: {proof.untimed}; prove it on the device, --on ssh:MACHINE"))
         elif proof.untimed and clause.id in _TIMES:
             excused.add(clause.id)
             results.append(unknown(clause, f"not timed: {proof.untimed}"))

@@ -16,10 +16,11 @@ from ... import __version__
 from ...bundle import Bundle
 from ...runtimes import runtime
 from ...runtimes.base import Feeds, RuntimeFacts, Session, SessionSettings
+from ...runtimes.host.memory import memory_of
 from ...runtimes.timing import latency_of, run_seconds
 from ..checking import check_bundle, checked_json, off_by_rules, placement_by_rules
 from ..metrics import Metric
-from ..metrics.intervals import median_ratio_interval
+from ..metrics.intervals import median_ratio_interval, quantile_ratio_interval
 from ..progress import Progress, Quiet
 from ..samples import DataSource, ImagePreprocess, open_samples
 from ..samples.base import Samples, State
@@ -55,6 +56,7 @@ def measure(
     notes: Sequence[str] = (),
     place: Place | None = None,
     probe: bool = True,
+    memory: bool = False,
 ) -> Proof:
     """Measure everything a contract can ask about.
 
@@ -74,6 +76,7 @@ def measure(
         place: Where; None takes the best that is at hand. Elsewhere than in this process, the bundle is run here
             too, and the differences are kept.
         probe: Try what ran off the provider wanted, to find out why.
+        memory: Measure what opening and running it takes of a new process.
 
     Raises:
         BundleError: The bundle is incomplete or altered.
@@ -144,6 +147,9 @@ def measure(
                 for count in threads:
                     latency.append(_latency(bench, golden_feeds[0], count, latency_runs))
                     advance(1)
+        if memory and not place.unexecuted:
+            taken, why = memory_of(there, bundle.model, golden_feeds[0], bench.settings(1))
+            common |= {"memory": taken, "memory_reason": why}
         # Last: a form that is tried may end the place's process, and every session in it.
         if checked is not None:
             common["off_wanted"] = off_by_rules(checked)
@@ -183,8 +189,11 @@ class _Bench:
         self.options = options
         self.load_seconds: list[float] = []
 
+    def settings(self, threads: int) -> SessionSettings:
+        return SessionSettings(threads=threads, config=self.options)
+
     def bundle(self, threads: int, *, compared: bool = False) -> Session:
-        settings = SessionSettings(threads=threads, config=self.options)
+        settings = self.settings(threads)
         session = self._place.runtime.open(self._bundle, settings)
         self.load_seconds.append(session.load_seconds)
         if compared and self._place.elsewhere:
@@ -241,6 +250,8 @@ def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyPro
         float_model=each.get("float"),
         ratio=each["bundle"].p50 / each["float"].p50 if compared else None,
         ratio_interval=median_ratio_interval(seconds["bundle"], seconds["float"]) if compared else None,
+        p95_ratio=each["bundle"].p95 / each["float"].p95 if compared else None,
+        p95_ratio_interval=quantile_ratio_interval(seconds["bundle"], seconds["float"], 0.95) if compared else None,
         without_options=each.get("without"),
     )
 

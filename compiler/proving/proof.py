@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...runtimes.base import Latency, Placement
+from ...runtimes.base import Latency, Memory, Placement
 from ...runtimes.compare import Comparison
 from ..metrics.intervals import Interval
 from .machine import Machine
@@ -156,6 +156,7 @@ class LatencyProof:
         bundle: The bundle, with its session options.
         float_model: The float model; None without one.
         ratio: Bundle's median over float's, with its 95% interval.
+        p95_ratio: The same of the 95th percentiles.
         without_options: The bundle without its session options; None where it has none.
     """
 
@@ -165,6 +166,8 @@ class LatencyProof:
     ratio: float | None
     ratio_interval: Interval | None
     without_options: Latency | None
+    p95_ratio: float | None = None
+    p95_ratio_interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +199,8 @@ class Proof:
         load_seconds: Median over all times the bundle was opened.
         opened: How often that was.
         latency: One per thread count.
+        memory: What opening and running the bundle took of a new process of the place; None where nobody asked, or
+            `memory_reason` says why it is not known.
         notes: What a reader of the verdict must know.
     """
 
@@ -224,6 +229,8 @@ class Proof:
     ort: OrtProof | None = None
     wanted: str = ""
     off_wanted: tuple[OffWanted, ...] = ()
+    memory: Memory | None = None
+    memory_reason: str = ""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -251,6 +258,7 @@ class Proof:
             },
             "load": {"seconds": self.load_seconds, "opened": self.opened},
             "latency": [_plain(each) for each in self.latency],
+            "memory": None if self.memory is None else _plain(self.memory),
             "placement": None if self.placement is None else _placement(self.placement, self),
             "checked": None if self.checked is None else dict(self.checked),
             "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},

@@ -65,6 +65,7 @@ def proof_facts(proof: Mapping[str, Any]) -> Table:
             ("size", _size(proof["size"])),
             ("load", _load(proof["load"])),
             ("latency", _latency(proof["latency"])),
+            ("memory", _memory(proof.get("memory"))),
             ("checked", None if checked is None else lines(checked_lines(checked))),
             ("integers", _placement(proof["placement"], rules=checked is not None)),
             ("apart", _apart(proof.get("apart"))),
@@ -164,6 +165,13 @@ def _load(found: Mapping[str, Any]) -> str | None:
     if found["seconds"] is None:
         return None
     return f"{seconds(found['seconds'])}, median of {plural(found['opened'], 'time')}"
+
+
+def _memory(found: Mapping[str, Any] | None) -> str | None:
+    if found is None:
+        return None
+    added = size(max(0, found["peak"] - found["before"]))
+    return f"{added} at most, to open it and run it in a new process that held {size(found['before'])}"
 
 
 def _latency(found: Sequence[Mapping[str, Any]]) -> RenderableType | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..plugin_ep import Plugin
 
-__all__ = ["Launch"]
+__all__ = ["Launch", "own_site"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,3 +45,9 @@ class Launch:
         if self.plugin is None:
             return self
         return replace(self, environment={**self.environment, **self.plugin.tells}, plugin=self.plugin.telling())
+
+
+def own_site() -> tuple[Path, ...]:
+    """The folders on `sys.path` that this interpreter's onnxruntime and numpy lie in; nothing is imported."""
+    found = (importlib.util.find_spec(module) for module in ("onnxruntime", "numpy"))
+    return tuple(dict.fromkeys(Path(each.origin).parents[1] for each in found if each is not None and each.origin))

@@ -72,11 +72,19 @@ class HostRuntime:
             HostError: The host cannot be started, fails, or has no provider that does that.
             ModelError: Nothing of the model can be compiled.
         """
-        host = self._started()
+        host = self.fresh()
         try:
             return compile_context(host, model, name)
         finally:
             host.close()
+
+    def fresh(self) -> Host:
+        """A host of its own, which has done nothing yet; whoever asks for it closes it.
+
+        Raises:
+            HostError: It cannot be started.
+        """
+        return self._started()
 
     def close(self) -> None:
         """End the host; the next `open` starts another."""

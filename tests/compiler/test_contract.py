@@ -28,7 +28,7 @@ def test_exit_codes_are_stable():
     assert {kind.id: kind.exit_code for kind in CLAUSE_KINDS.values()} == {
         "accuracy_drop": 10, "accuracy": 11, "sqnr": 12, "cosine": 13, "max_error": 14, "size": 15, "size_ratio": 16,
         "load_time": 17, "p95": 18, "latency_ratio": 19, "integer_macs": 20, "off_provider": 21, "finite": 22,
-        "golden": 23, "context": 24, "ort": 25,
+        "golden": 23, "context": 24, "ort": 25, "p95_ratio": 26, "peak_memory": 27, "partitions": 28,
     }  # fmt: skip
 
 
@@ -38,6 +38,7 @@ def test_flags_are_stable():
         "max_error": "--max-error", "size": "--max-size", "size_ratio": "--max-size-ratio",
         "load_time": "--max-load-time", "p95": "--max-p95", "latency_ratio": "--max-latency-ratio",
         "integer_macs": "--min-integer-macs", "off_provider": "--max-off-provider",
+        "p95_ratio": "--max-p95-ratio", "peak_memory": "--max-peak-memory", "partitions": "--max-partitions",
     }  # fmt: skip
 
 
@@ -68,6 +69,10 @@ def test_every_example_can_be_read_by_flag_and_by_key(kind):
         ("latency_ratio", "0.9x", 0.9, "x", 0.9),
         ("integer_macs", "90%", 90, "%", 0.9),
         ("off_provider", "1node", 1, "node", 1),
+        ("p95_ratio", "150%", 150, "%", 1.5),
+        ("peak_memory", "64MiB", 64, "MiB", 64 * 2**20),
+        ("partitions", "3partitions", 3, "partitions", 3),
+        ("accuracy", "-3abs", -3, "abs", -3),
     ],
 )
 def test_limits(clause, text, value, unit, base):
@@ -104,7 +109,25 @@ def test_limits(clause, text, value, unit, base):
             {"max_dorp": "1pt"},
             "--max-dorp: unknown key, did you mean 'max_drop'? Keys here: max_drop, min_accuracy, min_sqnr, "
             "min_cosine, max_error, max_size, max_size_ratio, max_load_time, max_p95, max_latency_ratio, "
-            "min_integer_macs, max_off_provider, proof.",
+            "min_integer_macs, max_off_provider, max_p95_ratio, max_peak_memory, max_partitions, proof.",
+        ),
+        ({"max_size": "0MB"}, "--max-size: '0MB' is not above 0. Write it like '5MB'."),
+        ({"max_peak_memory": "-1MB"}, "--max-peak-memory: '-1MB' is not above 0. Write it like '64MB'."),
+        ({"max_p95": "1e999ms"}, "--max-p95: '1e999ms' is too large a number. Write it like '10ms'."),
+        (
+            {"min_integer_macs": "101%"},
+            "--min-integer-macs: '101%' is not from 0 to 100%. Write it like '90%'.",
+        ),
+        ({"min_accuracy": "900pt"}, "--min-accuracy: '900pt' is not from 0 to 100pt. Write it like '90%'."),
+        ({"min_cosine": "2cos"}, "--min-cosine: '2cos' is not from -1 to 1cos. Write it like '0.999cos'."),
+        ({"max_error": "-1abs"}, "--max-error: '-1abs' is below 0abs. Write it like '0.05abs'."),
+        (
+            {"max_partitions": "0partitions"},
+            "--max-partitions: '0partitions' is below 1partitions. Write it like '1partition'.",
+        ),
+        (
+            {"max_off_provider": "0.5nodes"},
+            "--max-off-provider: '0.5nodes' is no whole number. Write it like '0nodes'.",
         ),
         ({"proof": "maybe"}, "--proof: 'maybe' is not one of checked, executed. Choose one of them."),
     ],
@@ -118,7 +141,8 @@ def test_a_key_that_is_refused_names_its_place():
         Contract.from_table({"sqrn": "20dB"}, where="edgec.toml: contract")
     assert str(caught.value) == (
         "edgec.toml: contract.sqrn: unknown key, did you mean 'sqnr'? Keys here: accuracy_drop, accuracy, sqnr, "
-        "cosine, max_error, size, size_ratio, load_time, p95, latency_ratio, integer_macs, off_provider, proof."
+        "cosine, max_error, size, size_ratio, load_time, p95, latency_ratio, integer_macs, off_provider, p95_ratio, "
+        "peak_memory, partitions, proof."
     )
 
 

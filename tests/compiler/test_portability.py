@@ -56,13 +56,25 @@ def test_what_was_found_lies_in_the_bundle(bundle: Bundle) -> None:
     assert [place["place"] for place in kept["places"]] == [ELSEWHERE]
 
 
-def test_times_of_another_place_are_excused_not_met(bundle: Bundle) -> None:
-    contract = Contract.from_flags(max_p95="1s", min_integer_macs="1%")
+def test_ratios_of_another_place_are_excused_not_met(bundle: Bundle) -> None:
+    contract = Contract.from_flags(max_latency_ratio="1x", min_integer_macs="1%")
     verdict = prove(bundle, on=ELSEWHERE, contract=contract, write=False)
     results = {result.id: result for result in verdict.results}
-    assert verdict.word == "proved"
-    assert (results["p95"].status, results["integer_macs"].status) == ("unknown", "met")
-    assert results["p95"].reason == f"not timed: times under {ELSEWHERE} are not the device's"
+    assert (verdict.word, verdict.exit_code) == ("proved", 0)
+    assert (results["latency_ratio"].status, results["integer_macs"].status) == ("unknown", "met")
+    assert results["latency_ratio"].reason == f"not timed: times under {ELSEWHERE} are not the device's"
+
+
+@pytest.mark.parametrize(("flag", "clause"), [("max_p95", "p95"), ("max_load_time", "load_time")])
+def test_milliseconds_limited_where_no_time_is_the_devices_are_undecided(
+    bundle: Bundle, flag: str, clause: str
+) -> None:
+    verdict = prove(bundle, on=ELSEWHERE, contract=Contract.from_flags(**{flag: "1s"}), write=False)
+    assert (verdict.word, verdict.exit_code) == ("inconclusive", 5)
+    assert verdict.results[0].id == clause
+    assert verdict.results[0].reason == (
+        f"not timed: times under {ELSEWHERE} are not the device's; prove it on the device, --on ssh:MACHINE"
+    )
 
 
 def test_a_place_that_is_missing_is_an_error_before_anything_runs(bundle: Bundle, tmp_path: Path) -> None:

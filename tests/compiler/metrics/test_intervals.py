@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from edgec.compiler.metrics import Metric, metric_named
-from edgec.compiler.metrics.intervals import SESSION_SPREAD, median_ratio_interval, metric_intervals, rule_of_three
+from edgec.compiler.metrics.intervals import (
+    SESSION_SPREAD,
+    median_ratio_interval,
+    metric_intervals,
+    quantile_ratio_interval,
+    rule_of_three,
+)
 
 GENERATOR = np.random.default_rng(11)
 TOP1 = metric_named("top1")
@@ -111,3 +117,12 @@ def test_the_ratio_of_medians():
     assert high - low < 0.2
     low, high = median_ratio_interval(a, a)
     assert (low, high) == pytest.approx((1 - SESSION_SPREAD, 1 + SESSION_SPREAD))
+
+
+def test_the_ratio_of_tails_sees_what_medians_do_not():
+    b = np.full((20, 5), 1.0)
+    a = b.copy()
+    a[:, 4] = 3.0  # one run of each five
+    assert median_ratio_interval(a, b) == pytest.approx((1 - SESSION_SPREAD, 1 + SESSION_SPREAD))
+    low, high = quantile_ratio_interval(a, b, 0.95)
+    assert (low, high) == pytest.approx((3 * (1 - SESSION_SPREAD), 3 * (1 + SESSION_SPREAD)))

@@ -22,7 +22,7 @@ from edgec.compiler.proving.proof import (
     Proof,
 )
 from edgec.errors import ContractError
-from edgec.runtimes.base import Kernel, Latency, Placement
+from edgec.runtimes.base import Kernel, Latency, Memory, Placement
 from edgec.runtimes.compare import Comparison
 
 HERE = Machine(cpu="a", architecture="b", cores=2, system="c", python="3")
@@ -46,15 +46,18 @@ EVALUATION = EvaluationProof(origin="eval", digest="d", samples=500, steps=500, 
 FAST = Latency(p50=0.002, p95=0.004, minimum=0.001, runs=100, threads=1)
 SLOW = Latency(p50=0.004, p95=0.008, minimum=0.003, runs=100, threads=1)
 LATENCY = LatencyProof(
-    threads=1, bundle=FAST, float_model=SLOW, ratio=0.5, ratio_interval=(0.45, 0.55), without_options=None
-)
+    threads=1, bundle=FAST, float_model=SLOW, ratio=0.5, ratio_interval=(0.45, 0.55), without_options=None,
+    p95_ratio=0.5, p95_ratio_interval=(0.4, 0.6),
+)  # fmt: skip
 PROOF = Proof(
     bundle="d", date="2026-01-01", machine=HERE, versions={}, runtime="r", providers=("CPUExecutionProvider",),
     session_options={}, unexecuted="",
     golden=GoldenProof(exact=True, sqnr_db=None, nonfinite=0, steps=1, agrees=True),
-    placement=Placement(kernels=(kernel("a", 90), kernel("b", 10, integer=False), kernel("c", 0)), evidence="e"),
+    placement=Placement(
+        kernels=(kernel("a", 90), kernel("b", 10, integer=False), kernel("c", 0)), evidence="e", partitions=3
+    ),
     evaluation=EVALUATION, size_bytes=3_000_000, float_bytes=10_000_000, load_seconds=0.05, opened=3,
-    latency=(LATENCY,),
+    latency=(LATENCY,), memory=Memory(before=40_000_000, peak=47_000_000, runs=2),
 )  # fmt: skip
 
 
@@ -108,6 +111,13 @@ def test_what_is_always_asked_is_proved():
         ("min_integer_macs", "90%", "met", 90.0),
         ("min_integer_macs", "91%", "broken", 90.0),
         ("max_off_provider", "0nodes", "met", 0.0),
+        ("max_p95_ratio", "0.6x", "met", 0.5),
+        ("max_p95_ratio", "50%", "inconclusive", 50.0),
+        ("max_p95_ratio", "0.3x", "broken", 0.5),
+        ("max_peak_memory", "7MB", "met", 7.0),
+        ("max_peak_memory", "6999KB", "broken", 7000.0),
+        ("max_partitions", "3partitions", "met", 3.0),
+        ("max_partitions", "2partitions", "broken", 3.0),
     ],
 )
 def test_limits(flag, limit, status, measured):
@@ -126,6 +136,9 @@ def test_reasons_say_what_stands_behind_a_number():
     assert of(PROOF, max_drop="1pt").reason == "top1: float 0.9, bundle 0.89"
     assert of(PROOF, min_sqnr="1dB").reason == "worst output: y"
     assert of(PROOF, max_latency_ratio="1x").reason == "p50: float 4 ms, bundle 2 ms"
+    assert of(PROOF, max_p95_ratio="1x").reason == "p95: float 8 ms, bundle 4 ms"
+    assert of(PROOF, max_peak_memory="1MB").reason == "the process: 40 MB before, 47 MB at most"
+    assert of(PROOF, max_partitions="1partition").reason == "on CPUExecutionProvider"
     assert of(PROOF, min_integer_macs="1%").reason == "float: Conv b"
     assert of(PROOF, max_drop="1pt").interval == pytest.approx((0.2, 1.8))
     assert of(PROOF, max_drop="1pt").n == 500
@@ -184,7 +197,9 @@ ALONE = replace(
         metric=replace(METRIC, float_value=None, float_interval=None, drop=None, drop_interval=None),
     ),
     float_bytes=None,
-    latency=(replace(LATENCY, float_model=None, ratio=None, ratio_interval=None),),
+    latency=(
+        replace(LATENCY, float_model=None, ratio=None, ratio_interval=None, p95_ratio=None, p95_ratio_interval=None),
+    ),
 )
 
 
@@ -195,6 +210,14 @@ ALONE = replace(
         (ALONE, "min_sqnr", "1dB", NO_FLOAT),
         (ALONE, "max_size_ratio", "1x", NO_FLOAT),
         (ALONE, "max_latency_ratio", "1x", NO_FLOAT),
+        (ALONE, "max_p95_ratio", "1x", NO_FLOAT),
+        (replace(PROOF, memory=None, memory_reason="qemu"), "max_peak_memory", "1MB", "qemu"),
+        (
+            replace(PROOF, placement=Placement(kernels=(kernel("a", 1),), evidence="e")),
+            "max_partitions",
+            "1partition",
+            "the runtime showed no partitions",
+        ),
         (replace(PROOF, evaluation=None), "max_drop", "1pt", NO_EVALUATION),
         (replace(PROOF, evaluation=None), "min_accuracy", "1pt", NO_EVALUATION),
         (replace(PROOF, evaluation=None), "max_error", "1abs", NO_EVALUATION),
@@ -382,10 +405,11 @@ def test_ort_format(found, code, reason):
 
 def test_foreign_kernels_prove_accuracy_but_neither_speed_nor_placement():
     foreign = replace(PROOF, unexecuted="the target's instruction set is arm64, this machine's is x86_64")
-    found = verdict(foreign, max_drop="2pt", max_p95="1ms", min_integer_macs="99%")
+    found = verdict(foreign, max_drop="2pt", max_p95="1ms", min_integer_macs="99%", max_peak_memory="1KB")
     assert (found.word, found.exit_code) == ("checked", 0)
     assert {result.id: result.status for result in found.results} == {
-        "accuracy_drop": "met", "p95": "unknown", "integer_macs": "unknown", "finite": "met", "golden": "met",
+        "accuracy_drop": "met", "p95": "unknown", "integer_macs": "unknown", "peak_memory": "unknown",
+        "finite": "met", "golden": "met",
         "off_provider": "unknown",
     }  # fmt: skip
     assert found.results[1].reason == (
