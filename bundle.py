@@ -5,6 +5,7 @@ A bundle is a folder::
     model.onnx [model.onnx.data]   what ONNX Runtime executes
     [model_ctx.onnx *.bin]         the same, compiled by the target's backend (`--context`)
     [model.ort]                    the same, for minimal builds of ONNX Runtime (`--ort`)
+    [required_operators_and_types.config]  the kernels that such a build needs for it
     golden/inputs.npz              feeds, one array per input (and per step: `name@step`)
     golden/outputs.npz             what the bundle answered to them when it was packed
     recipe.lock                    the passes that made it, replayable

@@ -8,8 +8,12 @@ read this one alone. `manifest.json` says of it, under `ort`::
     style            fixed: fused for the CPU. runtime: for providers that compile, NNAPI and CoreML, which take what
                      they know first; what is left to the CPU is fused as the session opens
     session_options  to open it with, beside those of model.onnx: style runtime is not fused without
+    required         the kernels that it needs, in the file that ONNX Runtime's build.py takes
     made_by          the converting session's config entries
     made_with        version of ONNX Runtime: the device's may not be older
+
+Every build reads the format, a full one with fewer kernels too. So what is required is said of this file alone: how
+model.onnx is fused is decided where it is opened, and what that takes is not known here.
 
 There is none for XNNPACK: fused, its convolutions run on the CPU's provider; with Q/DQ kept apart ONNX Runtime fails as
 it opens ("Schema was not found for fused node", com.ms.internal.nhwc; kws_dscnn on 1.21, 2026-11).
@@ -21,14 +25,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, OptionError
-from ..runtimes.ort_format import MOST_BYTES, REPLAY, save_ort_format
+from ..runtimes.ort_format import MOST_BYTES, REPLAY, required_of, save_ort_format
 from ..runtimes.ort_session import PROVIDER
 from ..targets.spec import TargetSpec
 from .context import model_digest
 
-__all__ = ["ORT", "check_ort_scheme", "check_ort_target", "make_ort"]
+__all__ = ["ORT", "REQUIRED", "check_ort_scheme", "check_ort_target", "make_ort"]
 
 ORT = "model.ort"
+REQUIRED = "required_operators_and_types.config"  # as ONNX Runtime's own converter names it
 _STYLES = {PROVIDER: "fixed", "NnapiExecutionProvider": "runtime", "CoreMLExecutionProvider": "runtime"}
 _SIGNED = ("aarch64", "arm")
 _FULL = "full packages of ONNX Runtime read model.onnx"
@@ -63,7 +68,7 @@ def check_ort_scheme(scheme: str) -> None:
 
 
 def make_ort(model: Path, target: TargetSpec) -> dict[str, Any]:
-    """Write a bundle's model beside it in the ORT format.
+    """Write a bundle's model beside it in the ORT format, and what a build that runs it has to keep.
 
     Args:
         model: The model that ships.
@@ -73,7 +78,7 @@ def make_ort(model: Path, target: TargetSpec) -> dict[str, Any]:
         What the manifest says of it.
 
     Raises:
-        ModelError: It is too large for the format, or ONNX Runtime cannot convert it.
+        ModelError: It is too large for the format, or ONNX Runtime cannot convert it, or open what it made of it.
     """
     import onnxruntime
 
@@ -85,12 +90,16 @@ def make_ort(model: Path, target: TargetSpec) -> dict[str, Any]:
             remedy="Leave --ort out, or make the weights smaller",
         )
     later = _STYLES[target.providers[0]] == "runtime"
-    entries = save_ort_format(model, model.with_name(ORT), later=later, signed=target.isa.startswith(_SIGNED))
+    file, config = model.with_name(ORT), {REPLAY: "1"} if later else {}
+    entries = save_ort_format(model, file, later=later, signed=target.isa.startswith(_SIGNED))
+    about = f"What {ORT} needs of ONNX Runtime, as {onnxruntime.__version__} opens it: build.py --include_ops_by_config"
+    file.with_name(REQUIRED).write_text(required_of(file, config, about), encoding="utf-8", newline="\n")
     return {
         "model": ORT,
         "of": model_digest(model),
         "style": _STYLES[target.providers[0]],
-        "session_options": {REPLAY: "1"} if later else {},
+        "session_options": config,
+        "required": REQUIRED,
         "made_by": entries,
         "made_with": {"onnxruntime": onnxruntime.__version__},
     }

@@ -18,6 +18,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from .flatbuffer import fields, number, place, tables, target, text
+
 __all__ = ["IDENTIFIER", "in_order"]
 
 IDENTIFIER = b"ORTM"
@@ -38,27 +40,27 @@ def in_order(data: bytes) -> tuple[bytes, memoryview]:
     Returns:
         Two parts that make the file, one behind the other.
     """
-    root = _target(data, 0)
-    model = _target(data, _place(data, root, _MODEL))
-    start = min(model, _fields(data, model))  # the table of a table's fields may lie before it
-    head = bytearray(_head(_bytes(data, root, _VERSION), _index(data, _place(data, root, _RESOLVER))))
+    root = target(data, 0)
+    model = target(data, place(data, root, _MODEL))
+    start = min(model, fields(data, model))  # the table of a table's fields may lie before it
+    head = bytearray(_head(text(data, root, _VERSION), _index(data, place(data, root, _RESOLVER))))
     head += bytes(-(len(head) + len(data) - start) % _ALIGNMENT)  # files are aligned from their end
-    place = _place(head, _target(head, 0), _MODEL)
-    struct.pack_into("<I", head, place, len(head) + model - start - place)
+    where = place(head, target(head, 0), _MODEL)
+    struct.pack_into("<I", head, where, len(head) + model - start - where)
     return bytes(head), memoryview(data)[start:]
 
 
-def _index(data: bytes, place: int) -> _Index:
+def _index(data: bytes, where: int) -> _Index:
     """Of every operator the types its kernels are chosen by, and of these the arguments that have them; sorted."""
-    if not place:
+    if not where:
         return ()
     found = []
-    for op in _tables(data, _target(data, place), 0):
+    for op in tables(data, target(data, where), 0):
         types = []
-        for each in _tables(data, op, 1):
-            args = tuple((_number(data, arg, 0, "<b"), _number(data, arg, 1, "<I")) for arg in _tables(data, each, 1))
-            types.append((_bytes(data, each, 0), args))
-        found.append((_bytes(data, op, 0), tuple(sorted(types))))
+        for each in tables(data, op, 1):
+            args = tuple((number(data, arg, 0, "<b"), number(data, arg, 1, "<I")) for arg in tables(data, each, 1))
+            types.append((text(data, each, 0), args))
+        found.append((text(data, op, 0), tuple(sorted(types))))
     return tuple(sorted(found))
 
 
@@ -71,74 +73,35 @@ def _head(version: bytes, index: _Index) -> bytes:
     made.StartObject(1)
     made.PrependUOffsetTRelativeSlot(0, listed, 0)
     resolver = made.EndObject()
-    text = made.CreateString(version)
+    said = made.CreateString(version)
     made.StartObject(4)
     made.PrependUOffsetTRelativeSlot(_RESOLVER, resolver, 0)
     made.PrependUint32Slot(_MODEL, 1, 0)  # any number but 0, until it is known how far away the model lies
-    made.PrependUOffsetTRelativeSlot(_VERSION, text, 0)
+    made.PrependUOffsetTRelativeSlot(_VERSION, said, 0)
     made.Finish(made.EndObject(), file_identifier=IDENTIFIER)
     return bytes(made.Output())
 
 
-def _pair(made: Any, name: bytes, tables: list[int]) -> int:
-    text, listed = made.CreateString(name), _vector(made, tables)
+def _pair(made: Any, name: bytes, below: list[int]) -> int:
+    said, listed = made.CreateString(name), _vector(made, below)
     made.StartObject(2)
     made.PrependUOffsetTRelativeSlot(1, listed, 0)
-    made.PrependUOffsetTRelativeSlot(0, text, 0)
+    made.PrependUOffsetTRelativeSlot(0, said, 0)
     return int(made.EndObject())
 
 
 def _arguments(made: Any, args: _Args) -> list[int]:
     found = []
-    for kind, number in args:
+    for kind, at in args:
         made.StartObject(2)
-        made.PrependUint32Slot(1, number, 0)
+        made.PrependUint32Slot(1, at, 0)
         made.PrependInt8Slot(0, kind, 0)
         found.append(int(made.EndObject()))
     return found
 
 
-def _vector(made: Any, tables: list[int]) -> int:
-    made.StartVector(4, len(tables), 4)
-    for each in reversed(tables):
+def _vector(made: Any, below: list[int]) -> int:
+    made.StartVector(4, len(below), 4)
+    for each in reversed(below):
         made.PrependUOffsetTRelative(each)
     return int(made.EndVector())
-
-
-def _target(data: bytes | bytearray, place: int) -> int:
-    """Where the offset at a place leads."""
-    return place + int(struct.unpack_from("<I", data, place)[0])
-
-
-def _fields(data: bytes | bytearray, table: int) -> int:
-    return table - int(struct.unpack_from("<i", data, table)[0])
-
-
-def _place(data: bytes | bytearray, table: int, field: int) -> int:
-    """Where a table has a field; 0 where it has none."""
-    fields, slot = _fields(data, table), 4 + 2 * field
-    if slot >= struct.unpack_from("<H", data, fields)[0]:
-        return 0
-    offset = int(struct.unpack_from("<H", data, fields + slot)[0])
-    return table + offset if offset else 0
-
-
-def _number(data: bytes, table: int, field: int, form: str) -> int:
-    place = _place(data, table, field)
-    return int(struct.unpack_from(form, data, place)[0]) if place else 0
-
-
-def _bytes(data: bytes, table: int, field: int) -> bytes:
-    place = _place(data, table, field)
-    if not place:
-        return b""
-    start = _target(data, place)
-    return data[start + 4 : start + 4 + int(struct.unpack_from("<I", data, start)[0])]
-
-
-def _tables(data: bytes, table: int, field: int) -> list[int]:
-    place = _place(data, table, field)
-    if not place:
-        return []
-    start = _target(data, place)
-    return [_target(data, start + 4 + 4 * each) for each in range(struct.unpack_from("<I", data, start)[0])]

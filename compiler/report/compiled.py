@@ -12,7 +12,7 @@ from .census import Census, grouped
 from .layout import facts, lines, table
 from .units import plural, seconds, short_digest, size
 
-__all__ = ["compiled_facts", "context_text", "float_lines", "float_nodes", "integer_lines", "ort_text"]
+__all__ = ["compiled_facts", "context_text", "float_lines", "float_nodes", "integer_lines", "ort_text", "required_text"]
 
 _REASONS_SHOWN = 4
 
@@ -33,6 +33,7 @@ def compiled_facts(result: CompileResult, census: Census) -> Table:
             ("float", lines(float_lines(result.skipped, census))),
             ("context", context_text(manifest)),
             ("ORT format", ort_text(manifest)),
+            ("its kernels", required_text(manifest)),
             ("notes", lines(manifest["notes"])),
             ("time", f"{seconds(sum(result.seconds.values()))}: {stages}"),
         ]
@@ -57,6 +58,14 @@ def ort_text(manifest: Mapping[str, Any]) -> str | None:
     bytes_, needs = int(manifest["files"][ort["model"]]["bytes"]), ort["session_options"]
     options = "".join(f", opened with {name} = {value}" for name, value in needs.items())
     return f"{ort['model']} ({size(bytes_)}), ONNX Runtime {ort['made_with']['onnxruntime']}{options}"
+
+
+def required_text(manifest: Mapping[str, Any]) -> str | None:
+    """What a build of ONNX Runtime for the model in ORT format is given; None without it."""
+    required = manifest.get("ort", {}).get("required")
+    if required is None:
+        return None
+    return f"{required}: give it to ONNX Runtime's build.py --include_ops_by_config, and no others are built"
 
 
 def integer_lines(census: Census) -> Iterator[str]:

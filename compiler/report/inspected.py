@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from ...bundle import Bundle
 from ..inspect import Inspection, Tensor
 from .checked import checked_lines
-from .compiled import context_text, float_lines, integer_lines, ort_text
+from .compiled import context_text, float_lines, integer_lines, ort_text, required_text
 from .layout import facts, heading, lines, table
 from .text import proof_facts, verdict_line, verdict_table
 from .units import count, plural, share, short_digest, size
@@ -76,6 +76,7 @@ def bundle_report(bundle: Bundle, proof: Mapping[str, Any] | None, verdict: Mapp
             ("provider", lines(_provider_lines(manifest.get("provider_options", {})))),
             ("context", context_text(manifest)),
             ("ORT format", ort_text(manifest)),
+            ("its kernels", required_text(manifest)),
             ("made with", f"edgec {manifest['edgec']}, {_versions(manifest['versions'])}"),
             ("notes", lines(manifest["notes"])),
             ("checked", lines(checked_lines(manifest["checked"])) if "checked" in manifest else None),

@@ -20,7 +20,10 @@ def test_made_proved_and_run(folder: Path, edgec: Callable[..., Any]) -> None:
     replayed = edgec("run", "new", "--ort")
     assert replayed.code == 0
     assert replayed.out.startswith("golden: 1 step, ")
-    assert "ORT format" in edgec("inspect", "new").out
+    told = " ".join(edgec("inspect", "new").out.split())
+    assert "ORT format model.ort" in told
+    assert "its kernels required_operators_and_types.config: give it to ONNX Runtime's build.py" in told
+    assert (folder / "new" / "required_operators_and_types.config").is_file()
 
 
 def test_a_bundle_without_one(folder: Path, edgec: Callable[..., Any]) -> None:

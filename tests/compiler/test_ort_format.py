@@ -15,13 +15,14 @@ import pytest
 from rich.console import Console
 from support.graphs import weights
 from support.protos import proto
+from support.reduced import lacking
 
 import edgec
 from edgec.bundle import MANIFEST, Bundle, sha256_of
 from edgec.compiler.context import model_digest
-from edgec.compiler.ort_format import make_ort
+from edgec.compiler.ort_format import REQUIRED, make_ort
 from edgec.compiler.proving.ort_format import check_ort
-from edgec.compiler.report.compiled import ort_text
+from edgec.compiler.report.compiled import ort_text, required_text
 from edgec.compiler.report.inspected import bundle_report
 from edgec.compiler.report.text import proof_facts
 from edgec.compiler.report.units import size
@@ -79,6 +80,7 @@ def test_the_manifest_binds_it_and_says_how_it_was_made(
         "of": sha256_of(bundle.model),
         "style": style,
         "session_options": options,
+        "required": REQUIRED,
         "made_by": {"session.save_model_format": "ORT", "session.qdqisint8allowed": signed, **saved},
         "made_with": {"onnxruntime": onnxruntime.__version__},
     }
@@ -90,11 +92,35 @@ def test_the_manifest_binds_it_and_says_how_it_was_made(
 def test_the_payload_is_the_same_each_time(make: Make) -> None:
     one, two, without = make("one"), make("two"), make("without", ort=False)
     assert one.digest == two.digest
-    files = {name: entry for name, entry in one.manifest["files"].items() if name != "model.ort"}
+    files = {name: entry for name, entry in one.manifest["files"].items() if name not in ("model.ort", REQUIRED)}
     assert files == without.manifest["files"]
     assert "ort" not in without.manifest
     assert check_ort(without) is None
     assert one.size_bytes == without.size_bytes == one.model.stat().st_size  # the device loads one of them
+
+
+@pytest.mark.parametrize("target", ["android-cpu", "x86-64-vnni", "pixel-8-nnapi"])
+def test_a_build_with_what_it_requires_opens_it(target: str, make: Make, tmp_path: Path) -> None:
+    bundle = make(target=target)
+    copy = tmp_path / "model.ort"
+    copy.write_bytes((bundle.path / "model.ort").read_bytes())
+    assert lacking(bundle.path / REQUIRED, copy, bundle.manifest["ort"]["session_options"]) == []
+    assert lacking(bundle.path / REQUIRED, copy, {}) == []
+    about, version = (bundle.path / REQUIRED).read_text().splitlines()[0], onnxruntime.__version__
+    assert about == f"# What model.ort needs of ONNX Runtime, as {version} opens it: build.py --include_ops_by_config"
+    line = f"{REQUIRED}: give it to ONNX Runtime's build.py --include_ops_by_config, and no others are built"
+    assert required_text(bundle.manifest) == line
+    assert line in shown(*bundle_report(bundle, None, None))
+    assert required_text({}) is None
+
+
+def test_what_it_requires_is_bound(make: Make) -> None:
+    bundle = make()
+    file = bundle.path / REQUIRED
+    file.write_text(file.read_text().replace("com.microsoft", "com.example"))
+    with pytest.raises(BundleError) as caught:
+        bundle.verify()
+    assert str(caught.value) == f"{file}: does not have the sha256 of the manifest. Compile the bundle again."
 
 
 def test_an_altered_one_is_found(make: Make) -> None:
