@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from ..bundle import Bundle
+from ..bundle import MANIFEST, Bundle
 from ..errors import EdgecError, InternalError
 from ..runtimes.cache import cache_folder
 from .building.job import Job, jobs_of, request_of_job
@@ -22,9 +22,10 @@ from .building.outcome import Outcome, exit_code_of
 from .building.shelf import Shelf
 from .building.workers import proving_alone, workers
 from .compile import compile_request
+from .depfile import sources_of
 from .progress import Progress, Quiet
 
-__all__ = ["CACHE_BYTES", "BuildOptions", "Outcome", "build_projects", "exit_code_of"]
+__all__ = ["CACHE_BYTES", "BuildOptions", "Outcome", "build_projects", "exit_code_of", "sources_of_build"]
 
 _log = logging.getLogger(__name__)
 
@@ -144,6 +145,15 @@ def build_one(job: Job, options: BuildOptions, key: str) -> Outcome:
     if options.shelf is not None and key and outcome.exit_code == 0:
         options.shelf.keep(key, Bundle.open(job.output))
     return outcome
+
+
+def sources_of_build(jobs: Sequence[Job]) -> dict[Path, tuple[Path, ...]]:
+    """The manifest of each bundle → the files it follows from, the project file among them.
+
+    Raises:
+        EdgecError: A project or a model cannot be read.
+    """
+    return {job.output / MANIFEST: sources_of(request_of_job(job), job.project) for job in jobs}
 
 
 def _from_cache(job: Job, options: BuildOptions, keys: dict[Job, str]) -> Outcome | None:

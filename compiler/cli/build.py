@@ -56,6 +56,15 @@ class BuildChoice:
     cache_size: Annotated[
         str, Option("--cache-size", metavar="SIZE", help="What the bundles in the cache may take; the oldest go.")
     ] = "10G"
+    depfile: Annotated[
+        Path | None,
+        Option(
+            "--depfile",
+            metavar="FILE",
+            help="Write what the bundles were made from, as Make and Ninja read it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
 
 
 @takes_groups
@@ -64,7 +73,8 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
 
     The exit code is that of the verdict that is not met, or 1 where several differ.
     """
-    from ..build_project import BuildOptions, build_projects, exit_code_of
+    from ..build_project import BuildOptions, build_projects, exit_code_of, sources_of_build
+    from ..depfile import write_depfile
     from ..observe import usable_cores
     from ..report.built import build_report
     from ..sizes import size_of
@@ -88,6 +98,8 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
             options=options,
             done=lambda outcome: talker.say(f"{outcome.job.name} is done in {outcome.seconds:.1f} s"),
         )
+        if choice.depfile is not None:
+            write_depfile(choice.depfile, sources_of_build([outcome.job for outcome in outcomes if outcome.bundle]))
     code = exit_code_of([outcome.exit_code for outcome in outcomes])
     if talk.json:
         print_json({"exit_code": code, "bundles": [outcome.to_json() for outcome in outcomes]})

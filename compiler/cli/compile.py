@@ -45,7 +45,7 @@ def compile(
     from ...errors import OptionError
     from ..report.census import Census
     from .console import print_json, print_text
-    from .request import request_of
+    from .request import project_file, request_of
     from .talk import talking
     from .unmatched import Unmatched
 
@@ -56,7 +56,9 @@ def compile(
     if output.output is None:
         raise OptionError("-o/--output", "is missing", remedy="Name the folder of the bundle, say -o out/")
 
+    from ...bundle import MANIFEST
     from ..compile import compile_request
+    from ..depfile import sources_of, write_depfile
     from ..report.checked import checked_table
     from ..report.compiled import compiled_facts, float_nodes
     from ..report.diagnosed import diagnosed
@@ -70,6 +72,9 @@ def compile(
             model, target, calibration, evaluation, quantize, contract, passes, talker, output=output, census=census
         )
         result = compile_request(request)
+        if output.depfile is not None:
+            project = () if (file := project_file(evaluation.config)) is None else (file,)
+            write_depfile(output.depfile, {output.output / MANIFEST: sources_of(request, *project)})
         for observer in request.observers:
             for line in observer.found if isinstance(observer, Unmatched) else ():
                 talker.say(f"warning: {line}")

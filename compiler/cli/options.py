@@ -205,6 +205,15 @@ class OutputOptions:
             rich_help_panel=OUTPUT,
         ),
     ] = False
+    depfile: Annotated[
+        Path | None,
+        Option(
+            "--depfile",
+            metavar="FILE",
+            help="Write what the bundle was made from, as Make and Ninja read it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print the plan and stop (`edgec plan`).", rich_help_panel=OUTPUT)
     ] = False

@@ -33,7 +33,16 @@ from .talk import Talk
 from .unmatched import Unmatched
 from .values import op_types, regexes, scheme, shapes, state
 
-__all__ = ["ProofSettings", "not_negative", "positive", "project_of", "proof_settings", "request_of", "thread_counts"]
+__all__ = [
+    "ProofSettings",
+    "not_negative",
+    "positive",
+    "project_file",
+    "project_of",
+    "proof_settings",
+    "request_of",
+    "thread_counts",
+]
 
 PROJECT_FILE = "edgec.toml"
 
@@ -136,12 +145,20 @@ def thread_counts(text: str) -> tuple[int, ...]:
 
 def project_of(config: Path | None, talk: Talk) -> Project:
     """The project file named, else the one in this folder, else an empty one."""
-    if config is not None:
-        return Project.load(config)
-    if Path(PROJECT_FILE).is_file():
+    file = project_file(config)
+    if file is None:
+        return Project()
+    if config is None:
         talk.say(f"using ./{PROJECT_FILE}")
-        return Project.load(PROJECT_FILE)
-    return Project()
+    return Project.load(file)
+
+
+def project_file(config: Path | None) -> Path | None:
+    """The project file named, else the one in this folder, else None."""
+    if config is not None:
+        return config
+    here = Path(PROJECT_FILE)
+    return here if here.is_file() else None
 
 
 def _proof_of(project: Project, evaluation: EvaluationOptions, contract: ContractOptions) -> ProofSettings:
