@@ -18,10 +18,12 @@ from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
 from .build import Built, build
 from .clock import Clock
+from .compile_record import compile_record
 from .context import context_compiler, make_context
 from .contract import Verdict
 from .coverage import coverage, write_coverage
 from .data import CompileData, open_data
+from .depth import error_by_depth
 from .destination import check_destination, scratch, writing
 from .diagnose import diagnose_miss, missed
 from .diagnosing.finding import Diagnosis
@@ -32,7 +34,7 @@ from .lockfile import read_lock
 from .ort_format import check_ort_scheme, check_ort_target, make_ort
 from .pack import manifest_values, pack
 from .pipeline import PassReport
-from .prove import prove
+from .prove import prove, write_records
 from .proving.judge import check_units
 from .reduce_saturating import reduce_saturating
 from .request import CompileRequest
@@ -100,7 +102,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     with clock.stage("load"), request.progress.stage("load"):
         loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
-        data = open_data(request, inputs)
+        data = open_data(request, inputs, loaded.baking)
     calibrated = data.calibration is not None
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
@@ -113,7 +115,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     with writing(output) as folder:
         with clock.stage("pack"), request.progress.stage("pack"):
             bundle = pack(
-                built.candidate.model,
+                loaded.baking.choices(built.candidate.model),
                 folder,
                 recipe=recipe,
                 golden=data.golden(inputs),
@@ -126,19 +128,24 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     options=_payload_options(request),
                     notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
                     golden=data.golden_origin,
+                    baking=loaded.baking,
                 ),
-                reference=loaded.model if rounds_otherwise(target) else None,
+                reference=loaded.baking.choices(loaded.model) if rounds_otherwise(target) else None,
                 samples=data.calibration or (),
                 context=None if compiler is None else partial(make_context, compiler=compiler),
                 ort=partial(make_ort, target=target) if request.ort else None,
             )
         verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
         diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
+        reason = "; ".join((reason, *built.weights_alone))
+        if verdict is not None:
+            facts: Any = {"reason": reason, "passes": built.candidate.reports, "seconds": clock.seconds}
+            write_records(bundle, {"compile": compile_record(bundle, built.candidate.model, **facts)})
     return CompileResult(
         bundle=Bundle.open(output),
         verdict=verdict,
         scheme=recipe.scheme,
-        reason="; ".join((reason, *built.weights_alone)),
+        reason=reason,
         passes=built.candidate.reports,
         skipped=skipped,
         seconds=clock.seconds,
@@ -161,7 +168,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
     )
     if target.static_shapes:
         check_static(loaded.model, target)
-    return loaded
+    return loaded.baked(request.inputs, request.outputs, request.state.carried)
 
 
 def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> Recipe:
@@ -176,18 +183,22 @@ def _prove(
     bundle: Bundle, loaded: Loaded, built: Built, data: CompileData, request: CompileRequest, clock: Clock
 ) -> Verdict:
     with request.proving(), clock.stage("prove"):
-        return prove(
+        verdict = prove(
             bundle,
             evaluation=data.evaluation,
             contract=request.contract,
             metric=request.metric,
-            float_model=loaded.model,
+            float_model=loaded.before,
             seed=request.seed,
             state=request.state,
             progress=request.progress,
             probe=request.probe,
             notes=(*data.notes, *built.notes, *data.overlap_notes(), *_compared(bundle, built, data, request)),
         )
+        depth = None if data.evaluation is None else error_by_depth(bundle, loaded.model, data.evaluation)
+        if depth is not None:
+            write_records(bundle, {"depth": depth})
+        return verdict
 
 
 def _compared(bundle: Bundle, built: Built, data: CompileData, request: CompileRequest) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from .observing.segments import SEGMENT_ABOVE, observe_any
 from .progress import Progress, Quiet
 from .samples.base import Samples
 from .samples.subset import draw, view_of
+from .value_histograms import ValueHistogram, value_histogram
 
 __all__ = ["Coverage", "ValueCoverage", "coverage", "outside", "shift", "window", "write_coverage"]
 
@@ -34,6 +35,7 @@ _SAMPLES, _FEWER, _ELEMENTS = 64, 16, 1 << 12
 # What two sets may differ by before anything is said; small sets differ more by chance alone.
 _SHIFTED, _CLIPPED, _MORE = 0.25, 1e-2, 4.0
 _NAMED = 3
+_DRAWN = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +65,15 @@ class ValueCoverage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
-    """All quantized values, in graph order."""
+    """All quantized values, in graph order.
+
+    Attributes:
+        values: Each on both sets.
+        histograms: Of the few to look at: those not stood for, then those that lose most by their own rounding.
+    """
 
     values: tuple[ValueCoverage, ...]
+    histograms: tuple[ValueHistogram, ...] = ()
 
     @property
     def worst(self) -> tuple[ValueCoverage, ...]:
@@ -92,7 +100,11 @@ class Coverage:
     def to_json(self) -> dict[str, Any]:
         """Plain values, worst first."""
         rest = [each for each in self.values if not each.mismatched]
-        return {"mismatched": [asdict(each) for each in self.worst], "matched": [asdict(each) for each in rest]}
+        return {
+            "mismatched": [asdict(each) for each in self.worst],
+            "matched": [asdict(each) for each in rest],
+            "histograms": [each.to_json() for each in self.histograms],
+        }
 
 
 def coverage(
@@ -135,7 +147,7 @@ def coverage(
         for samples in sets
     )
     n, m = (len(samples) for samples in sets)
-    found = []
+    found, drawn = [], []
     for name in names:
         extremes, counts = (Need(value=name, statistic=each) for each in (Extremes(), Counts(elements=_ELEMENTS)))
         seen, known, now = after[extremes], before[counts], after[counts]
@@ -160,7 +172,10 @@ def coverage(
                 mismatched=shifted or clips,
             )
         )
-    return Coverage(values=tuple(found))
+        both, step = [("calibration", known), ("evaluation", now)], float(params[name].scale.reshape(()))
+        drawn.append((not found[-1].mismatched, value_histogram(name, found[-1].reader, both, step=step, clip=held)))
+    drawn.sort(key=lambda each: (each[0], math.inf if each[1].sqnr_db is None else each[1].sqnr_db))
+    return Coverage(values=tuple(found), histograms=tuple(each for _, each in drawn[:_DRAWN]))
 
 
 def write_coverage(found: Coverage, bundle: Bundle) -> None:

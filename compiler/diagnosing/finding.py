@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..coverage import window
+from ..value_histograms import value_histogram
 from .case import Site
 from .portrait import Portrait
 
@@ -165,6 +167,7 @@ class Diagnosis:
             "error_by_depth": [[depth, name, _finite(sqnr)] for depth, name, sqnr in self.curve],
             "repairs": [_outcome(each) for each in self.repairs],
             "best": None if self.best is None else _outcome(self.best),
+            "guilty": [_drawn(each) for each in self.guilty],
             "notes": list(self.notes),
         }
 
@@ -197,6 +200,11 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         "predicted": outcome.predicted,
         "failed": outcome.failed,
     }
+
+
+def _drawn(guilty: Portrait) -> dict[str, Any]:
+    step, sets = float(guilty.params.scale.reshape(())), [("observed", guilty.histogram)]
+    return value_histogram(guilty.name, "", sets, step=step, clip=window(guilty.params)).to_json()
 
 
 def _toml(value: Any) -> str:
