@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..runtimes.base import TensorInfo
+from .baking.bake import Baking
+from .baking.samples import open_baked
 from .clauses import BUDGETS
 from .request import CompileRequest
-from .samples import open_samples, overlap, split
+from .samples import overlap, split
 from .samples.base import Sample, Samples
 
 __all__ = ["CompileData", "open_data"]
@@ -72,7 +74,7 @@ class CompileData:
         }
 
 
-def open_data(request: CompileRequest, inputs: Sequence[TensorInfo]) -> CompileData:
+def open_data(request: CompileRequest, inputs: Sequence[TensorInfo], baking: Baking = Baking()) -> CompileData:
     """Open what the request names.
 
     A proof without evaluation samples holds out half of the calibration samples: selection and verdict
@@ -82,11 +84,13 @@ def open_data(request: CompileRequest, inputs: Sequence[TensorInfo]) -> CompileD
     calibration = evaluation = None
     notes: tuple[str, ...] = ()
     if request.calibration is not None:
-        calibration = open_samples(request.calibration, inputs, role="calibration", limit=request.samples, **common)
+        calibration = open_baked(
+            request.calibration, inputs, baking, role="calibration", limit=request.samples, **common
+        )
     # A limit on accuracy is searched for, whether or not the result is proved.
     wanted = request.prove or (request.search and any(request.contract.clause(each) for each in BUDGETS))
     if request.evaluation is not None and wanted:
-        evaluation = open_samples(request.evaluation, inputs, role="evaluation", **common)
+        evaluation = open_baked(request.evaluation, inputs, baking, role="evaluation", **common)
     if calibration is not None and evaluation is None and request.prove and len(calibration) > 1:
         calibration, evaluation = split(calibration, held_out=HELD_OUT, seed=request.seed)
         notes = (
@@ -104,6 +108,8 @@ def _noise(inputs: Sequence[TensorInfo], seed: int) -> Sample:
         shape = tuple(dim if isinstance(dim, int) else 1 for dim in info.shape)
         if info.dtype.kind == "f" or info.dtype.name == "bfloat16":
             feeds[info.name] = generator.standard_normal(shape).astype(info.dtype)
+        elif info.dtype == np.uint8 and len(shape) == 4:  # an image; of other integers nobody knows what they may be
+            feeds[info.name] = generator.integers(0, 256, shape, np.uint8)
         else:
             feeds[info.name] = np.zeros(shape, info.dtype)
     return Sample(id="generated", steps=(feeds,))

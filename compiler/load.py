@@ -14,7 +14,7 @@ What every later step may rely on:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,8 @@ import onnx
 import onnx_ir as ir
 
 from ..errors import ModelError
+from .baking.bake import Baking, bake
+from .baking.spec import BakedInput, BakedOutput
 from .loading.constants import lift_constants
 from .loading.detached import attach
 from .loading.finite import check_finite
@@ -49,6 +51,7 @@ class Loaded:
         origin: The path as given, `<onnx_ir.Model>` or `<ModelProto>`.
         files: Real paths of the model file and its external data; empty for a model in memory.
         notes: What was done to the source, or found in it, that the user should know.
+        baking: What was baked into the model.
     """
 
     model: ir.Model
@@ -56,6 +59,13 @@ class Loaded:
     files: tuple[Path, ...]
     notes: tuple[str, ...]
     _digest: Callable[[], str] = field(repr=False, compare=False)
+    baking: Baking = field(default_factory=Baking)
+    _before: ir.Model | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def before(self) -> ir.Model:
+        """The model without what was baked in."""
+        return self._before or self.model
 
     @property
     def digest(self) -> str:
@@ -64,6 +74,25 @@ class Loaded:
         That of the file as `sha256sum` prints it; with external data, that of a list of all the files.
         """
         return self._digest()
+
+    def baked(
+        self, inputs: Mapping[str, BakedInput], outputs: Mapping[str, BakedOutput], carried: Mapping[str, str]
+    ) -> Loaded:
+        """The same with steps baked into the model; itself where there are none.
+
+        Args:
+            inputs: Preprocessing, by input.
+            outputs: Postprocessing, by output.
+            carried: Outputs fed back as inputs.
+
+        Raises:
+            OptionError: An end does not exist, or is not what the steps need.
+        """
+        baking = bake(self.model, inputs, outputs, carried)
+        if not baking:
+            return self
+        model, notes = baking.into(self.model)
+        return replace(self, model=model, notes=(*self.notes, *notes), baking=baking, _before=self.model)
 
 
 def load_model(

@@ -19,9 +19,11 @@ from ..bundle import MANIFEST, SCHEMA_VERSION, Bundle, sha256_of
 from ..passes.recipe import Recipe
 from ..runtimes.base import Feeds, SessionSettings, TensorInfo
 from ..targets.spec import TargetSpec
+from .baking.bake import Baking
 from .checking import check_file, summary_json
 from .golden_noise import golden_noise_db
 from .materialize import EXTERNAL_ABOVE, weight_bytes
+from .port_scales import port_scales
 from .samples import replay
 from .samples.base import Sample, State
 
@@ -77,8 +79,10 @@ def pack(
         name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size}
         for name in sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     }
+    scales = port_scales(model)
     described = {
-        key: [_tensor(info) for info in infos] for key, infos in zip(("inputs", "outputs"), signature, strict=True)
+        key: [_tensor(info, scales) for info in infos]
+        for key, infos in zip(("inputs", "outputs"), signature, strict=True)
     }
     target = manifest["target"]
     checked = check_file(path, target["support"], max_opset=target["max_opset"], where=f"target {target['name']!r}")
@@ -110,6 +114,7 @@ def manifest_values(
     options: Mapping[str, Any],
     notes: Sequence[str],
     golden: str,
+    baking: Baking = Baking(),
 ) -> dict[str, Any]:
     """The part of the manifest that says where the payload comes from."""
     import onnx
@@ -127,6 +132,7 @@ def manifest_values(
             "max_ir_version": target.max_ir_version,
             "golden_margin_db": target.golden_margin_db,
         },
+        **({"baked": baking.to_json()} if baking else {}),
         "provider_options": {target.providers[0]: dict(target.provider_options)} if target.provider_options else {},
         "scheme": scheme,
         "source": dict(source),
@@ -163,8 +169,9 @@ def _save_steps(file: Path, steps: Sequence[Feeds]) -> None:
     np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def _tensor(info: TensorInfo) -> dict[str, Any]:
-    return {"name": info.name, "dtype": info.dtype.name, "shape": list(info.shape)}
+def _tensor(info: TensorInfo, scales: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    said = {"name": info.name, "dtype": info.dtype.name, "shape": list(info.shape)}
+    return said | ({"quantized": dict(scales[info.name])} if info.name in scales else {})
 
 
 def _write_json(file: Path, values: Mapping[str, Any]) -> None:

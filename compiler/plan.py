@@ -129,7 +129,7 @@ def plan(model: Any, **options: Any) -> Plan:
     target = find_target(request.target)
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
-    data = open_data(request, inputs)
+    data = open_data(request, inputs, loaded.baking)
     calibrated = data.calibration is not None
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
     recipe = resolve_recipe(request, target, scheme)

@@ -6,6 +6,16 @@
     path = "model.onnx"
     name = "faces"          # else the file's, or its folder's where that is called model.onnx
 
+    [model.inputs.image]    # preprocessing inside the model (compiler/baking/spec.py): it takes bytes
+    dtype = "uint8"
+    layout = "nhwc"
+    mean = [0.485, 0.456, 0.406]
+    std = [0.229, 0.224, 0.225]
+
+    [model.outputs.logits]  # postprocessing inside the model
+    softmax = true
+    topk = 5
+
     [inputs.image]          # how image files become this input (compiler/samples/images.py)
     resize = 256
     crop = 224

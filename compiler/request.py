@@ -15,6 +15,7 @@ import onnx_ir as ir
 from ..errors import OptionError
 from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
+from .baking.spec import BakedInput, BakedOutput, read_input, read_output
 from .contract import Contract
 from .metrics import Metric, metric_named
 from .pipeline import PassObserver
@@ -43,6 +44,8 @@ class CompileRequest:
         samples: Use this many calibration samples, drawn with `seed`; None uses all.
         state: Outputs fed back as inputs.
         preprocess: How image files become an input, by input name.
+        inputs: Preprocessing baked into the model, by input name.
+        outputs: Postprocessing baked into it, by output name.
         metric: Task metric over the evaluation labels.
         policy: Scheme and methods; a library user writes its fields beside these.
         recipe: A `recipe.lock` to replay.
@@ -74,6 +77,8 @@ class CompileRequest:
     seed: int = 0
     state: State = field(default_factory=State)
     preprocess: Mapping[str, ImagePreprocess] = field(default_factory=dict)
+    inputs: Mapping[str, BakedInput] = field(default_factory=dict)
+    outputs: Mapping[str, BakedOutput] = field(default_factory=dict)
     metric: Metric | None = None
     policy: Policy = field(default_factory=Policy)
     recipe: Path | None = None
@@ -123,6 +128,11 @@ class CompileRequest:
             given["metric"] = metric_named(metric)
         if isinstance(state := given.get("state"), Mapping):
             given["state"] = State(carried=state)
+        for role, read in (("inputs", read_input), ("outputs", read_output)):
+            if isinstance(baked := given.get(role), Mapping):
+                given[role] = {
+                    name: read(f"{name}:{each}")[1] if isinstance(each, str) else each for name, each in baked.items()
+                }
         if isinstance(output := given.get("output"), str):
             given["output"] = Path(output)
         if isinstance(folder := given.get("cache_dir"), str):

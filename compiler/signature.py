@@ -1,4 +1,4 @@
-"""The inputs of a model in memory, as a runtime would list them."""
+"""The inputs and outputs of a model in memory, as a runtime would list them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import onnx_ir as ir
 from ..errors import ModelError
 from ..runtimes.base import TensorInfo
 
-__all__ = ["inputs_of"]
+__all__ = ["inputs_of", "outputs_of"]
 
 
 def inputs_of(model: ir.Model) -> tuple[TensorInfo, ...]:
@@ -17,6 +17,11 @@ def inputs_of(model: ir.Model) -> tuple[TensorInfo, ...]:
         ModelError: An input is no tensor.
     """
     return tuple(_info(value) for value in model.graph.inputs if not value.is_initializer())
+
+
+def outputs_of(model: ir.Model) -> tuple[TensorInfo, ...]:
+    """Outputs that are tensors of a known type."""
+    return tuple(_info(value) for value in model.graph.outputs if value.dtype is not None)
 
 
 def _info(value: ir.Value) -> TensorInfo:

@@ -96,6 +96,8 @@ def request_of_job(job: Job) -> CompileRequest:
         contract=project.contract,
         metric=metric,
         preprocess=dict(project.inputs),
+        inputs=dict(project.model.inputs),
+        outputs=dict(project.model.outputs),
         shapes=dict(options.shapes),
         state=project.state,
         samples=None if data is None else data.samples,

@@ -63,6 +63,25 @@ class ModelOptions:
             rich_help_panel=MODEL,
         ),
     ] = None
+    bake_input: Annotated[
+        list[str] | None,
+        Option(
+            "--input",
+            metavar="NAME:WORD,...",
+            help="Preprocessing inside the model, say image:uint8,nhwc,mean=0.5,std=0.5 (bgr, frame=480x640): it "
+            "takes bytes; once per input.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    bake_output: Annotated[
+        list[str] | None,
+        Option(
+            "--postprocess",
+            metavar="NAME:WORD,...",
+            help="Postprocessing inside the model: logits:softmax, logits:argmax, logits:topk=5; once per output.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
 
     @property
     def source(self) -> str:

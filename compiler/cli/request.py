@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from ...errors import OptionError, OutputError
 from ...targets.policy import Policy
+from ..baking.spec import baked_inputs, baked_outputs
 from ..contract import Contract
 from ..metrics import Metric, metric_named
 from ..observers import DumpAfterChange, VerifyEach
@@ -88,6 +89,8 @@ def request_of(
         "contract": proof["contract"],
         "metric": proof["metric"],
         "preprocess": proof["preprocess"],
+        "inputs": {**(project.model.inputs if project.model else {}), **baked_inputs(model.bake_input or ())},
+        "outputs": {**(project.model.outputs if project.model else {}), **baked_outputs(model.bake_output or ())},
         "shapes": {**chosen.shapes, **shapes(model.shape or ())},
         "state": _state(project, model),
         "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),

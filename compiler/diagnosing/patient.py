@@ -17,9 +17,11 @@ from ...passes.recipe import Recipe
 from ...targets import find_target
 from ...targets.policy import Policy
 from ...targets.spec import TargetSpec
+from ..baking.bake import baking_of
+from ..baking.samples import open_baked
 from ..load import load_model
 from ..lockfile import read_lock
-from ..samples import DataSource, ImagePreprocess, Samples, open_samples, split
+from ..samples import DataSource, ImagePreprocess, Samples, split
 from ..samples.base import State
 from ..scheme import opset_of_scheme
 from ..signature import inputs_of
@@ -102,18 +104,20 @@ def patient_of(
             "is not the model this bundle was compiled from: its sha256 is another",
             remedy="Give the float model that was compiled, or compile this one",
         )
-    inputs = inputs_of(loaded.model)
+    baking = baking_of(manifest)
+    floats = baking.into(loaded.model)[0] if baking else loaded.model
+    inputs = inputs_of(floats)
     common: dict[str, Any] = {
         "preprocess": preprocess or {},
         "state": state or State(carried=dict(manifest["state"])),
         "seed": int(options.get("seed", 0)),
     }
     limit = options.get("samples")
-    whole = open_samples(calibration, inputs, role="calibration", limit=limit, **common)
+    whole = open_baked(calibration, inputs, baking, role="calibration", limit=limit, **common)
     observed, notes = _observed(whole, manifest)
-    unseen = None if evaluation is None else open_samples(evaluation, inputs, role="evaluation", **common)
+    unseen = None if evaluation is None else open_baked(evaluation, inputs, baking, role="evaluation", **common)
     patient = Patient(
-        model=loaded.model,
+        model=floats,
         recipe=read_lock(bundle.path),
         policy=policy,
         target=spec,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..baking.spec import BakedInput, BakedOutput
 from ..contract import Contract
 from ..metrics import Metric, metric_named
 
@@ -65,10 +66,12 @@ class CompileOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelChoice:
-    """`[model]`: the model, and what its bundles are called."""
+    """`[model]`: the model, what its bundles are called, and what is baked into its ends."""
 
     path: str
     name: str | None = None
+    inputs: Mapping[str, BakedInput] = field(default_factory=dict)
+    outputs: Mapping[str, BakedOutput] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name is not None and (not self.name or Path(self.name).name != self.name):

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import ContractError, OptionError
 from ...targets.policy import Policy
 from ...targets.strict import from_table, unknown_key
+from ..baking.spec import read_inputs, read_outputs
 from ..contract import Contract
 from ..samples import ImagePreprocess, State
 from .choices import CompileOptions, DataChoice, MetricChoice, ModelChoice, TargetChoice
@@ -29,6 +30,19 @@ class _Carried:
     def __post_init__(self) -> None:
         if any(dim < 0 for dim in self.shape or ()):
             raise ValueError(f"shape: {list(self.shape or ())} has a negative dimension")
+
+
+def _model(table: Mapping[str, Any], where: str) -> ModelChoice:
+    """`[model]`, with `[model.inputs.NAME]` and `[model.outputs.NAME]`."""
+    readers: dict[str, Any] = {"inputs": read_inputs, "outputs": read_outputs}
+    baked = {}
+    for key in readers.keys() & table.keys():
+        if not isinstance(table[key], Mapping):
+            remedy = f"Write it under [model.{key}.NAME]"
+            raise ContractError(f"{where}: model.{key}", "is not a table", remedy=remedy)
+        baked[key] = readers[key](table[key], where, f"model.{key}", ContractError)
+    own = {key: value for key, value in table.items() if key not in readers}
+    return replace(from_table(ModelChoice, own, where=where, path="model", error=ContractError), **baked)
 
 
 def _inputs(table: Mapping[str, Any], where: str) -> dict[str, ImagePreprocess]:
@@ -120,7 +134,7 @@ def _strictly(cls: type[Any], name: str) -> Callable[[Mapping[str, Any], str], A
 
 
 TABLES: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
-    "model": _strictly(ModelChoice, "model"),
+    "model": _model,
     "inputs": _inputs,
     "state": _state,
     "metric": _strictly(MetricChoice, "metric"),

@@ -6,8 +6,9 @@ with the batch they come with: that is how the bundle will be used, and what its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from ..samples.base import Sample, Samples, State
 from .proof import EvaluationProof, OutputProof
 from .scoring import Task
 
-__all__ = ["evaluate"]
+__all__ = ["Scores", "evaluate"]
+
+Scores: TypeAlias = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def evaluate(
@@ -33,6 +36,7 @@ def evaluate(
     metric: Metric | None,
     seed: int,
     progress: Progress,
+    scores: Scores = dict,
 ) -> tuple[EvaluationProof, tuple[str, ...]]:
     """Compare bundle and float on every sample.
 
@@ -44,6 +48,7 @@ def evaluate(
         metric: Task metric; None takes top1 where labels are class indices.
         seed: Seeds the bootstrap.
         progress: Who watches.
+        scores: Answers as a metric reads them.
 
     Returns:
         What they showed, and notes for the reader of the verdict.
@@ -58,7 +63,7 @@ def evaluate(
     with progress.stage("prove", len(samples)) as advance:
         for sample in samples:
             mine, theirs, taken = _answers(sample, bundle, float_model, state, outputs)
-            task.add(sample, mine, theirs)
+            task.add(sample, scores(mine), None if theirs is None else scores(theirs))
             count, steps = count + 1, steps + taken
             advance(1)
     found, reason, notes = task.result(seed)

@@ -18,11 +18,14 @@ from ...runtimes import runtime
 from ...runtimes.base import Feeds, RuntimeFacts, Session, SessionSettings
 from ...runtimes.host.memory import memory_of
 from ...runtimes.timing import latency_of, run_seconds
+from ..baking.bake import Baking, baking_of
+from ..baking.samples import open_baked
+from ..baking.session import Outside, baked_float, same_as_outside
 from ..checking import check_bundle, checked_json, off_by_rules, placement_by_rules
 from ..metrics import Metric
 from ..metrics.intervals import median_ratio_interval, quantile_ratio_interval
 from ..progress import Progress, Quiet
-from ..samples import DataSource, ImagePreprocess, open_samples
+from ..samples import DataSource, ImagePreprocess
 from ..samples.base import Samples, State
 from .context import check_context, prove_context
 from .evaluate import evaluate
@@ -102,7 +105,12 @@ def measure(
         "untimed": missing or place.untimed,
         "size_bytes": bundle.size_bytes,
     }
-    with float_file(float_model) as (reference, float_bytes), place.open() as there:
+    baking = baking_of(manifest)
+    with (
+        float_file(float_model) as (reference, float_bytes),
+        baked_float(float_model, baking) as inside,
+        place.open() as there,
+    ):
         common["float_bytes"] = float_bytes
         common["wanted"] = wanted = wanted_provider(bundle, there)
         if missing:
@@ -111,7 +119,7 @@ def measure(
                 load_seconds=None, opened=0, latency=(), notes=tuple(notes),
             )  # fmt: skip
         facts = there.facts()
-        bench = _Bench(place, bundle.model, reference, common["session_options"])
+        bench = _Bench(place, bundle.model, reference, common["session_options"], baking, inside)
         progress = progress or Quiet()
         with closing(bench.bundle(1, compared=True)) as session:
             near = (manifest.get("golden_noise_db"), manifest["target"].get("golden_margin_db", 3.0))
@@ -121,9 +129,10 @@ def measure(
             evaluated: EvaluationProof | None = None
             found: tuple[str, ...] = ()
             if evaluation is not None:
-                data = open_samples(
+                data = open_baked(
                     evaluation,
                     session.inputs,
+                    baking,
                     role="evaluation",
                     preprocess=preprocess or {},
                     state=state,
@@ -131,6 +140,8 @@ def measure(
                     seed=seed,
                 )
                 evaluated, found = _evaluated(bench, session, data, state, metric, seed, progress)
+            if bench.inside is not None:
+                found = (*found, bench.same_as_outside(golden_feeds))
             apart = session.results() if isinstance(session, Beside) else None
             context: ContextProof | None = None
             if compiled is not None and place.unexecuted:
@@ -182,10 +193,20 @@ class _Bench:
     place's times are the device's is it timed there.
     """
 
-    def __init__(self, place: Place, bundle: Path, float_file: Path | bytes | None, options: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        bundle: Path,
+        float_file: Path | bytes | None,
+        options: Mapping[str, str],
+        baking: Baking,
+        inside: Path | bytes | None,
+    ) -> None:
         self._place = place
         self._bundle = bundle
         self._float = float_file
+        self.baking = baking
+        self.inside = inside
         self.options = options
         self.load_seconds: list[float] = []
 
@@ -207,7 +228,21 @@ class _Bench:
         if self._float is None:
             return None
         where = self._place.runtime if timed else runtime(IN_PROCESS)
-        return where.open(self._float, SessionSettings(threads=threads))
+        settings = SessionSettings(threads=threads)
+        if not self.baking:
+            return where.open(self._float, settings)
+        # Timed with the same steps inside; compared with them outside, in numpy.
+        if timed and self.inside is not None:
+            return where.open(self.inside, settings)
+        return Outside(where.open(self._float, settings), self.baking)
+
+    def same_as_outside(self, feeds: Sequence[Feeds]) -> str:
+        """What baking the steps into the float model changed of its answers; for the reader of the verdict."""
+        outside = self.float_model(1)
+        assert outside is not None
+        assert self.inside is not None
+        with closing(outside), closing(runtime(IN_PROCESS).open(self.inside, SessionSettings(threads=1))) as inside:
+            return same_as_outside(outside, inside, feeds)
 
 
 def _evaluated(
@@ -222,7 +257,16 @@ def _evaluated(
     """Compare with float, one thread each: two sessions run in turn, and idle workers of one would slow the other."""
     float_model = bench.float_model(1)
     try:
-        return evaluate(data, bundle, float_model, state=state, metric=metric, seed=seed, progress=progress)
+        return evaluate(
+            data,
+            bundle,
+            float_model,
+            state=state,
+            metric=metric,
+            seed=seed,
+            progress=progress,
+            scores=bench.baking.scores,
+        )
     finally:
         if float_model is not None:
             float_model.close()

@@ -5,7 +5,8 @@
    public name moves to the DQ. A float reader beside the Q would leave the kernel float.
 3. A constant operand becomes an integer initializer and a DQ; two readers that want the same thing share it.
 4. A bias becomes int32 at s_x * s_w and a DQ.
-5. A reader of another width than the value is stored in gets a second pair behind the DQ: DQ -> Q is one conversion.
+5. A value that is bytes times a number gets no Q: its DQ reads the bytes (`whole_bytes.py`).
+6. A reader of another width than the value is stored in gets a second pair behind the DQ: DQ -> Q is one conversion.
 
 Names carry ONNX Runtime's suffixes (`_scale`, `_zero_point`, `_quantized`, `_QuantizeLinear`, `_DequantizeLinear`).
 Exact up to rounding: half a step per value.
@@ -24,6 +25,7 @@ from ..spec import PerAxis, PerBlock, QuantParams, QuantSpec
 from .decision import Decision, decided_nodes, decided_values, params_of, read_params, rounded_of
 from .params import quantize
 from .weight_params import bias_params_of, weight_params
+from .whole_bytes import bytes_behind
 
 __all__ = ["InsertQdq"]
 
@@ -94,15 +96,20 @@ class _Insertion:
         kind, shape = value.type, value.shape
         scale, zero = self._scale_of(name, params)
         attributes = _axis(params.spec)
-        q = ir.node("QuantizeLinear", [value, scale, zero], attributes, name=self._fresh(f"{name}_QuantizeLinear"))
+        known = None if public else bytes_behind(value)
+        if known is not None and known.are_codes(params):
+            written, stored = [], known.stored
+        else:
+            q = ir.node("QuantizeLinear", [value, scale, zero], attributes, name=self._fresh(f"{name}_QuantizeLinear"))
+            written, stored = [q], q.outputs[0]
+            stored.name = self._fresh(f"{name}_QuantizeLinear_Output")
+            stored.type, stored.shape = ir.TensorType(params.spec.onnx_dtype), shape
         dq = ir.node(
-            "DequantizeLinear", [q.outputs[0], scale, zero], attributes, name=self._fresh(f"{name}_DequantizeLinear")
+            "DequantizeLinear", [stored, scale, zero], attributes, name=self._fresh(f"{name}_DequantizeLinear")
         )
-        q.outputs[0].name = self._fresh(f"{name}_QuantizeLinear_Output")
         dq.outputs[0].name = self._fresh(f"{name}_DequantizeLinear_Output")
-        q.outputs[0].type, q.outputs[0].shape = ir.TensorType(params.spec.onnx_dtype), shape
         dq.outputs[0].type, dq.outputs[0].shape = kind, shape
-        insert_after(self.graph, value, (q, dq))
+        insert_after(self.graph, value, (*written, dq))
         rewire(uses, dq.outputs[0])
         if public and value.is_graph_output():
             for index, output in enumerate(self.graph.outputs):

@@ -8,6 +8,7 @@ from ..edit import is_op, sole_consumer
 from ..spec import Derived, Fixed, Given, Shared
 from .clamps import bounds_of
 from .decision import Decision, set_source, source_of
+from .whole_bytes import bytes_behind
 
 __all__ = ["assign_sources"]
 
@@ -34,7 +35,9 @@ def assign_sources(chosen: dict[ir.Node, Decision]) -> None:
             value = node.inputs[index]
             assert value is not None
             if source_of(value) is None and decision.rule.inputs is not None:
-                set_source(value, Given(decision.rule.inputs))
+                known = bytes_behind(value)
+                fixed = None if known is None else known.fixed(decision.rule.inputs)
+                set_source(value, fixed or Given(decision.rule.inputs))
     _share_with_concats(chosen)
 
 
