@@ -202,12 +202,13 @@ def _timed(
         return Hastened(made=trials.shop.weights_alone(), final=True, notes=(note,), record={"share": rounded(share)})
     if not _executable(target):
         return Hastened(made=first)
-    watch = Stopwatch(open=trials.bench.open, reference=trials.bench.reference, feeds=trials.bench.feeds)
+    bench = trials.bench
+    watch = Stopwatch(open=bench.open, reopen=bench.reopen, reference=bench.reference, feeds=bench.feeds)
     goal = Goal.of(request.contract)
     if _is_attention(trials) and trials.excess(frozenset(), goal) > 1:
         rival, measured = best_rival(first, trials, goal, watch)
         if rival is not None and (verifier is None or verifier.tighter(rival.made.model) <= 1):
-            note = f"int8 is {rival.kind}: {rival.ratio.ratio:.2f}x float's time, and closer to float than static"
+            note = f"int8 is {rival.kind}: {rival.ratio.told} of float's time, and closer to float than static"
             return Hastened(made=rival.made, final=True, notes=(note,), record={"kinds": measured})
     return hasten(first, trials, watch, cap=cap)
 

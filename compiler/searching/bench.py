@@ -70,6 +70,11 @@ class Bench:
             self._last = model, self.runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
         return self._last[1]
 
+    def reopen(self, model: ir.Model) -> Session:
+        """The same, in a session that was not used before; arguments as those of `open`."""
+        self.forget()
+        return self.open(model)
+
     def close(self) -> None:
         """Free both sessions."""
         self.forget()

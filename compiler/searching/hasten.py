@@ -16,8 +16,6 @@ __all__ = ["Hastened", "hasten"]
 
 # Fewer integers than this are not worth the conversions and the second set of kernels.
 _LEAST_INTEGER_SHARE = 0.2
-# Weights alone are as fast as float by construction: a placement must be, too.
-_AS_FAST = 1.02
 # A placement that is still slower must at least be this much better to be taken.
 _BETTER = 0.95
 
@@ -60,14 +58,14 @@ def hasten(made: Candidate, trials: Trials, watch: Stopwatch, *, cap: float) -> 
     if names and share <= min(cap, 1 - _LEAST_INTEGER_SHARE) and not trials.units.none_left(names):
         other = trials.shop.mixed(names, small=True)
         found = other, watch.ratio(other.model)
-        if found[1].ratio <= _AS_FAST:
+        if not found[1].slower:
             return _told(other, names, slow, found[1], told)
     if cap >= 1.0:
         what = "float kernels are kept, and weights stored in 8 bits"
         return replace(_told(trials.shop.weights_alone(), frozenset(), slow, None, what), final=True)
     if found is not None and found[1].ratio <= _BETTER * slow.ratio:
         return _told(found[0], names, slow, found[1], f"{told}, as much as the contract allows")
-    note = f"latency: {slow.ratio:.2f}x float's on one thread here, and the contract allows no placement that is faster"
+    note = f"latency: {slow.told} of float's on one thread here, and the contract allows no placement that is faster"
     return Hastened(made=made, notes=(note,))
 
 
@@ -79,15 +77,15 @@ def _stretches(trials: Trials, watch: Stopwatch) -> frozenset[str]:
         names = units.prefix(count)
         if units.none_left(names):
             return 1.0
-        return watch.fastest_ratio(trials.shop.mixed(names).model)
+        return watch.glance(trials.shop.mixed(names).model)
 
     stretches = cheaper_in_float(latency, len(units.units))
     return frozenset(unit.name for start, end in stretches for unit in units.units[start:end])
 
 
 def _told(made: Candidate, names: frozenset[str], before: Ratio, after: Ratio | None, what: str) -> Hastened:
-    now = "" if after is None else f", now {after.ratio:.2f}x"
-    note = f"latency: integers took {before.ratio:.2f}x float's time on one thread here{now}: {what}"
+    now = "" if after is None else f", now {after.told}"
+    note = f"latency: integers took {before.told} of float's time on one thread here{now}: {what}"
     record = {
         "threads": 1,
         "before": _plain(before),
@@ -98,4 +96,10 @@ def _told(made: Candidate, names: frozenset[str], before: Ratio, after: Ratio | 
 
 
 def _plain(ratio: Ratio) -> dict[str, float | None]:
-    return {"ratio": rounded(ratio.ratio), "low": rounded(ratio.low), "high": rounded(ratio.high)}
+    return {
+        "ratio": rounded(ratio.ratio),
+        "low": rounded(ratio.low),
+        "high": rounded(ratio.high),
+        "pairs": ratio.pairs,
+        "busy": None if ratio.busy is None else rounded(ratio.busy),
+    }

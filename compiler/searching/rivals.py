@@ -61,21 +61,34 @@ def best_rival(
     """
     between = frozenset(unit.name for unit in trials.units.units if not unit.computes)
     made = {
-        "static": static,
         "static, float between": trials.shop.mixed(between),
         "dynamic": trials.shop.dynamic(),
+        "static": static,
     }
+    excess = {kind: goal.excess(trials.bench.score(each.model)) for kind, each in made.items()}
+    if all(excess[kind] > 1 for kind in made if kind != "static"):
+        return None, {}  # none could be chosen, however fast
     found = [
-        Rival(kind=kind, made=each, excess=goal.excess(trials.bench.score(each.model)), ratio=watch.ratio(each.model))
-        for kind, each in made.items()
+        Rival(kind=kind, made=each, excess=excess[kind], ratio=watch.ratio(each.model)) for kind, each in made.items()
     ]
-    record = {each.kind: {"excess": rounded(each.excess), "latency_ratio": rounded(each.ratio.ratio)} for each in found}
+    record = {
+        each.kind: {
+            "excess": rounded(each.excess),
+            "latency_ratio": rounded(each.ratio.ratio),
+            "interval": [rounded(each.ratio.low), rounded(each.ratio.high)],
+        }
+        for each in found
+    }
     return choose_rival(found), record
 
 
 def choose_rival(found: list[Rival]) -> Rival | None:
     """The least noisy of the fastest that keep the goal and are clearly faster than float; never plain static."""
-    good = [each for each in found if each.excess <= 1 and each.ratio.ratio <= _PAYS and each.kind != "static"]
+    good = [
+        each
+        for each in found
+        if each.excess <= 1 and each.ratio.ratio <= _PAYS and each.ratio.high < 1 and each.kind != "static"
+    ]
     if not good:
         return None
     fastest = min(each.ratio.ratio for each in found)

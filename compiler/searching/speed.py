@@ -1,12 +1,12 @@
-"""Whether a candidate is slower than float here, beyond doubt: a glance first, then two long looks that must agree.
+"""Whether a candidate is slower than float here, beyond doubt; what cannot be told from noise is not slower.
 
-One thread computes and never waits, so the processor time of that thread is its latency on an idle machine; other
-processes disturb it far less than the clock on the wall.
+A pair of sessions is timed until the answer is plain: three pairs well below float's time, an interval that leaves the
+limit, or one so narrow that buffers which lie elsewhere would move it as far. Slower is said only where a second
+session of the candidate, opened anew, says so too.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,54 +14,53 @@ import numpy as np
 import onnx_ir as ir
 
 from ...runtimes.base import Feeds, Session
-from ...runtimes.timing import run_seconds
-from ..metrics.intervals import median_ratio_interval
+from ...runtimes.paired import PROCESSOR, Clocks, time_pairs
+from ..metrics.order_statistics import median_interval, paired_ratio_interval
 
 __all__ = ["Ratio", "Stopwatch"]
 
-_GLANCES = 3
-# A glance at three runs is trusted where it leaves this much room.
-_ROOM = 0.9
-_LONG_RUNS, _LONG_SECONDS = 40, 1.5
-_SHORT_RUNS, _SHORT_SECONDS = 10, 0.2
+# A glance at three pairs is trusted where each leaves this much room.
+_GLANCES, _ROOM = 3, 0.9
+# The fewest whose extremes are a 95% interval.
+_FEWEST = 6
+# Known better than this, relative, the width of the interval, it is known well enough.
+_NARROW = 0.02
+_LONG_SECONDS, _SHORT_SECONDS = 4.0, 0.5
 # A loss below both is not worth a decision that another machine would take otherwise.
 _LEAST_SECONDS, _LEAST_RATIO = 20e-6, 1.05
+# From here on, the processor was taken away while sessions ran.
+_BUSY = 1.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ratio:
-    """A candidate's median latency over float's, one thread, with its 95% interval.
+    """A candidate's latency over float's, one thread, with its 95% interval.
 
     Attributes:
-        ratio: The medians' ratio.
-        low, high: Its interval.
+        ratio: The median over pairs of blocks, of the fastest run of each.
+        low, high: Its interval, widened by what another session may differ by.
         lost: Seconds it costs against float; negative where it saves some.
+        pairs: Pairs of blocks.
+        busy: Wall-clock over processor seconds; None where only the clock on the wall was read.
     """
 
     ratio: float
     low: float
     high: float
     lost: float
+    pairs: int
+    busy: float | None
 
     @property
     def slower(self) -> bool:
         """Whether it is slower than float beyond noise, and by an amount worth a word."""
         return self.low > 1.0 and self.ratio >= _LEAST_RATIO and self.lost >= _LEAST_SECONDS
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _OnProcessor:
-    """A session of one thread, timed by the processor time of that thread where the system counts it finely."""
-
-    session: Session
-    threads: int = 1
-
-    def run_seconds(self, feeds: Feeds) -> float:
-        if time.get_clock_info("thread_time").resolution > 1e-6:  # Windows counts in ticks of 15 ms
-            return self.session.run_seconds(feeds)
-        started = time.thread_time()
-        self.session.run_seconds(feeds)
-        return time.thread_time() - started
+    @property
+    def told(self) -> str:
+        """The ratio for people, with how surely it is known."""
+        beside = ", on a busy machine" if self.busy is not None and self.busy >= _BUSY else ""
+        return f"{self.ratio:.2f}x [{self.low:.2f}, {self.high:.2f}{beside}]"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,48 +68,53 @@ class Stopwatch:
     """Times candidates against float, turn by turn, one thread.
 
     Attributes:
-        open: Opens a model for one thread, and closes it in time.
+        open: Opens a model for one thread, and closes it in time; the same model's session may be kept.
+        reopen: The same, anew.
         reference: float, open.
         feeds: What both run on.
+        clocks: What tells the time.
     """
 
     open: Callable[[ir.Model], Session]
+    reopen: Callable[[ir.Model], Session]
     reference: Session
     feeds: Feeds
+    clocks: Clocks = PROCESSOR
 
     def is_slower(self, model: ir.Model) -> Ratio | None:
         """How much slower than float a model is; None where it is not, or not beyond doubt."""
-        session = self.open(model)
-        if self._glance(session) <= _ROOM * self._glance(self.reference):
-            return None
-        looks = [self._look(session)]
-        if looks[0].slower:
-            looks.append(self._look(session))
-        return looks[-1] if len(looks) == 2 and looks[-1].slower else None
+        found = None
+        for opened in (self.open, self.reopen):
+            found = self._look(opened(model), _decided, _LONG_SECONDS)
+            if not found.slower:
+                return None
+        return found
 
     def ratio(self, model: ir.Model) -> Ratio:
         """A long look at a model."""
-        return self._look(self.open(model))
+        return self._look(self.open(model), _narrow, _LONG_SECONDS)
 
-    def fastest_ratio(self, model: ir.Model) -> float:
-        """A short look: the fastest run over float's, which a busy machine disturbs least."""
-        timed = _OnProcessor(session=self.open(model))
-        mine, theirs = run_seconds([timed, self._base], self.feeds, _SHORT_RUNS, budget=_SHORT_SECONDS)
-        return float(mine.min() / theirs.min())
+    def glance(self, model: ir.Model) -> float:
+        """A short look: the ratio alone."""
+        return self._look(self.open(model), _narrow, _SHORT_SECONDS).ratio
 
-    @property
-    def _base(self) -> _OnProcessor:
-        return _OnProcessor(session=self.reference)
-
-    def _glance(self, session: Session) -> float:
-        timed = _OnProcessor(session=session)
-        timed.run_seconds(self.feeds)
-        return min(timed.run_seconds(self.feeds) for _ in range(_GLANCES))
-
-    def _look(self, session: Session) -> Ratio:
-        mine, theirs = run_seconds(
-            [_OnProcessor(session=session), self._base], self.feeds, _LONG_RUNS, budget=_LONG_SECONDS
+    def _look(self, session: Session, enough: Callable[[np.ndarray], bool], budget: float) -> Ratio:
+        timed = time_pairs(
+            session, self.reference, self.feeds, enough=enough, budget=budget, fewest=_FEWEST, clocks=self.clocks
         )
-        low, high = median_ratio_interval(mine, theirs)
-        ours, others = float(np.median(mine)), float(np.median(theirs))
-        return Ratio(ratio=ours / others, low=low, high=high, lost=ours - others)
+        low, high = paired_ratio_interval(timed.ratios)
+        ratio, base = float(np.median(timed.ratios)), float(timed.seconds[1].min())
+        return Ratio(ratio=ratio, low=low, high=high, lost=(ratio - 1) * base, pairs=len(timed.ratios), busy=timed.busy)
+
+
+def _decided(ratios: np.ndarray) -> bool:
+    """Whether more pairs would hardly change what these say about slower."""
+    if len(ratios) >= _GLANCES and ratios.max() <= _ROOM:
+        return True
+    low, high = paired_ratio_interval(ratios)
+    return low > _LEAST_RATIO or high < _LEAST_RATIO or _narrow(ratios)
+
+
+def _narrow(ratios: np.ndarray) -> bool:
+    low, high = median_interval(ratios)
+    return high - low <= _NARROW * float(np.median(ratios))

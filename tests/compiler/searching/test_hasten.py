@@ -40,13 +40,13 @@ class Machine:
     def weights_alone(self) -> Candidate:
         return self.candidate(frozenset(NAMES), "w8")
 
-    def fastest_ratio(self, model: ir.Model) -> float:
+    def glance(self, model: ir.Model) -> float:
         kept = set(str(model.graph.name).split(","))
         return 1.0 + sum(amount for name, amount in self.cost.items() if name not in kept)
 
     def ratio(self, model: ir.Model) -> Ratio:
-        found = self.fastest_ratio(model)
-        return Ratio(ratio=found, low=found - 0.01, high=found + 0.01, lost=(found - 1) * 1e-3)
+        found = self.glance(model)
+        return Ratio(ratio=found, low=found - 0.01, high=found + 0.01, lost=(found - 1) * 1e-3, pairs=9, busy=1.0)
 
     def is_slower(self, model: ir.Model) -> Ratio | None:
         found = self.ratio(model)
@@ -86,7 +86,7 @@ def test_only_what_is_faster_in_float_goes_back() -> None:
     assert found.names == {"conv6", "conv7"}
     assert found.record["latency"]["after"]["ratio"] == pytest.approx(0.82)
     assert found.notes == (
-        "latency: integers took 1.42x float's time on one thread here, now 0.82x: "
+        "latency: integers took 1.42x [1.41, 1.43] of float's time on one thread here, now 0.82x [0.81, 0.83]: "
         "25.0% of the MACs run in float instead",
     )
 
@@ -96,7 +96,7 @@ def test_where_no_integers_pay_weights_alone_are_made_small() -> None:
     assert found.final
     assert found.made.recipe.scheme == "w8"
     assert found.notes == (
-        "latency: integers took 1.80x float's time on one thread here: "
+        "latency: integers took 1.80x [1.79, 1.81] of float's time on one thread here: "
         "float kernels are kept, and weights stored in 8 bits",
     )
 
@@ -105,7 +105,8 @@ def test_a_limit_on_integer_macs_is_kept() -> None:
     first, found = decide(dict.fromkeys(NAMES, 0.1), cap=0.2)
     assert found.made is first
     assert found.notes == (
-        "latency: 1.80x float's on one thread here, and the contract allows no placement that is faster",
+        "latency: 1.80x [1.79, 1.81] of float's on one thread here, "
+        "and the contract allows no placement that is faster",
     )
 
 
@@ -120,7 +121,7 @@ def test_a_better_placement_within_the_limit_is_taken() -> None:
     [(1.2, 1.1, 1e-3, True), (1.2, 0.99, 1e-3, False), (1.04, 1.01, 1e-3, False), (1.2, 1.1, 1e-5, False)],
 )
 def test_slower_is_said_beyond_noise_and_when_worth_a_word(ratio: float, low: float, lost: float, slower: bool) -> None:
-    assert Ratio(ratio=ratio, low=low, high=ratio + 0.1, lost=lost).slower is slower
+    assert Ratio(ratio=ratio, low=low, high=ratio + 0.1, lost=lost, pairs=9, busy=None).slower is slower
 
 
 def test_the_stopwatch_times_float_and_candidate_on_the_same_feeds() -> None:
@@ -132,7 +133,8 @@ def test_the_stopwatch_times_float_and_candidate_on_the_same_feeds() -> None:
         opened.append(fake.open(b"", SessionSettings(threads=1)))
         return opened[-1]
 
-    watch = Stopwatch(open=open_fake, reference=open_fake(None), feeds={"x": np.zeros(1, np.float32)})  # type: ignore[arg-type]
+    reference = open_fake(None)  # type: ignore[arg-type]
+    watch = Stopwatch(open=open_fake, reopen=open_fake, reference=reference, feeds={"x": np.zeros(1, np.float32)})
     watch.ratio(None)  # type: ignore[arg-type]
     reference, candidate = opened
     assert len(reference.calls) == len(candidate.calls) > 10

@@ -13,10 +13,11 @@ from edgec.passes.recipe import Recipe
 STATIC, BETWEEN, DYNAMIC = "static", "static, float between", "dynamic"
 
 
-def rival(kind: str, excess: float, ratio: float) -> Rival:
+def rival(kind: str, excess: float, ratio: float, doubt: float = 0.03) -> Rival:
+    measured = Ratio(ratio=ratio, low=ratio - doubt, high=ratio + doubt, lost=0.0, pairs=9, busy=1.0)
     model = ir.Model(ir.Graph([], [], nodes=[]), ir_version=8)
     made = Candidate(recipe=Recipe(scheme="a8w8", passes=()), model=model, reports=())
-    return Rival(kind=kind, made=made, excess=excess, ratio=Ratio(ratio=ratio, low=ratio, high=ratio, lost=0.0))
+    return Rival(kind=kind, made=made, excess=excess, ratio=measured)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,9 @@ def test_the_least_noisy_of_the_fastest_that_keep_the_goal(
     found = [rival(STATIC, *static), rival(BETWEEN, *between), rival(DYNAMIC, *dynamic)]
     best = choose_rival(found)
     assert (None if best is None else best.kind) == chosen
+
+
+def test_what_may_be_as_slow_as_float_is_not_taken() -> None:
+    static = rival(STATIC, 1.2, 1.0)
+    assert choose_rival([static, rival(BETWEEN, 0.3, 0.85, doubt=0.1)]) is not None
+    assert choose_rival([static, rival(BETWEEN, 0.3, 0.85, doubt=0.2)]) is None
