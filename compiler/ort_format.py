@@ -35,6 +35,7 @@ __all__ = ["ORT", "REQUIRED", "check_ort_scheme", "check_ort_target", "make_ort"
 ORT = "model.ort"
 REQUIRED = "required_operators_and_types.config"  # as ONNX Runtime's own converter names it
 _STYLES = {PROVIDER: "fixed", "NnapiExecutionProvider": "runtime", "CoreMLExecutionProvider": "runtime"}
+_ARM64 = ("aarch64", "arm64")
 _SIGNED = ("aarch64", "arm")
 _FULL = "full packages of ONNX Runtime read model.onnx"
 
@@ -93,7 +94,8 @@ def make_ort(model: Path, target: TargetSpec) -> dict[str, Any]:
     file, config = model.with_name(ORT), {REPLAY: "1"} if later else {}
     entries = save_ort_format(model, file, later=later, signed=target.isa.startswith(_SIGNED))
     about = f"What {ORT} needs of ONNX Runtime, as {onnxruntime.__version__} opens it: build.py --include_ops_by_config"
-    file.with_name(REQUIRED).write_text(required_of(file, config, about), encoding="utf-8", newline="\n")
+    required = required_of(file, config, about, arm64=target.isa.startswith(_ARM64))
+    file.with_name(REQUIRED).write_text(required, encoding="utf-8", newline="\n")
     return {
         "model": ORT,
         "of": model_digest(model),

@@ -71,7 +71,7 @@ def save_ort_format(model: Path, to: Path, *, later: bool, signed: bool) -> dict
     return entries
 
 
-def required_of(file: Path, config: Mapping[str, str], about: str) -> str:
+def required_of(file: Path, config: Mapping[str, str], about: str, *, arm64: bool) -> str:
     """What a reduced build of ONNX Runtime has to keep to open a file in ORT format: `required_operators`' text.
 
     That is every node of the file, and every one of the graph that a session here makes of it as it opens it: style
@@ -83,6 +83,8 @@ def required_of(file: Path, config: Mapping[str, str], about: str) -> str:
         file: In ORT format.
         config: The config entries that it is opened with.
         about: What the first line says, as a comment.
+        arm64: The device's processor is one: with SME, float convolutions become others as a session opens, which it
+            does not do here (core/optimizer/nhwc_transformer.cc; 1.31.1 on an emulated processor, 2026-11).
 
     Raises:
         ModelError: No session opens it.
@@ -98,8 +100,10 @@ def required_of(file: Path, config: Mapping[str, str], about: str) -> str:
         ) from error
     data = file.read_bytes()
     nodes = [*ort_nodes(data), *ort_nodes(opened)]
-    known = {(node.domain, node.op, node.since) for node in nodes}
-    for domain, op, since in {*saved_fusions(data)} - known:  # in the stead of a fusion that was made here
+    added = {*saved_fusions(data)}  # one that was made in the stead of another here may stay on the device
+    if arm64 and any(node.op in ("Conv", "FusedConv") and node.inputs[0] == "float" for node in nodes):
+        added.add(("com.microsoft", "NhwcFusedConv", 1))
+    for domain, op, since in added - {(node.domain, node.op, node.since) for node in nodes}:
         nodes.append(OrtNode(domain=domain, op=op, since=since, inputs=(None,), outputs=(None,)))
     return required_operators(nodes, about)
 

@@ -74,7 +74,7 @@ def written(folder: Path, text: str, *, later: bool) -> tuple[Path, Path, dict[s
     file, config = folder / "model.ort", {REPLAY: "1"} if later else {}
     save_ort_format(folder / "model.onnx", file, later=later, signed=True)
     required = folder / "required.config"
-    required.write_text(required_of(file, config, "test"))
+    required.write_text(required_of(file, config, "test", arm64=False))
     return file, required, config
 
 
@@ -179,6 +179,15 @@ def test_fusions_kept_for_later_are_read(tmp_path: Path) -> None:
     assert not [*saved_fusions(written(tmp_path, "QDQ", later=False)[0].read_bytes())]
 
 
+@pytest.mark.parametrize(("text", "later", "listed"), [("QDQ", True, True), ("QDQ", False, False)])
+def test_arm64_may_compute_float_convolutions_otherwise(text: str, later: bool, listed: bool, tmp_path: Path) -> None:
+    """Fused, this model has none."""
+    file, required, config = written(tmp_path, text, later=later)
+    assert "NhwcFusedConv" not in required.read_text()
+    found = required_of(file, config, "test", arm64=True)
+    assert ("NhwcFusedConv" in parse(found, tmp_path)[0]["com.microsoft"][1]) == listed
+
+
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize("text", ["QDQ", "DYNAMIC"])
 def test_a_reduced_build_lacks_nothing(text: str, later: bool, tmp_path: Path) -> None:
@@ -217,7 +226,7 @@ def test_what_cannot_be_read_back_is_refused(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "model.onnx")
     save_ort_format(tmp_path / "model.onnx", tmp_path / "model.ort", later=False, signed=True)
     with pytest.raises(ModelError) as caught:
-        required_of(tmp_path / "model.ort", {}, "x")
+        required_of(tmp_path / "model.ort", {}, "x", arm64=True)
     assert str(caught.value) == (
         "model.ort: ONNX Runtime cannot open what it wrote: Unsupported tensor data type '<unknown>' for tensor 'w'. "
         "Invalid ORT format model. No device could. Leave --ort out: full packages of ONNX Runtime read model.onnx."
