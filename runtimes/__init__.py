@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from .base import Runtime
 from .plugin_ep import NONE, Options
@@ -45,6 +46,7 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "coreml": lambda: _installed("coreml"),
     "cuda": lambda: _installed("cuda"),
     "tensorrt": lambda: _installed("tensorrt"),
+    **{f"onnxruntime-1.{minor}": partial(_installed, f"onnxruntime-1.{minor}") for minor in range(16, 31)},
 }
 
 

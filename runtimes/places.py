@@ -7,6 +7,7 @@ from .coreml import coreml_places
 from .emulated import emulated_places
 from .install.place import Place
 from .nvidia import nvidia_places
+from .older import older_places
 from .openvino import openvino_places
 from .qnn import qnn_places
 from .web import web_places
@@ -30,5 +31,6 @@ def places() -> dict[str, Place]:
             *openvino_places(),
             *coreml_places(),
             *nvidia_places(),
+            *older_places(),
         )
     }

@@ -47,7 +47,7 @@ class InstallOptions:
     names: Annotated[list[str] | None, Argument(metavar="NAME", help="Runtimes; `edgec runtime list` knows them.")] = (
         None
     )
-    every: Annotated[bool, Option("--all", help="All that this machine can run.")] = False
+    every: Annotated[bool, Option("--all", help="All that this machine can run, older ONNX Runtimes aside.")] = False
     force: Annotated[bool, Option("--force", help="Fetch anew what is there.")] = False
     accept: Annotated[
         list[str] | None,
@@ -146,6 +146,7 @@ def list_runtimes(talk: TalkOptions) -> int:
     from ...runtimes.install.home import home
     from ...runtimes.install.record import folder_bytes
     from ...runtimes.install.status import statuses
+    from ...runtimes.older import is_older
     from ..report.layout import table
     from ..report.units import size
     from .console import print_json, print_text
@@ -166,9 +167,12 @@ def list_runtimes(talk: TalkOptions) -> int:
             f"{each.reason or ''}{f' (about {size(each.fetched_bytes)})' if each.command else ''}",
         )
         for each in found
+        if not (each.command and is_older(each.name))
     ]
     columns = ("runtime", "here", "ONNX Runtime", "emulated by", "providers", "disk", "why not")
-    print_text(table(columns, rows, right=("disk",)), f"\n{folder}: {size(taken)}, parts shared")
+    more = [each.name for each in found if each.command and is_older(each.name)]
+    older = [f"\nolder, with edgec runtime install NAME: {', '.join(more)}"] if more else []
+    print_text(table(columns, rows, right=("disk",)), *older, f"\n{folder}: {size(taken)}, parts shared")
     return 0
 
 
@@ -190,15 +194,18 @@ def remove(which: NamesOptions, talk: TalkOptions) -> int:
 
 
 def _fit(accepted: frozenset[str]) -> list[str]:
-    """Runtimes this machine can run, and whose licences are accepted."""
+    """Runtimes this machine can run, and whose licences are accepted; older ONNX Runtimes only by name."""
     from ...runtimes.install.component import components
+    from ...runtimes.older import is_older
     from ...runtimes.places import places
 
     asking = {name: each.terms.key for name, each in components().items() if each.terms is not None}
     return [
         name
         for name, place in places().items()
-        if place.impossible() is None and all(need not in asking or asking[need] in accepted for need in place.needs)
+        if place.impossible() is None
+        and not is_older(name)
+        and all(need not in asking or asking[need] in accepted for need in place.needs)
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from .kinds import Component, DebianPackages, NpmPackages, Source, Terms, Wheels
+from .older_components import older_components
 from .web_components import WEB_COMPONENTS
 
 __all__ = [
@@ -163,7 +164,7 @@ def components() -> dict[str, Component]:
         fetched_bytes=37_000_000,
         kept_bytes=101_000_000,
     )
-    return {each.name: each for each in (*_FIXED, wheels, _qnn(version), _openvino(), *_cuda())}
+    return {each.name: each for each in (*_FIXED, wheels, _qnn(version), _openvino(), *_cuda(), *older_components())}
 
 
 def _openvino() -> Component:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InstallError, TargetError
+from ..older import is_older
 from ..places import places
 from .component import Component, components
 from .home import home
@@ -51,13 +52,14 @@ def find_places(names: Sequence[str]) -> tuple[Place, ...]:
     from .. import RUNTIMES
 
     known = places()
+    older = [name for name in known if is_older(name)]
     for name in names:
         if name not in known and name not in RUNTIMES:
             near = difflib.get_close_matches(name, known, n=1)
             raise TargetError(
                 f"runtime {name!r}",
                 "is not known" + (f", did you mean {near[0]!r}?" if near else ""),
-                remedy=f"Known are {', '.join(known)}",
+                remedy=f"Known are {', '.join(each for each in known if each not in older)}, {older[0]} to {older[-1]}",
             )
     return tuple(known[name] for name in dict.fromkeys(names) if name in known)
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
-import onnx
 import onnx_ir as ir
 
+from ..kernels import Kernel, Slot, formal_slot, misfit, operand_type, since_version
 from ..support import SUPPORTED, SupportRules, Verdict, refused
 from ..units import Unit, working_nodes
 from .cpu_preferred import cpu_preferred
-from .kernels import SEQUENCE, Kernel, Slot, kernels_of, since_version
+from .kernels import kernels_of
 
 __all__ = ["CUDA", "CUDA_PROVIDER"]
 
@@ -81,22 +80,10 @@ def _by_kernel(node: ir.Node, opsets: Mapping[str, int]) -> Verdict | None:
         known = ", ".join(dict.fromkeys(_span(kernel) for kernel in found))
         mend = f"Export the model at operator set {version - 1}" if found[-1].first < version else ""
         return refused(f"{_called(node)} has CUDA kernels of versions {known}, not of {version}", mend)
-    misfits = [_misfit(node, kernel) for kernel in fit]
+    misfits = [misfit(node, kernel) for kernel in fit]
     if None in misfits:
         return None
     return _wrong_type(node, [each for each in misfits if each is not None], fit)
-
-
-def _misfit(node: ir.Node, kernel: Kernel) -> Slot | None:
-    """The first operand a kernel does not take."""
-    for kind, values in (("i", node.inputs), ("o", node.outputs)):
-        for index, value in enumerate(values):
-            if value is None or not (kind == "i" or value.name):
-                continue
-            wanted = kernel.types.get((kind, index)) or kernel.types.get((kind, _variadic(node, kind, index)))
-            if wanted is not None and _type(value) is not None and _type(value) not in wanted:
-                return kind, index
-    return None
 
 
 def _wrong_type(node: ir.Node, misfits: Sequence[Slot], fit: Sequence[Kernel]) -> Verdict:
@@ -108,18 +95,14 @@ def _wrong_type(node: ir.Node, misfits: Sequence[Slot], fit: Sequence[Kernel]) -
     known = {
         str(each)
         for kernel in fit
-        for each in kernel.types.get(slot, kernel.types.get((kind, _variadic(node, kind, index)), ()))
+        for each in kernel.types.get(slot, kernel.types.get((kind, formal_slot(node, kind, index)), ()))
     }
     operand = f"{'input' if kind == 'i' else 'output'} {index}"
     dtype = value.dtype
     mend = "Cast around it to float16" if dtype in _FLOATS and "FLOAT16" in known else ""
     return refused(
-        f"{operand} of {_called(node)} is {_type(value)}; its CUDA kernels take {', '.join(sorted(known))}", mend
+        f"{operand} of {_called(node)} is {operand_type(value)}; its CUDA kernels take {', '.join(sorted(known))}", mend
     )
-
-
-def _type(value: ir.Value) -> ir.DataType | str | None:
-    return SEQUENCE if isinstance(value.type, ir.SequenceType) else value.dtype
 
 
 def _recurrent(node: ir.Node) -> str:
@@ -154,24 +137,6 @@ def _by_attributes(node: ir.Node) -> str:
         if tuple(pads[:half]) != tuple(pads[half:]):
             return f"ConvTranspose with pads {list(pads)}, not the same on both sides, is not what cuDNN computes"
     return ""
-
-
-def _variadic(node: ir.Node, kind: str, index: int) -> int:
-    """The formal operand an operand belongs to: the last one, where that stands for any number."""
-    last = _last_formal(node.op_type, node.domain, kind)
-    return index if last is None else min(index, last)
-
-
-@cache
-def _last_formal(op_type: str, domain: str, kind: str) -> int | None:
-    """Index of the last formal operand where it is variadic, else None."""
-    domain = "" if domain == "ai.onnx" else domain
-    if not onnx.defs.has(op_type, domain):
-        return None
-    schema = onnx.defs.get_schema(op_type, domain)
-    formal = schema.inputs if kind == "i" else schema.outputs
-    variadic = onnx.defs.OpSchema.FormalParameterOption.Variadic
-    return len(formal) - 1 if formal and formal[-1].option == variadic else None
 
 
 def _called(node: ir.Node) -> str:

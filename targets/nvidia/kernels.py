@@ -2,78 +2,20 @@
 
 `cuda_kernels.txt` lists them as the provider registers them: onnxruntime-gpu 1.31.1 (CUDA 13.0), whose Python module
 says them by `get_all_opkernel_def()`; no GPU is needed for that, only something in the place of CUDA's libraries
-(tests/support/cuda_registry.py). A line::
-
-    QuantizeLinear 19-20 i0,i1=f32|f16 i2,o0=i8|u8|f8e4m3fn|f8e5m2
-
-is one kernel or several that differ in one of these types: `i` are inputs, `o` outputs, `22+` is a kernel of the
-newest version.
+(tests/support/cuda_registry.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TypeAlias
 
-import onnx
-import onnx_ir as ir
+from ..kernels import Kernel, read_kernels
 
-__all__ = ["KERNELS", "SEQUENCE", "Kernel", "Slot", "kernels_of", "read_kernels", "since_version"]
+__all__ = ["KERNELS", "Kernel", "kernels_of", "read_kernels"]
 
 KERNELS = "cuda_kernels.txt"
-# ("i", 0) is the first input, ("o", 0) the first output.
-Slot: TypeAlias = tuple[str, int]
-SEQUENCE = "seq"
-
-# Versions that onnx 1.23 knows and ONNX Runtime 1.31.1 does not, and what it takes them for.
-_UNKNOWN = {("Attention", 25): 24}
-_TYPES: dict[str, ir.DataType | str] = {
-    "f32": ir.DataType.FLOAT,
-    "f64": ir.DataType.DOUBLE,
-    "f16": ir.DataType.FLOAT16,
-    "bf16": ir.DataType.BFLOAT16,
-    "bool": ir.DataType.BOOL,
-    "str": ir.DataType.STRING,
-    "i4": ir.DataType.INT4,
-    "i8": ir.DataType.INT8,
-    "i16": ir.DataType.INT16,
-    "i32": ir.DataType.INT32,
-    "i64": ir.DataType.INT64,
-    "u4": ir.DataType.UINT4,
-    "u8": ir.DataType.UINT8,
-    "u16": ir.DataType.UINT16,
-    "u32": ir.DataType.UINT32,
-    "u64": ir.DataType.UINT64,
-    "f8e4m3fn": ir.DataType.FLOAT8E4M3FN,
-    "f8e4m3fnuz": ir.DataType.FLOAT8E4M3FNUZ,
-    "f8e5m2": ir.DataType.FLOAT8E5M2,
-    "f8e5m2fnuz": ir.DataType.FLOAT8E5M2FNUZ,
-    "f4e2m1": ir.DataType.FLOAT4E2M1,
-    "f8e8m0": ir.DataType.FLOAT8E8M0,
-    SEQUENCE: SEQUENCE,
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kernel:
-    """A kernel, or several that differ in one type.
-
-    Attributes:
-        first: Version of the operator it is for.
-        last: The newest version it is for; None where that is the newest it knows, and no later one is its own.
-        types: What it takes, by input and output; `SEQUENCE` stands for any sequence. What is not here may be anything.
-    """
-
-    first: int
-    last: int | None
-    types: Mapping[Slot, frozenset[ir.DataType | str]]
-
-    def is_for(self, version: int) -> bool:
-        """Whether it runs an operator of that version: KernelRegistry::VerifyKernelDef (kernel_registry.cc, 1.31)."""
-        return version == self.first or (self.last is not None and self.first < version <= self.last)
 
 
 def kernels_of(domain: str, op_type: str) -> tuple[Kernel, ...]:
@@ -84,38 +26,3 @@ def kernels_of(domain: str, op_type: str) -> tuple[Kernel, ...]:
 @cache
 def _kernels() -> Mapping[tuple[str, str], tuple[Kernel, ...]]:
     return read_kernels((files(__package__) / KERNELS).read_text(encoding="utf-8"))
-
-
-def read_kernels(text: str) -> Mapping[tuple[str, str], tuple[Kernel, ...]]:
-    """The kernels of a list, by domain and operator."""
-    found: dict[tuple[str, str], list[Kernel]] = {}
-    for line in text.splitlines():
-        name, span, *typed = line.split(" ")
-        domain, _, op_type = name.rpartition(".")
-        first, _, last = span.partition("-")
-        ends = None if span.endswith("+") else int(last or first)
-        types = {slot: _types(part) for part in typed for slot in _slots(part)}
-        found.setdefault((domain, op_type), []).append(Kernel(first=int(first.rstrip("+")), last=ends, types=types))
-    return {name: tuple(each) for name, each in found.items()}
-
-
-def _slots(part: str) -> list[Slot]:
-    return [(slot[0], int(slot[1:])) for slot in part.partition("=")[0].split(",")]
-
-
-def _types(part: str) -> frozenset[ir.DataType | str]:
-    return frozenset(_TYPES[code] for code in part.partition("=")[2].split("|"))
-
-
-@cache
-def since_version(domain: str, op_type: str, opset: int) -> int | None:
-    """The version of an operator in an operator set; None where ONNX knows no such operator.
-
-    Those of com.microsoft have one version, which ONNX's own schemas do not list.
-    """
-    if domain == "com.microsoft":
-        return 1
-    if not onnx.defs.has(op_type, opset, domain):
-        return None
-    version = int(onnx.defs.get_schema(op_type, opset, domain).since_version)
-    return _UNKNOWN.get((op_type, version), version)

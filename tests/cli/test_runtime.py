@@ -192,7 +192,7 @@ def test_a_dry_run_says_what_it_takes(edgec: Edgec, home: Path, monkeypatch: Any
             "runtime 'arm64-cortex-a75': is not known, did you mean 'arm64-cortex-a76'? Known are arm64-cortex-a53, "
             "arm64-cortex-a72, arm64-cortex-a76, armv7-cortex-a7, x86-64-haswell, xnnpack-x86-64, xnnpack-arm64, "
             "qnn-htp, qnn-htp-v73, qnn-htp-v79, web-wasm, web-wasm-chromium, webgpu-chromium, webgpu-node, "
-            "openvino-cpu, coreml, cuda, tensorrt.",
+            "openvino-cpu, coreml, cuda, tensorrt, onnxruntime-1.16 to onnxruntime-1.30.",
         ),
         (("install",), "NAME: give names of runtimes, or --all. `edgec runtime list` shows what there is."),
         (
