@@ -1,6 +1,7 @@
 """Where a bundle is written: a temporary folder beside the output, renamed when all is done.
 
-Whatever happens before the rename, the output is untouched: absent, or as it was.
+Whatever happens before the rename, the output is untouched: absent, or as it was. What a killed process leaves beside
+it, the next compile to the same place removes.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..bundle import MANIFEST
 from ..errors import OutputError
+from .leftovers import hold, sweep
 
 __all__ = ["check_destination", "scratch", "writing"]
 
@@ -28,11 +30,12 @@ def scratch() -> Path:
 
 
 def check_destination(output: Path, *, overwrite: bool) -> None:
-    """Raise before any work is done when the output could not be written at the end.
+    """Raise before any work is done when the output could not be written at the end; tidy up behind a killed process.
 
     Raises:
         OutputError: It exists and may not be replaced, is no bundle, or its parent cannot be written.
     """
+    sweep(output.absolute())
     if output.exists():
         if not overwrite:
             raise OutputError(str(output), "exists", remedy="Give --overwrite to replace it, or another -o")
@@ -60,21 +63,27 @@ def writing(output: Path) -> Iterator[Path]:
         OutputError: The disk is full or writing is forbidden.
     """
     output = output.absolute()
-    with _translated_os_errors(output):
-        folder = _partial(output)
-    try:
+    sweep(output)
+    with ExitStack() as held:
         with _translated_os_errors(output):
-            folder.chmod(0o755)
-            yield folder
-            _replace(folder, output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            folder = _partial(output, held)
+        try:
+            with _translated_os_errors(output):
+                folder.chmod(0o755)
+                yield folder
+                _replace(folder, output)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _partial(output: Path) -> Path:
+def _partial(output: Path, held: ExitStack) -> Path:
+    """A new folder beside the output, which is held until the stack is left."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
+        while True:  # another compile may sweep it away before it is held
+            folder = _beside(output, ".partial")
+            if held.enter_context(hold(folder)):
+                return folder
     except (FileNotFoundError, NotADirectoryError) as error:  # /proc and its like take no folders
         raise OutputError(
             str(output), f"cannot be created: {output.parent} takes no folders", remedy="Give another -o"
@@ -86,15 +95,20 @@ def _replace(new: Path, output: Path) -> None:
     if not output.exists():
         new.rename(output)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".old", dir=output.parent))
+    old = _beside(output, ".old")
     old.rmdir()
-    output.rename(old)
-    try:
-        new.rename(output)
-    except BaseException:
-        old.rename(output)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    with hold(output):
+        output.rename(old)
+        try:
+            new.rename(output)
+        except BaseException:
+            old.rename(output)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(output: Path, suffix: str) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=suffix, dir=output.parent))
 
 
 @contextmanager
