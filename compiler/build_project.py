@@ -16,7 +16,7 @@ from typing import TypeAlias
 from ..bundle import MANIFEST, Bundle
 from ..errors import EdgecError, InternalError
 from ..runtimes.cache import cache_folder
-from .building.job import Job, jobs_of, request_of_job
+from .building.job import Job, jobs_of, request_of_job, request_to_build
 from .building.key import Uncacheable, bundle_key
 from .building.outcome import Outcome, exit_code_of
 from .building.shelf import Shelf
@@ -126,7 +126,7 @@ def build_one(job: Job, options: BuildOptions, key: str) -> Outcome:
     started = time.perf_counter()
     try:
         request = replace(
-            request_of_job(job),
+            request_to_build(job),
             max_memory=options.max_memory,
             cache=options.cache,
             cache_dir=options.cache_dir,
@@ -162,7 +162,7 @@ def _from_cache(job: Job, options: BuildOptions, keys: dict[Job, str]) -> Outcom
         return None
     started = time.perf_counter()
     try:
-        keys[job] = bundle_key(request_of_job(job))
+        keys[job] = bundle_key(request_to_build(job))
         bundle = options.shelf.take(keys[job], job.output)
     except Uncacheable:
         return None

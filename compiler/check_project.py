@@ -62,6 +62,10 @@ def _check(job: Job, baseline: Baseline | None, options: dict[str, Any]) -> Outc
     started = time.perf_counter()
     try:
         request = request_of_job(job)
+        if not job.output.exists():
+            raise BundleError(
+                str(job.output), "was not built", remedy="Build it: edgec build, with the same -o if there is one"
+            )
         bundle = Bundle.open(job.output)
         _same_source(bundle, request)
         verdict = prove(

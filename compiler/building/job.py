@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import ContractError, OptionError
+from ...errors import ContractError, OptionError, SamplesError
 from ...targets.policy import Policy
 from ..project import Project
 from ..proving.judge import check_units
 from ..request import CompileRequest
 from ..samples.check import nearest
 
-__all__ = ["Job", "jobs_of", "request_of_job"]
+__all__ = ["Job", "jobs_of", "request_of_job", "request_to_build"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +74,31 @@ def jobs_of(files: Sequence[Path], output: Path, only: Sequence[str] = ()) -> li
                 remedy=f"Its targets are {', '.join(known)}",
             )
     return [job for job in jobs if not only or job.target in only]
+
+
+def request_to_build(job: Job) -> CompileRequest:
+    """`request_of_job`, once all the samples that it names are there.
+
+    Raises:
+        ContractError: The project is wrong.
+        SamplesError: Samples are missing; names all that are.
+    """
+    request = request_of_job(job)
+    given = {"calibration.path": request.calibration, "evaluation.path": request.evaluation}
+    # A path is absolute here, `module:function` is not.
+    missing = {
+        key: data
+        for key, data in given.items()
+        if isinstance(data, str) and Path(data).is_absolute() and not Path(data).exists()
+    }
+    if missing:
+        raise SamplesError(
+            f"{job.project.name}: {', '.join(missing)}",
+            f"{' and '.join(map(str, missing.values()))} {'does' if len(missing) == 1 else 'do'} not exist",
+            remedy="Bring these samples, or name others: an .npz, a folder of .npy, .npz or image files, a .parquet, "
+            "or `module:function`",
+        )
+    return request
 
 
 def request_of_job(job: Job) -> CompileRequest:

@@ -17,12 +17,14 @@ from . import check as check_command
 from . import compare as compare_command
 from . import compile as compile_command
 from . import diagnose as diagnose_command
+from . import init as init_command
 from . import inspect as inspect_command
 from . import plan as plan_command
 from . import prove as prove_command
 from . import run as run_command
 from . import sign as sign_command
 from . import targets as targets_command
+from . import wrap as wrap_command
 from .argv import normalised, wants_json
 from .help import CONTEXT, Command, Group
 from .runtime import runtime_commands
@@ -64,6 +66,7 @@ def edgec(
 
 _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("compile", compile_command.compile, "A model becomes a proved bundle.", compile_command.EXAMPLES),
+    ("init", init_command.init, "A project file made of a model.", init_command.EXAMPLES),
     ("build", build_command.build, "Every target of a project, proved.", build_command.EXAMPLES),
     ("check", check_command.check, "Gate on the bundles of a project.", check_command.EXAMPLES),
     ("plan", plan_command.plan, "The passes that would run, and whether it fits.", plan_command.EXAMPLES),
@@ -74,6 +77,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),
     ("sign", sign_command.sign, "Sign a bundle.", sign_command.SIGN_EXAMPLES),
     ("verify", sign_command.verify, "Check every byte of a bundle.", sign_command.VERIFY_EXAMPLES),
+    ("wrap", wrap_command.wrap, "Code that opens a bundle in an app.", wrap_command.EXAMPLES),
     ("targets", targets_command.targets, "The devices edgec knows.", targets_command.EXAMPLES),
 )
 for _name, _function, _short, _examples in _COMMANDS:

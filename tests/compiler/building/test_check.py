@@ -106,7 +106,8 @@ def test_sarif_is_what_its_schema_asks(built: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (lambda folder: shutil.rmtree(folder), "is not a bundle: manifest.json is missing"),
+        (lambda folder: shutil.rmtree(folder), "was not built. Build it: edgec build"),
+        (lambda folder: (folder / "manifest.json").unlink(), "is not a bundle: manifest.json is missing"),
         (lambda folder: (folder / "recipe.lock").write_text(""), "does not have the sha256 of the manifest"),
     ],
 )
