@@ -56,6 +56,15 @@ class Bench:
     feeds: Feeds
     _last: tuple[ir.Model, Session] | None = field(default=None, init=False)
 
+    @property
+    def thins(self) -> bool:
+        """Whether a rough score is taken on fewer samples than a full one; else they are the same."""
+        return self._stride > 1
+
+    @property
+    def _stride(self) -> int:
+        return max(1, len(self.samples) // _ROUGHLY)
+
     def open(self, model: ir.Model) -> Session:
         """A candidate's session of one thread; it lives until another is opened.
 
@@ -96,7 +105,7 @@ class Bench:
         Raises:
             ModelError: The runtime refuses it.
         """
-        stride = max(1, len(self.samples) // _ROUGHLY) if roughly else 1
+        stride = self._stride if roughly else 1
         answers = _answers(self.open(model), self.samples[::stride], self.source, self.workers)
         found = {}
         for name, form in self.forms.items():
