@@ -80,6 +80,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "partitions": (1.0, math.inf),
 }
 _COUNTS = ("off_provider", "partitions")
+# Units that are not written, and how the number is: minor releases of ONNX Runtime 1, versions of ONNX.
+_UNWRITTEN = {"release": "1.{:g}", "version": "{:g}"}
 
 # fmt: off
 _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = (
@@ -122,6 +124,12 @@ _ROWS: tuple[tuple[str, str, int, Literal["max", "min"], str, str, str], ...] = 
      "most memory that opening the model and running it adds to a new process, one thread"),
     ("partitions", "--max-partitions", 28, "max", "partitions partition", "1partition",
      "runs of nodes on one provider: 1 where nothing leaves it"),
+    ("oldest_onnxruntime", "--min-onnxruntime", 29, "min", "release", "1.20",
+     "the oldest ONNX Runtime that must open the bundle and give its golden outputs, on the CPU"),
+    ("opset", "--max-opset", 30, "max", "version", "17",
+     "the newest operator set of ONNX the bundle may use"),
+    ("ir_version", "--max-ir-version", 31, "max", "version", "8",
+     "the newest IR version its file may have"),
 )
 # fmt: on
 
@@ -171,6 +179,8 @@ class Limit:
         remedy = f"Write it like {kind.example!r}; units here: {', '.join(kind.units)}"
         if isinstance(text, Limit):
             text = str(text)
+        if kind.units[0] in _UNWRITTEN:
+            return cls._parse_version(text, kind, where=where)
         if isinstance(text, (int, float)) and not isinstance(text, bool):
             raise ContractError(where, f"{text!r} has no unit", remedy=remedy)
         match = _NUMBER.fullmatch(text) if isinstance(text, str) else None
@@ -188,6 +198,18 @@ class Limit:
         if problem := limit._out_of_range(kind.id):
             raise ContractError(where, f"{text!r} {problem}", remedy=f"Write it like {kind.example!r}")
         return limit
+
+    @classmethod
+    def _parse_version(cls, text: object, kind: ClauseKind, *, where: str) -> Limit:
+        """Read a release such as `1.20`, which as a number would be 1.2; or a version such as `17` or 17."""
+        unit = kind.units[0]
+        pattern, named = (r"1\.(\d+)", "a release of ONNX Runtime") if unit == "release" else (r"(\d+)", "a version")
+        given = str(text) if unit == "version" and isinstance(text, int) and not isinstance(text, bool) else text
+        match = re.fullmatch(pattern, given.strip()) if isinstance(given, str) else None
+        if match is None:
+            quoted = ", in quotes" if isinstance(text, float) else ""
+            raise ContractError(where, f"{text!r} is not {named}", remedy=f"Write it like {kind.example!r}{quoted}")
+        return cls(value=float(match[1]), unit=unit)
 
     def _out_of_range(self, kind_id: str) -> str:
         """Why no measured value can be on both sides of it; "" where one can."""
@@ -214,4 +236,4 @@ class Limit:
         return value / _FACTORS.get(kind_id, {}).get(self.unit, 1.0)
 
     def __str__(self) -> str:
-        return f"{self.value:g}{self.unit}"
+        return _UNWRITTEN[self.unit].format(self.value) if self.unit in _UNWRITTEN else f"{self.value:g}{self.unit}"

@@ -13,7 +13,6 @@ from ..errors import OptionError
 from ..passes.edit import SkipNotes
 from ..passes.quantize.decide import DecideQuantization
 from ..passes.recipe import Recipe
-from ..targets import find_target
 from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
 from .build import Built, build
@@ -31,6 +30,7 @@ from .diagnosing.patient import Patient
 from .golden_noise import rounds_otherwise
 from .load import Loaded, load_model
 from .lockfile import read_lock
+from .older import target_of
 from .ort_format import check_ort_scheme, check_ort_target, make_ort
 from .pack import manifest_values, pack
 from .pipeline import PassReport
@@ -93,7 +93,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     clock = Clock()
     if request.metric is not None:
         check_units(request.contract, request.metric)
-    target = find_target(request.target)
+    target = target_of(request)
     output = scratch() if request.output is None else Path(request.output)
     check_destination(output, overwrite=request.overwrite)
     compiler = context_compiler(target) if request.context else None

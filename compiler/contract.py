@@ -81,6 +81,12 @@ class Contract:
         """The clause of that id, if the contract has it."""
         return next((clause for clause in self.all_clauses if clause.id == clause_id), None)
 
+    @property
+    def oldest_onnxruntime(self) -> int | None:
+        """Minor number of the oldest ONNX Runtime that must open the bundle; None where none is named."""
+        clause = self.clause("oldest_onnxruntime")
+        return None if clause is None or clause.limit is None else int(clause.limit.value)
+
     @classmethod
     def from_flags(cls, **flags: str | None) -> Contract:
         """A contract from flags by their keyword: `max_drop="1pt"`, `proof="executed"`. None means not given.

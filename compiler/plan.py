@@ -20,7 +20,6 @@ from ..passes.quantize.compute_params import ComputeParams
 from ..passes.quantize.decide import DecideQuantization
 from ..passes.quantize.decision import decided_nodes, source_of
 from ..passes.recipe import Recipe
-from ..targets import find_target
 from ..targets.pipeline import recipe_for
 from ..targets.policy import STATIC_SCHEMES, widths
 from ..targets.spec import TargetSpec
@@ -29,6 +28,7 @@ from .data import CompileData, open_data
 from .load import Loaded
 from .materialize import weight_bytes
 from .observing.part import counted_every
+from .older import target_of
 from .pipeline import run_passes
 from .planning.liveness import peak_activation_bytes, value_elements
 from .planning.macs import macs_by_op
@@ -126,7 +126,7 @@ def plan(model: Any, **options: Any) -> Plan:
         EdgecError: The model, the samples or an option cannot be used.
     """
     request = CompileRequest.of(model, options)
-    target = find_target(request.target)
+    target = target_of(request)
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
     data = open_data(request, inputs, loaded.baking)

@@ -100,9 +100,9 @@ def prove_on(
         check_units(contract, metric)
     found = {name: place_on(name, bundle) for name in dict.fromkeys(places)}
     proved = []
-    memory = contract.clause("peak_memory") is not None
+    memory, oldest = contract.clause("peak_memory") is not None, contract.oldest_onnxruntime
     for name, place in found.items():
-        proof = measure(bundle, metric=metric, place=place, memory=memory, **options)
+        proof = measure(bundle, metric=metric, place=place, memory=memory, oldest=oldest, **options)
         saturation = saturation_elsewhere(bundle, place, proof, {**options, "metric": metric})
         proved.append(Proved(place=name, proof=proof, verdict=judge(contract, proof), saturation=saturation))
     result = Portability(bundle=bundle.digest, places=tuple(proved))

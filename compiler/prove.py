@@ -97,12 +97,20 @@ def prove(
         place=None if on is None else place_on(on, bundle),
         probe=probe,
         memory=contract.clause("peak_memory") is not None,
+        oldest=contract.oldest_onnxruntime,
     )
     if proof.unexecuted and contract.proof == "executed":
         raise ExecutionRequiredError(
             str(bundle.path),
             f"the contract asks for proof by execution, which is not possible here: {proof.unexecuted}",
             remedy='Prove it on the target, or accept proof = "checked"',
+        )
+    if proof.older is not None and proof.older.missing and contract.proof == "executed":
+        raise ExecutionRequiredError(
+            str(bundle.path),
+            "the contract asks for proof by execution, and ONNX Runtime "
+            f"{proof.older.asked} cannot be executed here: {proof.older.missing}",
+            remedy='Install it, or accept proof = "checked"',
         )
     verdict = judge(contract, proof)
     if write:

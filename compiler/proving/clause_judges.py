@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from ...errors import ContractError
 from ..contract import Clause, ClauseResult, Limit, Status
 from ..metrics.intervals import Interval
+from .older_proof import OlderProof, OlderRun
 from .probing.kinds import counts
 from .proof import LatencyProof, OutputProof, Proof
 
@@ -264,6 +265,45 @@ def _ort(clause: Clause, proof: Proof) -> ClauseResult:
     )
 
 
+def _oldest_onnxruntime(clause: Clause, proof: Proof) -> ClauseResult:
+    older = proof.older
+    assert older is not None, "whoever asks for it measures it"
+    failed = next((run for run in older.runs if run.refused or not run.agrees), None)
+    if failed is not None or (older.missing and older.obstacles):
+        return _limited(clause, "broken", _why_older(older, failed))
+    if older.missing:
+        return unknown(clause, f"checked, not executed: {older.missing}")
+    runs = ", ".join(run.onnxruntime + ("" if run.exact else _apart(run)) for run in older.runs)
+    return _limited(clause, "met", f"opened, golden outputs given: {runs}")
+
+
+def _why_older(older: OlderProof, failed: OlderRun | None) -> str:
+    """Why a release does not do, and from which on one would."""
+    if failed is not None and not failed.refused:
+        return f"ONNX Runtime {failed.onnxruntime} answers otherwise{_apart(failed)}"
+    what = "; ".join(older.obstacles) or (failed.refused if failed is not None else "")
+    if not older.obstacles or not older.first:
+        return what
+    return f"{what}; it opens from {older.first} on: --min-onnxruntime {older.first}"
+
+
+def _apart(run: OlderRun) -> str:
+    return " (the outputs differ)" if run.sqnr_db is None else f" ({run.sqnr_db:.1f} dB apart)"
+
+
+def _opset(clause: Clause, proof: Proof) -> ClauseResult:
+    return _decide(clause, float(proof.opset), None, None, "")
+
+
+def _ir_version(clause: Clause, proof: Proof) -> ClauseResult:
+    return _decide(clause, float(proof.ir_version), None, None, "")
+
+
+def _limited(clause: Clause, status: Status, reason: str) -> ClauseResult:
+    """The result of a clause whose limit is what must be possible, not a bound of a number."""
+    return ClauseResult(id=clause.id, limit=clause.limit, measured=None, status=status, reason=reason)
+
+
 JUDGES: Mapping[str, Callable[[Clause, Proof], ClauseResult]] = {
     "accuracy_drop": _accuracy_drop,
     "accuracy": _accuracy,
@@ -284,6 +324,9 @@ JUDGES: Mapping[str, Callable[[Clause, Proof], ClauseResult]] = {
     "p95_ratio": _p95_ratio,
     "peak_memory": _peak_memory,
     "partitions": _partitions,
+    "oldest_onnxruntime": _oldest_onnxruntime,
+    "opset": _opset,
+    "ir_version": _ir_version,
 }
 
 

@@ -22,6 +22,9 @@ _TIMES = _ABSOLUTE | {"latency_ratio", "p95_ratio"}
 _OF_KERNELS = _TIMES | {"peak_memory"}
 _PLACEMENT = frozenset({"integer_macs", "off_provider", "partitions"})  # and what the rules of its providers can
 
+# What the file alone answers, or other releases on this machine.
+_OF_FILE = frozenset({"size", "size_ratio", "oldest_onnxruntime", "opset", "ir_version"})
+
 _CONTEXT, _ORT = (Clause(id=name, limit=None, implied=True) for name in ("context", "ort"))
 
 
@@ -35,7 +38,7 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
     excused = set()
     files = [clause for clause, found in ((_CONTEXT, proof.context), (_ORT, proof.ort)) if found is not None]
     for clause in (*contract.all_clauses, *files):
-        nothing_ran = proof.golden is None and clause.id not in ("size", "size_ratio")
+        nothing_ran = proof.golden is None and clause.id not in _OF_FILE
         unseen = clause.id in _OF_KERNELS or (clause.id in _PLACEMENT and proof.checked is None)
         if nothing_ran or (proof.unexecuted and unseen):
             excused.add(clause.id)
@@ -48,7 +51,10 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
             results.append(unknown(clause, f"not timed: {proof.untimed}"))
         else:
             results.append(JUDGES[clause.id](clause, proof))
-    return Verdict.of(results, executed=not proof.unexecuted, excused=excused, notes=proof.notes)
+    older = proof.older is None or not proof.older.missing
+    if not older:
+        excused.add("oldest_onnxruntime")
+    return Verdict.of(results, executed=not proof.unexecuted and older, excused=excused, notes=proof.notes)
 
 
 def judge_accuracy(clauses: Sequence[Clause], evaluation: EvaluationProof) -> tuple[ClauseResult, ...]:

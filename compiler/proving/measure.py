@@ -32,6 +32,7 @@ from .evaluate import evaluate
 from .float_model import FloatModel, float_file
 from .golden import replay_golden
 from .machine import Machine
+from .older import file_versions, prove_older
 from .ort_format import check_ort, prove_ort
 from .places import IN_PROCESS, Place, place_for
 from .probing.probe import off_wanted, wanted_provider
@@ -60,6 +61,7 @@ def measure(
     place: Place | None = None,
     probe: bool = True,
     memory: bool = False,
+    oldest: int | None = None,
 ) -> Proof:
     """Measure everything a contract can ask about.
 
@@ -80,6 +82,7 @@ def measure(
             too, and the differences are kept.
         probe: Try what ran off the provider wanted, to find out why.
         memory: Measure what opening and running it takes of a new process.
+        oldest: Minor number of the oldest ONNX Runtime that must open it; None asks none.
 
     Raises:
         BundleError: The bundle is incomplete or altered.
@@ -104,6 +107,8 @@ def measure(
         "unexecuted": missing or place.unexecuted,
         "untimed": missing or place.untimed,
         "size_bytes": bundle.size_bytes,
+        **file_versions(bundle.model),
+        "older": None if oldest is None else prove_older(bundle, oldest, state),
     }
     baking = baking_of(manifest)
     with (

@@ -11,6 +11,7 @@ from ...runtimes.base import Latency, Memory, Placement
 from ...runtimes.compare import Comparison
 from ..metrics.intervals import Interval
 from .machine import Machine
+from .older_proof import OlderProof
 from .probing.off_wanted import OffWanted
 from .steps import OutputSteps
 
@@ -201,6 +202,8 @@ class Proof:
         latency: One per thread count.
         memory: What opening and running the bundle took of a new process of the place; None where nobody asked, or
             `memory_reason` says why it is not known.
+        older: What older releases of ONNX Runtime make of it; None where nobody asked.
+        opset, ir_version: Of the model's file; 0 where nobody asked.
         notes: What a reader of the verdict must know.
     """
 
@@ -231,6 +234,9 @@ class Proof:
     off_wanted: tuple[OffWanted, ...] = ()
     memory: Memory | None = None
     memory_reason: str = ""
+    older: OlderProof | None = None
+    opset: int = 0
+    ir_version: int = 0
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -264,6 +270,7 @@ class Proof:
             "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},
             "context": None if self.context is None else _plain(self.context),
             "ort": None if self.ort is None else _plain(self.ort),
+            "older": None if self.older is None else _plain(self.older),
             "notes": list(self.notes),
         }
 

@@ -80,8 +80,8 @@ def _measured(result: Mapping[str, Any]) -> str:
     value, unit = result["measured"], result["unit"] or ""
     if value is None:
         # Numbers without bound are null in JSON: an identical output has no noise to measure.
-        return "identical" if result["status"] == "met" and result["limit"] else ""
-    text = f"{value:.4g}{unit}"
+        return "identical" if result["status"] == "met" and unit == "dB" else ""
+    text = f"{value:.4g}{'' if unit == 'version' else unit}"
     if result["interval"] is None:
         return text
     low, high = result["interval"]

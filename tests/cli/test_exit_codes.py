@@ -59,6 +59,8 @@ limited("p95", *PROVE, "--max-p95", "0.001us")
 limited("latency_ratio", *PROVE, "--max-latency-ratio", "0.0001x")
 limited("p95_ratio", *PROVE, "--max-p95-ratio", "0.0001x")
 limited("peak_memory", *PROVE, "--max-peak-memory", "1KB")
+limited("opset", *PROVE, "--max-opset", "7")
+limited("ir_version", *PROVE, "--max-ir-version", "3")
 limited("integer_macs", *IN_FLOAT, "--min-integer-macs", "50%")
 
 
@@ -122,6 +124,14 @@ def _off_provider(edgec: Edgec) -> tuple[str, ...]:
 def _partitions(edgec: Edgec) -> tuple[str, ...]:
     del edgec
     return (*on_a_phone(), "--max-partitions", "2partitions")
+
+
+@breaks("oldest_onnxruntime")
+def _oldest_onnxruntime(edgec: Edgec) -> tuple[str, ...]:
+    """Weights in 4 bits, whose types came with operator set 21 and ONNX Runtime 1.18."""
+    made = edgec("compile", "model.onnx", "--scheme", "a8w4", "--calibration", "calib.npz", "--no-prove", "-o", "new")
+    assert made.code == 0, made.err
+    return ("prove", "new", *QUICK, "--min-onnxruntime", "1.17")
 
 
 @breaks("ort")

@@ -29,6 +29,7 @@ def test_exit_codes_are_stable():
         "accuracy_drop": 10, "accuracy": 11, "sqnr": 12, "cosine": 13, "max_error": 14, "size": 15, "size_ratio": 16,
         "load_time": 17, "p95": 18, "latency_ratio": 19, "integer_macs": 20, "off_provider": 21, "finite": 22,
         "golden": 23, "context": 24, "ort": 25, "p95_ratio": 26, "peak_memory": 27, "partitions": 28,
+        "oldest_onnxruntime": 29, "opset": 30, "ir_version": 31,
     }  # fmt: skip
 
 
@@ -39,6 +40,7 @@ def test_flags_are_stable():
         "load_time": "--max-load-time", "p95": "--max-p95", "latency_ratio": "--max-latency-ratio",
         "integer_macs": "--min-integer-macs", "off_provider": "--max-off-provider",
         "p95_ratio": "--max-p95-ratio", "peak_memory": "--max-peak-memory", "partitions": "--max-partitions",
+        "oldest_onnxruntime": "--min-onnxruntime", "opset": "--max-opset", "ir_version": "--max-ir-version",
     }  # fmt: skip
 
 
@@ -72,6 +74,9 @@ def test_every_example_can_be_read_by_flag_and_by_key(kind):
         ("p95_ratio", "150%", 150, "%", 1.5),
         ("peak_memory", "64MiB", 64, "MiB", 64 * 2**20),
         ("partitions", "3partitions", 3, "partitions", 3),
+        ("oldest_onnxruntime", " 1.20 ", 20, "release", 20),
+        ("opset", "17", 17, "version", 17),
+        ("ir_version", 8, 8, "version", 8),
         ("accuracy", "-3abs", -3, "abs", -3),
     ],
 )
@@ -109,7 +114,8 @@ def test_limits(clause, text, value, unit, base):
             {"max_dorp": "1pt"},
             "--max-dorp: unknown key, did you mean 'max_drop'? Keys here: max_drop, min_accuracy, min_sqnr, "
             "min_cosine, max_error, max_size, max_size_ratio, max_load_time, max_p95, max_latency_ratio, "
-            "min_integer_macs, max_off_provider, max_p95_ratio, max_peak_memory, max_partitions, proof.",
+            "min_integer_macs, max_off_provider, max_p95_ratio, max_peak_memory, max_partitions, "
+            "min_onnxruntime, max_opset, max_ir_version, proof.",
         ),
         ({"max_size": "0MB"}, "--max-size: '0MB' is not above 0. Write it like '5MB'."),
         ({"max_peak_memory": "-1MB"}, "--max-peak-memory: '-1MB' is not above 0. Write it like '64MB'."),
@@ -121,6 +127,16 @@ def test_limits(clause, text, value, unit, base):
         ({"min_accuracy": "900pt"}, "--min-accuracy: '900pt' is not from 0 to 100pt. Write it like '90%'."),
         ({"min_cosine": "2cos"}, "--min-cosine: '2cos' is not from -1 to 1cos. Write it like '0.999cos'."),
         ({"max_error": "-1abs"}, "--max-error: '-1abs' is below 0abs. Write it like '0.05abs'."),
+        (
+            {"min_onnxruntime": "1.20.1"},
+            "--min-onnxruntime: '1.20.1' is not a release of ONNX Runtime. Write it like '1.20'.",
+        ),
+        (
+            {"min_onnxruntime": 1.2},
+            "--min-onnxruntime: 1.2 is not a release of ONNX Runtime. Write it like '1.20', in quotes.",
+        ),
+        ({"max_opset": "17pt"}, "--max-opset: '17pt' is not a version. Write it like '17'."),
+        ({"max_ir_version": True}, "--max-ir-version: True is not a version. Write it like '8'."),
         (
             {"max_partitions": "0partitions"},
             "--max-partitions: '0partitions' is below 1partitions. Write it like '1partition'.",
@@ -142,7 +158,7 @@ def test_a_key_that_is_refused_names_its_place():
     assert str(caught.value) == (
         "edgec.toml: contract.sqrn: unknown key, did you mean 'sqnr'? Keys here: accuracy_drop, accuracy, sqnr, "
         "cosine, max_error, size, size_ratio, load_time, p95, latency_ratio, integer_macs, off_provider, p95_ratio, "
-        "peak_memory, partitions, proof."
+        "peak_memory, partitions, oldest_onnxruntime, opset, ir_version, proof."
     )
 
 

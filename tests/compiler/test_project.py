@@ -87,7 +87,7 @@ def test_targets_by_name_stay_names(write):
             '[contract]\nsqrn = "20dB"',
             "edgec.toml: contract.sqrn: unknown key, did you mean 'sqnr'? Keys here: accuracy_drop, accuracy, sqnr, "
             "cosine, max_error, size, size_ratio, load_time, p95, latency_ratio, integer_macs, "
-            "off_provider, p95_ratio, peak_memory, partitions, proof.",
+            "off_provider, p95_ratio, peak_memory, partitions, oldest_onnxruntime, opset, ir_version, proof.",
         ),
         (
             "[contract]\nsqnr = 20",

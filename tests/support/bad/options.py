@@ -241,7 +241,7 @@ CASES = (
         name="config has an unknown key",
         words=_with("--config", "bad.toml"),
         make=_file("bad.toml", '[contract]\naccuracy_dorp = "1pt"\n'),
-        message="bad.toml: contract.accuracy_dorp: unknown key, did you mean 'accuracy_drop'? Keys here: accuracy_drop, accuracy, sqnr, cosine, max_error, size, size_ratio, load_time, p95, latency_ratio, integer_macs, off_provider, p95_ratio, peak_memory, partitions, proof.",
+        message="bad.toml: contract.accuracy_dorp: unknown key, did you mean 'accuracy_drop'? Keys here: accuracy_drop, accuracy, sqnr, cosine, max_error, size, size_ratio, load_time, p95, latency_ratio, integer_macs, off_provider, p95_ratio, peak_memory, partitions, oldest_onnxruntime, opset, ir_version, proof.",
     ),
     Case(
         name="config has a bare limit",
