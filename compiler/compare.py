@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import ModelError
+from .baking.samples import open_baked
 from .diagnosing.distance import Distance, DistanceMeter
 from .diagnosing.matching import Lone, Pair, match
 from .diagnosing.subject import Subject, SubjectSource, open_subject
 from .diagnosing.taps import slices, tapping
 from .diagnosing.walk import walk
 from .progress import Progress, Quiet
-from .samples import DataSource, ImagePreprocess, Samples, open_samples
+from .samples import DataSource, ImagePreprocess, Samples
 from .samples.base import State
 from .signature import inputs_of
 
@@ -113,14 +114,15 @@ def compare(
         ModelError: A model cannot be read, or the two have no value in common.
         SamplesError: The samples do not fit the first model.
     """
-    left, right = open_subject(a), open_subject(b)
+    left, right = _baked_alike(open_subject(a), open_subject(b))
     if state is None:
         state = {**left.carried, **right.carried}
     if isinstance(state, Mapping):
         state = State(carried=state)
-    data = open_samples(
+    data = open_baked(
         samples,
         inputs_of(left.model),
+        left.baking,
         role="evaluation",
         preprocess=preprocess or {},
         state=state,
@@ -190,6 +192,15 @@ def _value(pair: Pair, distance: Distance) -> ValueComparison:
         by=pair.by,
         distance=distance,
     )
+
+
+def _baked_alike(left: Subject, right: Subject) -> tuple[Subject, Subject]:
+    """Both with the steps that were baked into one of them."""
+    if left.baking and not right.baking:
+        right = replace(right, model=left.baking.whole(right.model), baking=left.baking)
+    elif right.baking and not left.baking:
+        left = replace(left, model=right.baking.whole(left.model), baking=right.baking)
+    return left, right
 
 
 def _same_inputs(left: Subject, right: Subject) -> None:

@@ -11,6 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from ...bundle import MANIFEST, Bundle
+from ..baking.bake import Baking, baking_of
 from ..load import load_model
 
 __all__ = ["Subject", "SubjectSource", "open_subject"]
@@ -27,12 +28,14 @@ class Subject:
         model: The model; nobody changes it.
         carried: Outputs fed back as inputs, as a bundle's manifest says.
         session_options: Session config entries a bundle asks for.
+        baking: What was baked into a bundle's model.
     """
 
     name: str
     model: ir.Model
     carried: Mapping[str, str] = field(default_factory=dict)
     session_options: Mapping[str, str] = field(default_factory=dict)
+    baking: Baking = field(default_factory=Baking)
 
 
 def open_subject(source: SubjectSource) -> Subject:
@@ -54,6 +57,7 @@ def open_subject(source: SubjectSource) -> Subject:
             model=load_model(source.model, already_quantized="accept").model,
             carried=dict(manifest["state"]),
             session_options=dict(manifest["session_options"]),
+            baking=baking_of(manifest),
         )
     loaded = load_model(source, already_quantized="accept")
     return Subject(name=Path(loaded.origin).name, model=loaded.model)
