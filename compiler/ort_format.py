@@ -8,6 +8,7 @@ read this one alone. `manifest.json` says of it, under `ort`::
     style            fixed: fused for the CPU. runtime: for providers that compile, NNAPI and CoreML, which take what
                      they know first; what is left to the CPU is fused as the session opens
     session_options  to open it with, beside those of model.onnx: style runtime is not fused without
+    unfused          MatMuls that style runtime leaves in float where they are the CPU's: no session can fuse them
     required         the kernels that it needs, in the file that ONNX Runtime's build.py takes
     made_by          the converting session's config entries
     made_with        version of ONNX Runtime: the device's may not be older
@@ -92,7 +93,7 @@ def make_ort(model: Path, target: TargetSpec) -> dict[str, Any]:
         )
     later = _STYLES[target.providers[0]] == "runtime"
     file, config = model.with_name(ORT), {REPLAY: "1"} if later else {}
-    entries = save_ort_format(model, file, later=later, signed=target.isa.startswith(_SIGNED))
+    saved = save_ort_format(model, file, later=later, signed=target.isa.startswith(_SIGNED))
     about = f"What {ORT} needs of ONNX Runtime, as {onnxruntime.__version__} opens it: build.py --include_ops_by_config"
     required = required_of(file, config, about, arm64=target.isa.startswith(_ARM64))
     file.with_name(REQUIRED).write_text(required, encoding="utf-8", newline="\n")
@@ -102,6 +103,7 @@ def make_ort(model: Path, target: TargetSpec) -> dict[str, Any]:
         "style": _STYLES[target.providers[0]],
         "session_options": config,
         "required": REQUIRED,
-        "made_by": entries,
+        "unfused": saved.unfused,
+        "made_by": saved.entries,
         "made_with": {"onnxruntime": onnxruntime.__version__},
     }

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
 from .base import SessionSettings
+from .ort_fusions import without_broken_fusions
 from .ort_graph import OrtNode, ort_nodes, saved_fusions
 from .ort_order import in_order
 from .ort_session import PROVIDER, ort_message
 from .required_operators import required_operators
 from .runner import options
 
-__all__ = ["ABSENT", "MOST_BYTES", "REPLAY", "WITHOUT", "required_of", "save_ort_format"]
+__all__ = ["ABSENT", "MOST_BYTES", "REPLAY", "WITHOUT", "SavedOrt", "required_of", "save_ort_format"]
 
 MOST_BYTES = (1 << 31) - 1  # FLATBUFFERS_MAX_BUFFER_SIZE: offsets have 32 bits
 REPLAY = "session.enable_saved_runtime_optimizations"
@@ -30,7 +32,20 @@ _WIDENED = b"InsertedPrecisionFreeCast_"  # what insert_cast_transformer.cc name
 _LEAVE = "Leave --ort out: full packages of ONNX Runtime read model.onnx"
 
 
-def save_ort_format(model: Path, to: Path, *, later: bool, signed: bool) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedOrt:
+    """How a file in ORT format was made.
+
+    Attributes:
+        entries: Config entries of the session that made it.
+        unfused: MatMuls that no session can fuse; see `ort_fusions`.
+    """
+
+    entries: dict[str, str]
+    unfused: int
+
+
+def save_ort_format(model: Path, to: Path, *, later: bool, signed: bool) -> SavedOrt:
     """Convert a model file; the same model gives the same bytes, whatever its name.
 
     Args:
@@ -42,7 +57,7 @@ def save_ort_format(model: Path, to: Path, *, later: bool, signed: bool) -> dict
         signed: The device's kernels multiply int8 activations: they are not made uint8, as x86-64 wants them.
 
     Returns:
-        The session's config entries that made it.
+        How it was made.
 
     Raises:
         ModelError: ONNX Runtime refuses the model, cannot write it, or writes float32 for its float16.
@@ -66,9 +81,10 @@ def save_ort_format(model: Path, to: Path, *, later: bool, signed: bool) -> dict
             affects="The device would compute in float32",
             remedy=_LEAVE,
         )
+    data, unfused = without_broken_fusions(data)
     with to.open("wb") as stream:
         stream.writelines(in_order(data))
-    return entries
+    return SavedOrt(entries=entries, unfused=unfused)
 
 
 def required_of(file: Path, config: Mapping[str, str], about: str, *, arm64: bool) -> str:

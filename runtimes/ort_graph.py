@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from .flatbuffer import Buffer, number, place, tables, target, text, texts
 
-__all__ = ["OrtNode", "ort_nodes", "saved_fusions"]
+__all__ = ["OrtNode", "all_graphs", "ort_nodes", "saved_fusions"]
 
 # fbs.TensorDataType in the words of C++. Complex numbers have none: type reduction does not know them.
 _TYPES = {
@@ -68,13 +68,22 @@ def saved_fusions(data: Buffer) -> Iterator[tuple[str, str, int]]:
     Args:
         data: The file; style runtime has such, style fixed none.
     """
-    for graph in _graphs(data, _graph(data)):
+    for graph in all_graphs(data):
         where = place(data, graph, 8)
         for optimizer in tables(data, target(data, where), 0) if where else ():
             for record in tables(data, optimizer, 1):
                 for made in texts(data, record, 3):
                     domain, op, since = made.decode().split(":")
                     yield domain or "ai.onnx", op, int(since)
+
+
+def all_graphs(data: Buffer) -> Iterator[int]:
+    """Where the graphs of a file lie, subgraphs behind their own.
+
+    Args:
+        data: The file.
+    """
+    return _graphs(data, _graph(data))
 
 
 def _graph(data: Buffer) -> int:

@@ -57,7 +57,9 @@ def ort_text(manifest: Mapping[str, Any]) -> str | None:
         return None
     bytes_, needs = int(manifest["files"][ort["model"]]["bytes"]), ort["session_options"]
     options = "".join(f", opened with {name} = {value}" for name, value in needs.items())
-    return f"{ort['model']} ({size(bytes_)}), ONNX Runtime {ort['made_with']['onnxruntime']}{options}"
+    unfused = ort.get("unfused", 0)
+    left = f", {plural(unfused, 'MatMul')} in float where left to the CPU" if unfused else ""
+    return f"{ort['model']} ({size(bytes_)}), ONNX Runtime {ort['made_with']['onnxruntime']}{options}{left}"
 
 
 def required_text(manifest: Mapping[str, Any]) -> str | None:

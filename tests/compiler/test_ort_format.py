@@ -39,8 +39,10 @@ Make = Callable[..., Bundle]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def compiled(name: str = "out", *, scale: float = 1.0, **options: Any) -> Bundle:
-        source = proto(TEXT, opset=21, ir_version=10, w=weights(4, 4, 1, 1) * np.float32(scale))
+    def compiled(
+        name: str = "out", *, scale: float = 1.0, text: str = TEXT, w: np.ndarray | None = None, **options: Any
+    ) -> Bundle:
+        source = proto(text, opset=21, ir_version=10, w=weights(4, 4, 1, 1) * np.float32(scale) if w is None else w)
         given = {"target": "android-cpu", "calibration": SAMPLES, "search": False, "ort": True, **options}
         return edgec.compile(source, output=tmp_path / name, prove=False, cache=False, **given)
 
@@ -80,6 +82,7 @@ def test_the_manifest_binds_it_and_says_how_it_was_made(
         "of": sha256_of(bundle.model),
         "style": style,
         "session_options": options,
+        "unfused": 0,
         "required": REQUIRED,
         "made_by": {"session.save_model_format": "ORT", "session.qdqisint8allowed": signed, **saved},
         "made_with": {"onnxruntime": onnxruntime.__version__},
@@ -112,6 +115,27 @@ def test_a_build_with_what_it_requires_opens_it(target: str, make: Make, tmp_pat
     assert required_text(bundle.manifest) == line
     assert line in shown(*bundle_report(bundle, None, None))
     assert required_text({}) is None
+
+
+def test_a_product_that_cannot_be_fused_as_it_opens_is_told(make: Make) -> None:
+    """Style fixed fuses it; of style runtime ONNX Runtime 1.31.1 does not open what it wrote of it."""
+    text = "g (float[1, 8, 16] x) => (float[1, 8, 16] y) { a = MatMul(x, w) b = Relu(a) y = MatMul(b, w) }"
+    samples = [{"x": RNG.normal(0, 1, (1, 8, 16)).astype(np.float32)} for _ in range(3)]
+    made = {
+        target: make(text=text, w=weights(16, 16), name=target, target=target, calibration=samples, scheme="a8w8")
+        for target in ("android-cpu", "pixel-8-nnapi")
+    }
+    left = {target: bundle.manifest["ort"]["unfused"] for target, bundle in made.items()}
+    assert left["android-cpu"] == 0
+    assert left["pixel-8-nnapi"] > 0
+    bundle = made["pixel-8-nnapi"]
+    told = f", {left['pixel-8-nnapi']} MatMuls in float where left to the CPU"
+    assert str(ort_text(bundle.manifest)).endswith(told)
+    with opened(bundle, on="onnxruntime-cpu", ort=True, threads=1) as session:
+        answer = session.run(samples[0])["y"]
+    with opened(bundle, on="onnxruntime-cpu", threads=1) as session:
+        wanted = session.run(samples[0])["y"]
+    np.testing.assert_allclose(answer, wanted, atol=np.abs(wanted).max() / 100)
 
 
 def test_what_it_requires_is_bound(make: Make) -> None:

@@ -22,6 +22,7 @@ from edgec.errors import ModelError
 from edgec.runtimes.base import SessionSettings
 from edgec.runtimes.ort import OrtCpu
 from edgec.runtimes.ort_format import REPLAY, save_ort_format
+from edgec.runtimes.ort_graph import saved_fusions
 from edgec.runtimes.ort_order import IDENTIFIER, in_order
 
 TEXT = """g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y) {
@@ -158,8 +159,8 @@ def test_every_process_writes_the_same_bytes(model: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_session_answers_as_one_of_the_model(model: Path, tmp_path: Path, later: bool) -> None:
-    entries = save_ort_format(model, tmp_path / "model.ort", later=later, signed=True)
-    assert entries == {
+    saved = save_ort_format(model, tmp_path / "model.ort", later=later, signed=True)
+    assert saved.entries == {
         "session.save_model_format": "ORT",
         "session.qdqisint8allowed": "1",
         **({"optimization.minimal_build_optimizations": "save"} if later else {}),
@@ -172,11 +173,50 @@ def test_a_session_answers_as_one_of_the_model(model: Path, tmp_path: Path, late
     np.testing.assert_allclose(session.run(X)["y"], wanted, atol=1e-6)
 
 
+def test_fusions_that_no_session_can_make_are_left_out(tmp_path: Path) -> None:
+    """The others stay, in their order. When the second session opens, ONNX Runtime has mended it."""
+    text = """g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y) {
+        xq = QuantizeLinear(x, s, z)
+        xd = DequantizeLinear(xq, s, z)
+        ud = DequantizeLinear(u, s, z)
+        a = MatMul(xd, ud)
+        aq = QuantizeLinear(a, s, z)
+        ad = DequantizeLinear(aq, s, z)
+        wd = DequantizeLinear(w, s, z)
+        c = Conv(ad, wd)
+        cq = QuantizeLinear(c, s, z)
+        cd = DequantizeLinear(cq, s, z)
+        y = MatMul(cd, ud)
+    }"""
+    codes, square = np.arange(-8, 8, dtype=np.int8).reshape(4, 4, 1, 1), np.eye(8, dtype=np.int8)
+    made = proto(text, opset=17, ir_version=8, w=codes, u=square, s=np.float32(0.05), z=np.int8(0))
+    onnx.save(made, tmp_path / "model.onnx")
+    file = tmp_path / "model.ort"
+    assert save_ort_format(tmp_path / "model.onnx", file, later=True, signed=True).unfused == 2
+    assert [*saved_fusions(file.read_bytes())] == [("ai.onnx", "QLinearConv", 10)]
+    replay = SessionSettings(threads=1, config={REPLAY: "1"})
+    wanted = OrtCpu().open(tmp_path / "model.onnx", SessionSettings(threads=1)).run(X)["y"]
+    np.testing.assert_allclose(OrtCpu().open(file, replay).run(X)["y"], wanted, atol=0.051)
+    config = {
+        "session.save_model_format": "ORT",
+        "session.qdqisint8allowed": "1",
+        "optimization.minimal_build_optimizations": "save",
+    }
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(file)
+    for key, value in config.items():
+        options.add_session_config_entry(key, value)
+    onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    with pytest.raises(ModelError, match="Not enough produced nodes"):
+        OrtCpu().open(file, replay)
+
+
 def test_activations_are_unsigned_where_the_device_wants_them_so(model: Path, tmp_path: Path) -> None:
     files = []
     for signed in (False, True):
-        entries = save_ort_format(model, tmp_path / "model.ort", later=False, signed=signed)
-        assert entries["session.qdqisint8allowed"] == str(int(signed))
+        saved = save_ort_format(model, tmp_path / "model.ort", later=False, signed=signed)
+        assert saved.entries["session.qdqisint8allowed"] == str(int(signed))
         files.append((tmp_path / "model.ort").read_bytes())
     assert files[0] != files[1]
 
