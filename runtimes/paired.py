@@ -19,11 +19,13 @@ import numpy as np
 from .base import Feeds
 from .timing import WARMUP, Timed
 
-__all__ = ["PROCESSOR", "WALL", "Clocks", "Paired", "time_pairs"]
+__all__ = ["BUSY", "PROCESSOR", "WALL", "Clocks", "Paired", "time_pairs"]
 
 # A block takes this long, and has this many runs: the first brings the weights back into the caches.
 _BLOCK_SECONDS, _FEWEST, _MOST = 0.006, 2, 30
 _PAIRS = 400
+# From this many seconds on the wall per second of computing on, the processor was taken away meanwhile.
+BUSY = 1.1
 # Windows counts a thread's time in ticks of 15 ms.
 _FINE_SECONDS = 1e-6
 

@@ -9,7 +9,12 @@ import numpy as np
 
 from .intervals import CONFIDENCE, SESSION_SPREAD, Interval
 
-__all__ = ["median_interval", "paired_ratio_interval"]
+__all__ = ["FEWEST", "is_narrow", "median_interval", "paired_ratio_interval"]
+
+# The fewest values whose extremes are a 95% interval.
+FEWEST = 6
+# Relative width below which buffers that lie elsewhere move a ratio of latencies as far.
+_NARROW = 0.02
 
 
 def median_interval(values: np.ndarray) -> Interval:
@@ -32,6 +37,12 @@ def paired_ratio_interval(ratios: np.ndarray) -> Interval:
     """Interval of the median of paired ratios, shape (pairs,), widened by `SESSION_SPREAD`."""
     low, high = median_interval(ratios)
     return low * (1 - SESSION_SPREAD), high * (1 + SESSION_SPREAD)
+
+
+def is_narrow(ratios: np.ndarray) -> bool:
+    """Whether the median of paired ratios is known so well that more pairs of the same sessions say nothing."""
+    low, high = median_interval(ratios)
+    return high - low <= _NARROW * float(np.median(ratios))
 
 
 @lru_cache(maxsize=1024)

@@ -17,13 +17,11 @@ from ...bundle import Bundle
 from ...runtimes import runtime
 from ...runtimes.base import Feeds, RuntimeFacts, Session, SessionSettings
 from ...runtimes.host.memory import memory_of
-from ...runtimes.timing import latency_of, run_seconds
 from ..baking.bake import Baking, baking_of
 from ..baking.samples import open_baked
 from ..baking.session import Outside, baked_float, same_as_outside
 from ..checking import check_bundle, checked_json, off_by_rules, placement_by_rules
 from ..metrics import Metric
-from ..metrics.intervals import median_ratio_interval, quantile_ratio_interval
 from ..progress import Progress, Quiet
 from ..samples import DataSource, ImagePreprocess
 from ..samples.base import Samples, State
@@ -31,6 +29,7 @@ from .context import check_context, prove_context
 from .evaluate import evaluate
 from .float_model import FloatModel, float_file
 from .golden import replay_golden
+from .latency import time_sessions
 from .machine import Machine
 from .older import file_versions, prove_older
 from .ort_format import check_ort, prove_ort
@@ -40,8 +39,6 @@ from .proof import ContextProof, EvaluationProof, LatencyProof, OrtProof, Proof
 from .steps import Beside, output_steps
 
 __all__ = ["measure", "state_of"]
-
-LATENCY_SECONDS = 2.0
 
 
 def measure(
@@ -215,6 +212,10 @@ class _Bench:
         self.options = options
         self.load_seconds: list[float] = []
 
+    @property
+    def in_process(self) -> bool:
+        return not self._place.elsewhere
+
     def settings(self, threads: int) -> SessionSettings:
         return SessionSettings(threads=threads, config=self.options)
 
@@ -286,23 +287,10 @@ def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyPro
     }
     present = {name: session for name, session in sessions.items() if session is not None}
     try:
-        rows = run_seconds(list(present.values()), feeds, runs, budget=LATENCY_SECONDS)
+        return time_sessions(present, feeds, threads=threads, runs=runs, in_process=bench.in_process)
     finally:
         for session in present.values():
             session.close()
-    seconds = dict(zip(present, rows, strict=True))
-    each = {name: latency_of(row, threads) for name, row in seconds.items()}
-    compared = "float" in seconds
-    return LatencyProof(
-        threads=threads,
-        bundle=each["bundle"],
-        float_model=each.get("float"),
-        ratio=each["bundle"].p50 / each["float"].p50 if compared else None,
-        ratio_interval=median_ratio_interval(seconds["bundle"], seconds["float"]) if compared else None,
-        p95_ratio=each["bundle"].p95 / each["float"].p95 if compared else None,
-        p95_ratio_interval=quantile_ratio_interval(seconds["bundle"], seconds["float"], 0.95) if compared else None,
-        without_options=each.get("without"),
-    )
 
 
 def state_of(bundle: Bundle) -> State:

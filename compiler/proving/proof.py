@@ -156,9 +156,12 @@ class LatencyProof:
         threads: Intra-op threads.
         bundle: The bundle, with its session options.
         float_model: The float model; None without one.
-        ratio: Bundle's median over float's, with its 95% interval.
+        ratio: Bundle's over float's, with its 95% interval: of the fastest runs of paired blocks with one thread, of
+            the medians with more.
         p95_ratio: The same of the 95th percentiles.
         without_options: The bundle without its session options; None where it has none.
+        busy: Wall-clock over processor seconds while one thread computed; near 1 where the processor was ours, None
+            where only the clock on the wall was read.
     """
 
     threads: int
@@ -169,6 +172,7 @@ class LatencyProof:
     without_options: Latency | None
     p95_ratio: float | None = None
     p95_ratio_interval: Interval | None = None
+    busy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

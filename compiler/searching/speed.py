@@ -14,22 +14,16 @@ import numpy as np
 import onnx_ir as ir
 
 from ...runtimes.base import Feeds, Session
-from ...runtimes.paired import PROCESSOR, Clocks, time_pairs
-from ..metrics.order_statistics import median_interval, paired_ratio_interval
+from ...runtimes.paired import BUSY, PROCESSOR, Clocks, time_pairs
+from ..metrics.order_statistics import FEWEST, is_narrow, paired_ratio_interval
 
 __all__ = ["Ratio", "Stopwatch"]
 
 # A glance at three pairs is trusted where each leaves this much room.
 _GLANCES, _ROOM = 3, 0.9
-# The fewest whose extremes are a 95% interval.
-_FEWEST = 6
-# Known better than this, relative, the width of the interval, it is known well enough.
-_NARROW = 0.02
 _LONG_SECONDS, _SHORT_SECONDS = 4.0, 0.5
 # A loss below both is not worth a decision that another machine would take otherwise.
 _LEAST_SECONDS, _LEAST_RATIO = 20e-6, 1.05
-# From here on, the processor was taken away while sessions ran.
-_BUSY = 1.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +53,7 @@ class Ratio:
     @property
     def told(self) -> str:
         """The ratio for people, with how surely it is known."""
-        beside = ", on a busy machine" if self.busy is not None and self.busy >= _BUSY else ""
+        beside = ", on a busy machine" if self.busy is not None and self.busy >= BUSY else ""
         return f"{self.ratio:.2f}x [{self.low:.2f}, {self.high:.2f}{beside}]"
 
 
@@ -92,15 +86,15 @@ class Stopwatch:
 
     def ratio(self, model: ir.Model) -> Ratio:
         """A long look at a model."""
-        return self._look(self.open(model), _narrow, _LONG_SECONDS)
+        return self._look(self.open(model), is_narrow, _LONG_SECONDS)
 
     def glance(self, model: ir.Model) -> float:
         """A short look: the ratio alone."""
-        return self._look(self.open(model), _narrow, _SHORT_SECONDS).ratio
+        return self._look(self.open(model), is_narrow, _SHORT_SECONDS).ratio
 
     def _look(self, session: Session, enough: Callable[[np.ndarray], bool], budget: float) -> Ratio:
         timed = time_pairs(
-            session, self.reference, self.feeds, enough=enough, budget=budget, fewest=_FEWEST, clocks=self.clocks
+            session, self.reference, self.feeds, enough=enough, budget=budget, fewest=FEWEST, clocks=self.clocks
         )
         low, high = paired_ratio_interval(timed.ratios)
         ratio, base = float(np.median(timed.ratios)), float(timed.seconds[1].min())
@@ -112,9 +106,4 @@ def _decided(ratios: np.ndarray) -> bool:
     if len(ratios) >= _GLANCES and ratios.max() <= _ROOM:
         return True
     low, high = paired_ratio_interval(ratios)
-    return low > _LEAST_RATIO or high < _LEAST_RATIO or _narrow(ratios)
-
-
-def _narrow(ratios: np.ndarray) -> bool:
-    low, high = median_interval(ratios)
-    return high - low <= _NARROW * float(np.median(ratios))
+    return low > _LEAST_RATIO or high < _LEAST_RATIO or is_narrow(ratios)

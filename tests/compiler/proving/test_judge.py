@@ -126,6 +126,21 @@ def test_limits(flag, limit, status, measured):
     assert result.measured == pytest.approx(measured)
 
 
+@pytest.mark.parametrize(("limit", "status"), [("4ms", "met"), ("3.9ms", "inconclusive"), ("900us", "broken")])
+def test_a_busy_machine_breaks_no_limit_that_the_fastest_run_keeps(limit, status):
+    result = of(replace(PROOF, latency=(replace(LATENCY, busy=3.21),)), max_p95=limit)
+    assert result.status == status
+    assert result.interval == pytest.approx((result.measured / 4, result.measured))
+    assert result.reason == "on a busy machine: 3.2 s passed per second of computing"
+
+
+def test_a_ratio_tells_that_the_machine_was_busy():
+    result = of(replace(PROOF, latency=(replace(LATENCY, busy=3.21),)), max_latency_ratio="0.6x")
+    assert result.status == "met"
+    assert result.reason.endswith("; on a busy machine: 3.2 s passed per second of computing")
+    assert "busy" not in of(replace(PROOF, latency=(replace(LATENCY, busy=1.05),)), max_latency_ratio="0.6x").reason
+
+
 def test_a_limit_is_not_missed_by_rounding():
     metric = replace(METRIC, drop=0.914 - 0.904, drop_interval=(0.0, 0.914 - 0.904))
     assert 0.914 - 0.904 > 0.01
