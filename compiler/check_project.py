@@ -74,6 +74,7 @@ def _check(job: Job, baseline: Baseline | None, options: dict[str, Any]) -> Outc
             contract=request.contract,
             metric=request.metric,
             float_model=str(request.model),
+            samples=request.evaluation_samples,
             seed=request.seed,
             state=request.state if request.state.carried else None,
             preprocess=request.preprocess,

@@ -90,7 +90,8 @@ def open_data(request: CompileRequest, inputs: Sequence[TensorInfo], baking: Bak
     # A limit on accuracy is searched for, whether or not the result is proved.
     wanted = request.prove or (request.search and any(request.contract.clause(each) for each in BUDGETS))
     if request.evaluation is not None and wanted:
-        evaluation = open_baked(request.evaluation, inputs, baking, role="evaluation", **common)
+        limit = request.evaluation_samples
+        evaluation = open_baked(request.evaluation, inputs, baking, role="evaluation", limit=limit, **common)
     if calibration is not None and evaluation is None and request.prove and len(calibration) > 1:
         calibration, evaluation = split(calibration, held_out=HELD_OUT, seed=request.seed)
         notes = (

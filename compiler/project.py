@@ -40,10 +40,11 @@
 
     [compile]
     target = "host"
-    scheme = "a8w8"
+    scheme = "a8w8"         # and every other option of quantization; search, context, ort, diagnose, probe, recipe
 
     [targets.raspberry-pi-5]      # what `edgec build` compiles; options of [compile] for this one
     scheme = "a8w4"
+    ort = true
 
     [targets.watch]               # a name of your own, with `target`
     target = "android-cpu"
@@ -118,9 +119,9 @@ class Project:
             if role in values:
                 values[role] = replace(values[role], path=_beside(path, values[role].path))
         if "compile" in values:
-            values["compile"] = _with_target_beside(path, values["compile"])
+            values["compile"] = _with_paths_beside(path, values["compile"])
         values["targets"] = {
-            name: replace(each, options=_with_target_beside(path, each.options))
+            name: replace(each, options=_with_paths_beside(path, each.options))
             for name, each in values.get("targets", {}).items()
         }
         return cls(file=path, **values)
@@ -135,8 +136,10 @@ class Project:
         )
 
 
-def _with_target_beside(file: Path, options: CompileOptions) -> CompileOptions:
-    """The options, the path of a target's TOML absolute."""
+def _with_paths_beside(file: Path, options: CompileOptions) -> CompileOptions:
+    """The options, the paths of a recipe and of a target's TOML absolute."""
+    if options.recipe is not None:
+        options = replace(options, recipe=_beside(file, options.recipe))
     if options.target is None or not options.target.endswith(".toml"):
         return options
     return replace(options, target=_beside(file, options.target))

@@ -42,6 +42,7 @@ class CompileRequest:
         output: Folder to write the bundle to; None writes to a temporary folder that lives as long as the process.
         shapes: Fixed shapes by input name; dynamic dimensions not named stay dynamic.
         samples: Use this many calibration samples, drawn with `seed`; None uses all.
+        evaluation_samples: The same of evaluation samples.
         state: Outputs fed back as inputs.
         preprocess: How image files become an input, by input name.
         inputs: Preprocessing baked into the model, by input name.
@@ -55,6 +56,7 @@ class CompileRequest:
         diagnose: Examine a bundle that breaks a limit on accuracy: the cause, and repairs, measured.
         probe: False does not try what ran off the provider wanted in other forms, to find out why.
         prove: False packs without running the evaluation samples.
+        report: Write `proof/report.html` when it is proved.
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
         max_memory: Bytes the compiler may hold while it observes and searches; None does not limit it. What is
@@ -74,6 +76,7 @@ class CompileRequest:
     output: Path | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     samples: int | None = None
+    evaluation_samples: int | None = None
     seed: int = 0
     state: State = field(default_factory=State)
     preprocess: Mapping[str, ImagePreprocess] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class CompileRequest:
     diagnose: bool = True
     probe: bool = True
     prove: bool = True
+    report: bool = True
     overwrite: bool = False
     threads: int = 0
     max_memory: int | None = None
@@ -98,8 +102,9 @@ class CompileRequest:
     observers: tuple[PassObserver, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.samples is not None and self.samples < 1:
-            raise OptionError("--samples", f"{self.samples} is not a positive number", remedy="Give at least 1")
+        for where, count in (("--samples", self.samples), ("evaluation_samples", self.evaluation_samples)):
+            if count is not None and count < 1:
+                raise OptionError(where, f"{count} is not a positive number", remedy="Give at least 1")
         if self.max_memory is not None and self.max_memory < 1:
             raise OptionError("--max-memory", f"{self.max_memory} is not a size", remedy="Give bytes, say 2 * 10**9")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...errors import ContractError, OptionError, SamplesError
 from ...targets.policy import Policy
@@ -113,6 +114,7 @@ def request_of_job(job: Job) -> CompileRequest:
     metric = None if project.metric is None else project.metric.metric()
     if metric is not None:
         check_units(project.contract, metric)
+    switches: dict[str, Any] = dict(options.switches)
     return CompileRequest(
         model=project.model.path,
         target=options.target or job.target,
@@ -126,8 +128,11 @@ def request_of_job(job: Job) -> CompileRequest:
         shapes=dict(options.shapes),
         state=project.state,
         samples=None if data is None else data.samples,
+        evaluation_samples=None if project.evaluation is None else project.evaluation.samples,
         seed=options.seed or 0,
         policy=Policy(**options.policy),
+        recipe=None if options.recipe is None else Path(options.recipe),
+        **switches,
         output=job.output,
         overwrite=True,
     )

@@ -30,7 +30,7 @@ __all__ = ["Uncacheable", "bundle_key"]
 _VERSIONS = ("edgec", "ml_dtypes", "numpy", "onnx", "onnx-ir", "onnxruntime", "scipy")
 # What decides where a bundle goes and how long it takes, not what it is; and what is told by content.
 _LEFT_OUT = frozenset(
-    {"model", "target", "calibration", "evaluation", "metric", "output", "overwrite", "threads", "max_memory"}
+    {"model", "target", "calibration", "evaluation", "metric", "recipe", "output", "overwrite", "threads", "max_memory"}
     | {"cache", "cache_dir", "progress", "proving", "observers"}
 )
 
@@ -61,6 +61,7 @@ def bundle_key(request: CompileRequest) -> str:
         "calibration": _data(request.calibration),
         "evaluation": _data(request.evaluation),
         "metric": _metric(request),
+        "recipe": _data(request.recipe),
         **{
             field.name: getattr(request, field.name)
             for field in dataclasses.fields(request)

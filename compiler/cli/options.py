@@ -192,38 +192,46 @@ class OutputOptions:
     prove: Annotated[
         bool, Option("--prove/--no-prove", help="Prove the bundle and print the verdict.", rich_help_panel=OUTPUT)
     ] = True
-    probe: Annotated[
+    report: Annotated[
         bool,
+        Option("--report/--no-report", help="Write proof/report.html, the proof for people.", rich_help_panel=OUTPUT),
+    ] = True
+    probe: Annotated[
+        bool | None,
         Option(
             "--probe/--no-probe",
-            help="Try what ran off the provider wanted in other forms, to find out why.",
+            help="Try what ran off the provider wanted in other forms, to find out why; else it is tried.",
+            show_default=False,
             rich_help_panel=OUTPUT,
         ),
-    ] = True
+    ] = None
     diagnose: Annotated[
-        bool,
+        bool | None,
         Option(
             "--diagnose/--no-diagnose",
-            help="Say what causes a broken limit on accuracy, and which repair meets it.",
+            help="Say what causes a broken limit on accuracy, and which repair meets it; else it is said.",
+            show_default=False,
             rich_help_panel=OUTPUT,
         ),
-    ] = True
+    ] = None
     context: Annotated[
-        bool,
+        bool | None,
         Option(
-            "--context",
+            "--context/--no-context",
             help="Have the target's backend compile the model too, offline: model_ctx.onnx and its binary (QNN).",
+            show_default=False,
             rich_help_panel=OUTPUT,
         ),
-    ] = False
+    ] = None
     ort: Annotated[
-        bool,
+        bool | None,
         Option(
-            "--ort",
+            "--ort/--no-ort",
             help="Write model.ort too, for apps with a minimal build of ONNX Runtime; full packages read model.onnx.",
+            show_default=False,
             rich_help_panel=OUTPUT,
         ),
-    ] = False
+    ] = None
     depfile: Annotated[
         Path | None,
         Option(

@@ -178,13 +178,14 @@ class QuantizeOptions:
         ),
     ] = None
     search: Annotated[
-        bool,
+        bool | None,
         Option(
             "--search/--no-search",
             help="Keep nodes in float where integers lose too much, or cost time; or ship what the options say.",
+            show_default=False,
             rich_help_panel=QUANTIZE,
         ),
-    ] = True
+    ] = None
     recipe: Annotated[
         Path | None,
         Option(

@@ -15,6 +15,7 @@ from ..metrics import Metric, metric_named
 from ..observers import DumpAfterChange, VerifyEach
 from ..pipeline import PassObserver
 from ..project import Project
+from ..projecting.choices import SWITCHES, CompileOptions
 from ..proving.judge import check_units
 from ..report.census import Census
 from ..request import CompileRequest
@@ -96,19 +97,17 @@ def request_of(
         "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
         "seed": _first(evaluation.seed, chosen.seed, 0),
         "policy": _policy(chosen.policy, quantize),
-        "search": quantize.search,
-        "diagnose": output.diagnose,
-        "context": output.context,
-        "ort": output.ort,
-        "recipe": quantize.recipe,
+        "evaluation_samples": project.evaluation.samples if project.evaluation and not evaluation.evaluation else None,
+        "recipe": quantize.recipe or (None if chosen.recipe is None else Path(chosen.recipe)),
+        **_switches(chosen, quantize, output),
         "threads": not_negative("--threads", passes.threads),
         "max_memory": None if passes.max_memory is None else size_of(passes.max_memory, where="--max-memory"),
         "cache": passes.cache,
         "cache_dir": passes.cache_dir,
         "output": output.output,
         "overwrite": output.overwrite,
-        "probe": output.probe,
         "prove": output.prove,
+        "report": output.report,
         "progress": talk.progress,
     }
     watchers = [Unmatched(request=CompileRequest(**common)), *_observers(passes), *([census] if census else [])]
@@ -190,6 +189,12 @@ def _metric(project: Project, evaluation: EvaluationOptions) -> Metric | None:
             raise OptionError("--metric-output", "is given without a metric", remedy="Name one with --metric")
         return None
     return metric_named(name, output)
+
+
+def _switches(chosen: CompileOptions, quantize: QuantizeOptions, output: OutputOptions) -> dict[str, bool]:
+    """What is on or off by a flag, else by the project; what neither says is left to the request."""
+    flags = {name: getattr(quantize if name == "search" else output, name) for name in SWITCHES}
+    return {**chosen.switches, **{name: value for name, value in flags.items() if value is not None}}
 
 
 def _state(project: Project, model: ModelOptions) -> State:

@@ -11,7 +11,10 @@ from ..baking.spec import BakedInput, BakedOutput
 from ..contract import Contract
 from ..metrics import Metric, metric_named
 
-__all__ = ["CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "TargetChoice"]
+__all__ = ["SWITCHES", "CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "TargetChoice"]
+
+# Fields of `CompileOptions` that are on or off, each an option of a compile of that name.
+SWITCHES = ("search", "context", "ort", "diagnose", "probe")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,16 +55,28 @@ class CompileOptions:
     target: str | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     seed: int | None = None
+    recipe: str | None = None
+    search: bool | None = None
+    context: bool | None = None
+    ort: bool | None = None
+    diagnose: bool | None = None
+    probe: bool | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def switches(self) -> dict[str, bool]:
+        """What is on or off, of what was said: options of a compile by their names."""
+        said = {name: getattr(self, name) for name in SWITCHES}
+        return {name: value for name, value in said.items() if value is not None}
 
     def merged(self, over: CompileOptions) -> CompileOptions:
         """Options in which those that `over` says replace these; shapes and the policy's fields one by one."""
-        return CompileOptions(
-            target=over.target or self.target,
-            shapes={**self.shapes, **over.shapes},
-            seed=self.seed if over.seed is None else over.seed,
-            policy={**self.policy, **over.policy},
-        )
+        one = {
+            name: getattr(self if getattr(over, name) is None else over, name)
+            for name in ("target", "seed", "recipe", *SWITCHES)
+        }
+        shapes, policy = {**self.shapes, **over.shapes}, {**self.policy, **over.policy}
+        return CompileOptions(shapes=shapes, policy=policy, **one)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

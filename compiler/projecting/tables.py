@@ -78,7 +78,7 @@ def _contract(table: Mapping[str, Any], where: str) -> Contract:
 
 
 def _compile(table: Mapping[str, Any], where: str, path: str = "compile") -> CompileOptions:
-    own = ("target", "shapes", "seed")
+    own = tuple(each.name for each in fields(CompileOptions) if each.name != "policy")
     bends = [each.name for each in fields(Policy)]
     for name in table:
         if name not in own and name not in bends:
