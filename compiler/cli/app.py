@@ -17,6 +17,7 @@ from . import check as check_command
 from . import compare as compare_command
 from . import compile as compile_command
 from . import diagnose as diagnose_command
+from . import diff as diff_command
 from . import init as init_command
 from . import inspect as inspect_command
 from . import plan as plan_command
@@ -72,6 +73,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("plan", plan_command.plan, "The passes that would run, and whether it fits.", plan_command.EXAMPLES),
     ("prove", prove_command.prove, "Measure a bundle, judge it by a contract.", prove_command.EXAMPLES),
     ("compare", compare_command.compare, "Two models, layer by layer.", compare_command.EXAMPLES),
+    ("diff", diff_command.diff, "What changed between two bundles.", diff_command.EXAMPLES),
     ("diagnose", diagnose_command.diagnose, "Why a bundle loses accuracy, and the repair.", diagnose_command.EXAMPLES),
     ("inspect", inspect_command.inspect, "What a model or a bundle is.", inspect_command.EXAMPLES),
     ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),

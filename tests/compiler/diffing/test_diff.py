@@ -1,0 +1,168 @@
+"""`edgec diff` on real bundles: what was changed is what is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from support.classifier import classifier, images, save_npz
+
+import edgec
+from edgec.compiler.cli.app import run
+from edgec.compiler.diff import diff
+from edgec.compiler.diffing.weights import compare_weights
+from edgec.errors import BundleError
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`a` in a8w8, `b` of weights with one layer moved, `float` of the first model; each proved."""
+    folder = tmp_path_factory.mktemp("bundles")
+    model = classifier()
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    for tensor in model.graph.initializer:
+        if tensor.name == "head.weight":
+            moved = onnx.numpy_helper.to_array(tensor) * np.float32(1.1)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(moved, tensor.name))
+    (folder / "other").mkdir()
+    (folder / "other" / "model.onnx").write_bytes(model.SerializeToString())
+    save_npz(folder / "calib.npz", image=images(12))
+    common = {"calibration": folder / "calib.npz", "search": False}
+    edgec.compile(folder / "model.onnx", scheme="a8w8", output=folder / "a", **common)
+    edgec.compile(folder / "other" / "model.onnx", scheme="a8w8", output=folder / "b", **common)
+    edgec.compile(folder / "model.onnx", scheme="float", output=folder / "float", **common)
+    return folder
+
+
+def test_a_bundle_is_itself(bundles: Path) -> None:
+    found = diff(bundles / "a", bundles / "a")
+    assert not found.differs
+    assert found.weights.changed == ()
+    assert found.weights.same > 0
+    for part in ("origin", "versions", "files", "recipe", "contract", "verdict", "measured"):
+        assert getattr(found, part) == (), part
+
+
+def test_the_layer_that_moved_is_named(bundles: Path) -> None:
+    found = diff(bundles / "a", bundles / "b")
+    assert found.differs
+    changed = {each.name: each for each in found.weights.changed}
+    head = changed["head.weight"]
+    assert head.layer == "head"
+    assert head.sqnr_db == pytest.approx(20.0, abs=0.5)  # a tenth of it: 20 dB
+    assert "conv.weight" not in changed
+    assert [each.name for each in found.origin] == ["source.digest"]
+    assert [each.name for each in found.files] == ["golden/outputs.npz", "model.onnx"]
+    assert any(each.name == "against_float.logits.sqnr_db" for each in found.measured)
+
+
+def test_schemes_compare_in_real_numbers(bundles: Path) -> None:
+    found = diff(bundles / "float", bundles / "a")
+    changed = {each.name: each for each in found.weights.changed}
+    weight = changed["head.weight"]
+    assert (weight.old, weight.new) == ("float [4, 16]", "int8 [4, 16]")
+    assert weight.sqnr_db is not None
+    assert weight.sqnr_db > 35  # 8 bits with a scale per channel
+    assert {"scheme", "options.scheme"} <= {each.name for each in found.origin}
+    assert any(each.name == "InsertQdq" and each.old is None for each in found.recipe)
+
+
+def test_blocks_and_axes_are_read(tmp_path: Path) -> None:
+    codes = np.arange(-8, 8, dtype=np.int8).reshape(4, 4)
+
+    def model(file: str, scale: np.ndarray, **how: int) -> Path:
+        nodes = [
+            onnx.helper.make_node("DequantizeLinear", ["w_quantized", "s"], ["w"], **how),
+            onnx.helper.make_node("MatMul", ["x", "w"], ["y"], name="product"),
+        ]
+        floats = onnx.TensorProto.FLOAT
+        graph = onnx.helper.make_graph(
+            nodes, "g",
+            [onnx.helper.make_tensor_value_info("x", floats, [1, 4])],
+            [onnx.helper.make_tensor_value_info("y", floats, [1, 4])],
+            [onnx.numpy_helper.from_array(codes, "w_quantized"), onnx.numpy_helper.from_array(scale, "s")],
+        )  # fmt: skip
+        opset = [onnx.helper.make_opsetid("", 21)]
+        path = tmp_path / file
+        path.write_bytes(onnx.helper.make_model(graph, ir_version=10, opset_imports=opset).SerializeToString())
+        return path
+
+    plain = tmp_path / "plain.onnx"
+    scale = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
+    real = codes * np.repeat(scale, 2, axis=0)
+    text = '<ir_version: 10, opset_import: ["": 21]> g (float[1,4] x) => (float[1,4] y) { [product] y = MatMul(x, w) }'
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(real.astype(np.float32), "w"))
+    plain.write_bytes(proto.SerializeToString())
+    blocks = compare_weights(plain, model("blocks.onnx", scale, axis=0, block_size=2))
+    assert [(each.name, each.max_error) for each in blocks.changed] == [("w", 0.0)]
+    columns = compare_weights(plain, model("columns.onnx", scale[0], axis=1))
+    assert columns.changed[0].max_error == np.abs(real - codes * scale[0]).max()
+
+
+def test_a_side_without_proof_is_said(bundles: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundles / "a", tmp_path / "bare")
+    shutil.rmtree(tmp_path / "bare" / "proof")
+    found = diff(bundles / "a", tmp_path / "bare")
+    assert found.unproved == (str(tmp_path / "bare"),)
+    assert found.verdict == ()
+    assert not found.differs
+
+
+def test_what_is_no_bundle_is_refused(bundles: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError) as raised:
+        diff(bundles / "a", tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}: is not a bundle: manifest.json is missing. Give the folder that `edgec compile -o` wrote."
+    )
+    shutil.copytree(bundles / "a", tmp_path / "broken")
+    (tmp_path / "broken" / "proof" / "proof.json").write_text("[]")
+    with pytest.raises(BundleError) as raised:
+        diff(bundles / "a", tmp_path / "broken")
+    assert str(raised.value) == (
+        f"{tmp_path}/broken/proof/proof.json: is no JSON object. Prove or compile the bundle again."
+    )
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def call(*words: object) -> tuple[int, str]:
+        capsys.readouterr()
+        return run(["diff", *map(str, words)]), capsys.readouterr().out
+
+    return call
+
+
+def test_exit_codes_are_those_of_git(bundles: Path, command: Callable[..., tuple[int, str]]) -> None:
+    a, b = bundles / "a", bundles / "b"
+    assert command(a, b)[0] == 0
+    assert command(a, b, "--exit-code")[0] == 1
+    assert command(a, a, "--exit-code")[0] == 0
+    assert command(a, bundles)[0] == 2
+
+
+def test_what_people_and_machines_read(bundles: Path, command: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    a, b, summary = bundles / "a", bundles / "b", tmp_path / "summary.md"
+    said = command(a, b, "--markdown", summary, "--top", 1)[1]
+    assert "another payload, 1x the size" in said
+    assert "head.weight" in said
+    text = summary.read_text()
+    assert text.startswith("### edgec diff\n\n| | bundle | payload | model |\n|---|---|---|---|\n| old | ")
+    assert "| head.weight | head | int8 [4, 16] | int8 [4, 16] | 20.0 dB |" in text
+    values = json.loads(command(a, b, "--format", "json")[1])
+    assert values["differs"] is True
+    assert [each["name"] for each in values["files"]] == ["golden/outputs.npz", "model.onnx"]
+    assert json.loads(command(a, a, "--format", "json")[1])["differs"] is False
+
+
+def test_nothing_is_changed_by_looking(bundles: Path) -> None:
+    before = ir.load(bundles / "a" / "model.onnx")
+    diff(bundles / "a", bundles / "b")
+    edgec.Bundle.open(bundles / "a").verify()
+    assert ir.to_proto(ir.load(bundles / "a" / "model.onnx")) == ir.to_proto(before)
