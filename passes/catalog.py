@@ -7,6 +7,7 @@ from typing import Any
 from .lower.beyond_half import FindBeyondHalf
 from .lower.clip_before_strides import ClipBeforeStrides
 from .lower.compute_in_half import ComputeInHalf
+from .lower.dequantize_bytes import DequantizeBytes
 from .lower.drop_shapes import DropShapes
 from .lower.drop_traces import DropTraces
 from .lower.halve_between import HalveBetween
@@ -177,6 +178,7 @@ PASSES: tuple[type[Any], ...] = (
     WidenCodes,
     ShareConstants,
     DropTraces,
+    DequantizeBytes,
     DropShapes,
     Stamp,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...errors import OptionError
 from ...passes.base import Pass
 from ...passes.lower.clip_before_strides import ClipBeforeStrides
+from ...passes.lower.dequantize_bytes import DequantizeBytes
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.halve_between import HalveBetween
@@ -75,7 +76,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     elif policy.scheme == "fp16":
         passes += (HalfWeights(dtype="float16", exclude_nodes=nodes, exclude_ops=ops, only_ops=only),)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
-    last = (ClipBeforeStrides(), RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
+    last = (DequantizeBytes(), ClipBeforeStrides(), RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
     return Recipe(scheme=policy.scheme, passes=(*passes, *last))
 
 
