@@ -21,6 +21,7 @@ from support.classifier import classifier, images, save_npz
 from support.rebound import rebound
 
 from edgec import errors, runtimes
+from edgec.bundle import read_manifest
 from edgec.compiler.clauses import CLAUSE_KINDS
 from edgec.compiler.cli.help import EXIT_CODES, exit_code_rows
 from edgec.runtimes import compilers
@@ -61,6 +62,8 @@ limited("p95_ratio", *PROVE, "--max-p95-ratio", "0.0001x")
 limited("peak_memory", *PROVE, "--max-peak-memory", "1KB")
 limited("opset", *PROVE, "--max-opset", "7")
 limited("ir_version", *PROVE, "--max-ir-version", "3")
+limited("opset", "prove", "out", *QUICK, "--max-opset", "5")
+limited("ir_version", "prove", "out", *QUICK, "--max-ir-version", "3")
 limited("integer_macs", *IN_FLOAT, "--min-integer-macs", "50%")
 
 
@@ -114,6 +117,17 @@ def _golden(edgec: Edgec) -> tuple[str, ...]:
     return ("prove", "out", *QUICK)
 
 
+@breaks("oldest_onnxruntime")
+def _oldest_onnxruntime(edgec: Edgec) -> tuple[str, ...]:
+    """A model of an operator set that came after that release."""
+    model = classifier()
+    model.opset_import[0].version, model.ir_version = 22, 10
+    onnx.save(model, "new.onnx")
+    made = edgec("compile", "new.onnx", "--calibration", "calib.npz", "--no-prove", "-o", "new")
+    assert made.code == 0, made.err
+    return ("prove", "new", *QUICK, "--min-onnxruntime", "1.16")
+
+
 @breaks("off_provider")
 def _off_provider(edgec: Edgec) -> tuple[str, ...]:
     del edgec
@@ -154,7 +168,7 @@ def _context(edgec: Edgec) -> tuple[str, ...]:
     for name, model in (("kept", "model.onnx"), ("older", halved())):
         made = edgec("compile", model, *phone, "--context", "--no-prove", "-o", name)
         assert made.code == 0, made.err
-    manifest = json.loads(Path("kept/manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(Path("kept/manifest.json"))
     compiled = onnx.load("older/model_ctx.onnx")
     for entry in compiled.metadata_props:
         if entry.key == "edgec.context_of":
