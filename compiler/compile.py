@@ -37,6 +37,7 @@ from .pipeline import PassReport
 from .prove import prove, write_records
 from .proving.judge import check_units
 from .reduce_saturating import reduce_saturating
+from .report.page.write import write_page
 from .request import CompileRequest
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
@@ -141,6 +142,8 @@ def compile_request(request: CompileRequest) -> CompileResult:
         if verdict is not None:
             facts: Any = {"reason": reason, "passes": built.candidate.reports, "seconds": clock.seconds}
             write_records(bundle, {"compile": compile_record(bundle, built.candidate.model, **facts)})
+            if request.report:
+                write_page(bundle)
     return CompileResult(
         bundle=Bundle.open(output),
         verdict=verdict,
@@ -193,6 +196,7 @@ def _prove(
             state=request.state,
             progress=request.progress,
             probe=request.probe,
+            report=False,  # once, when all of it is known
             notes=(*data.notes, *built.notes, *data.overlap_notes(), *_compared(bundle, built, data, request)),
         )
         depth = None if data.evaluation is None else error_by_depth(bundle, loaded.model, data.evaluation)

@@ -175,7 +175,11 @@ def coverage(
         both, step = [("calibration", known), ("evaluation", now)], float(params[name].scale.reshape(()))
         drawn.append((not found[-1].mismatched, value_histogram(name, found[-1].reader, both, step=step, clip=held)))
     drawn.sort(key=lambda each: (each[0], math.inf if each[1].sqnr_db is None else each[1].sqnr_db))
-    return Coverage(values=tuple(found), histograms=tuple(each for _, each in drawn[:_DRAWN]))
+    # What only moves elements shows its input's histogram once more.
+    unlike: dict[object, ValueHistogram] = {}
+    for _, each in drawn:
+        unlike.setdefault((each.step, *each.counts.values()), each)
+    return Coverage(values=tuple(found), histograms=tuple(unlike.values())[:_DRAWN])
 
 
 def write_coverage(found: Coverage, bundle: Bundle) -> None:

@@ -14,6 +14,7 @@ from .prove import measure, write_records
 from .proving.judge import check_units, judge
 from .proving.places import place_on
 from .proving.proof import Proof
+from .report.page.write import write_page
 from .saturation_elsewhere import SaturationElsewhere, saturation_elsewhere
 
 __all__ = ["Portability", "Proved", "prove_on"]
@@ -75,6 +76,7 @@ def prove_on(
     contract: Contract | None = None,
     metric: Metric | str | None = None,
     write: bool = True,
+    report: bool = True,
     **options: Any,
 ) -> Portability:
     """Prove a bundle on several places, and see how far each is from this process.
@@ -85,6 +87,7 @@ def prove_on(
         contract: The limits, judged on each place.
         metric: Task metric or its name.
         write: Write `proof/portability.json` into the bundle.
+        report: Write `proof/report.html` anew where the bundle was proved for its own target.
         **options: What `measure` takes beside: evaluation, float_model, samples, seed, state, preprocess,
             latency_runs, threads, progress.
 
@@ -108,4 +111,6 @@ def prove_on(
     result = Portability(bundle=bundle.digest, places=tuple(proved))
     if write:
         write_records(bundle, {"portability": result.to_json()})
+        if report:
+            write_page(bundle)
     return result

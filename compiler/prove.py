@@ -18,6 +18,7 @@ from .proving.judge import check_units, judge
 from .proving.measure import measure
 from .proving.places import place_on
 from .proving.proof import Proof
+from .report.page.write import write_page
 from .samples import DataSource, ImagePreprocess
 from .samples.base import State
 
@@ -42,6 +43,7 @@ def prove(
     on: str | None = None,
     probe: bool = True,
     write: bool = True,
+    report: bool = True,
 ) -> Verdict:
     """Prove a bundle against a contract.
 
@@ -62,6 +64,7 @@ def prove(
         on: The place: a runtime, or a target whose runtimes can prove it; None takes the best that is at hand.
         probe: Try what ran off the provider wanted in other forms, to find out why; up to half a minute and more.
         write: Write `proof/proof.json` and `proof/verdict.json` into the bundle.
+        report: Write `proof/report.html` with them, the same for people.
 
     Returns:
         The verdict.
@@ -115,6 +118,8 @@ def prove(
     verdict = judge(contract, proof)
     if write:
         write_proof(bundle, contract, proof, verdict)
+        if report:
+            write_page(bundle)
     return verdict
 
 

@@ -32,6 +32,12 @@ class BuildChoice:
         Path,
         Option("-o", "--output", metavar="DIR", help="Bundles go to DIR/MODEL/TARGET.", rich_help_panel=OUTPUT),
     ] = Path("build")
+    bundle: Annotated[
+        Path | None,
+        Option(
+            "--bundle", metavar="DIR", help="Where the one bundle goes, in the stead of -o.", rich_help_panel=OUTPUT
+        ),
+    ] = None
     target: Annotated[
         list[str] | None,
         Option("-t", "--target", metavar="NAME", help="Only this one of [targets]; once per target."),
@@ -77,6 +83,7 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
     from ..depfile import write_depfile
     from ..observe import usable_cores
     from ..report.built import build_report
+    from ..report.page.index import write_index
     from ..sizes import size_of
     from .console import print_json, print_text
     from .request import PROJECT_FILE, positive
@@ -95,9 +102,11 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
             choice.projects or [Path(PROJECT_FILE)],
             choice.output,
             only=choice.target or (),
+            alone=choice.bundle,
             options=options,
             done=lambda outcome: talker.say(f"{outcome.job.name} is done in {outcome.seconds:.1f} s"),
         )
+        write_index(choice.output, outcomes)
         if choice.depfile is not None:
             write_depfile(choice.depfile, sources_of_build([outcome.job for outcome in outcomes if outcome.bundle]))
     code = exit_code_of([outcome.exit_code for outcome in outcomes])

@@ -102,6 +102,7 @@ def diagnose(case: CaseOptions, target: TargetOptions, talk: TalkOptions) -> int
     from ..diagnosing.patient import patient_of
     from ..diagnosing.write import write_diagnosis
     from ..report.diagnosed import diagnosed
+    from ..report.page.write import write_page
     from .console import print_json, print_text
     from .request import not_negative, project_of
     from .talk import talking
@@ -125,6 +126,8 @@ def diagnose(case: CaseOptions, target: TargetOptions, talk: TalkOptions) -> int
         found = diagnose_patient(patient, threads=not_negative("--threads", case.threads), progress=talker.progress)
         folder = bundle.proof / "diagnosis" if case.plots is None else case.plots
         write_diagnosis(found, folder, bundle=bundle.digest)
+        if case.plots is None:
+            write_page(bundle)
         applied = _apply(case, patient, found.best, talker) if case.apply else None
     if talk.json:
         values = {"bundle": str(bundle.path), "digest": bundle.digest, "plots": str(folder), **found.to_json()}

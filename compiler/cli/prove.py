@@ -55,6 +55,10 @@ class ProofOptions:
             rich_help_panel=_PROOF,
         ),
     ] = True
+    report: Annotated[
+        bool,
+        Option("--report/--no-report", help="Write proof/report.html, the proof for people.", rich_help_panel=_PROOF),
+    ] = True
     latency_runs: Annotated[
         int,
         Option("--latency-runs", metavar="N", help="Timed runs of each session, at most.", rich_help_panel=_PROOF),
@@ -83,6 +87,7 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
             "threads": thread_counts(proof.threads),
             "progress": talker.progress,
             "probe": proof.probe,
+            "report": proof.report,
             **proof_settings(evaluation, contract, talker),
         }
         if len(places) > 1:

@@ -1,0 +1,1 @@
+"""`proof/report.html`: one self-contained page about a bundle, made for a person."""
