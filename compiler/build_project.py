@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..bundle import MANIFEST, Bundle
-from ..errors import EdgecError, InternalError
+from ..errors import EdgecError, InternalError, OptionError
 from ..runtimes.cache import cache_folder
 from .building.job import Job, jobs_of, request_of_job, request_to_build
 from .building.key import Uncacheable, bundle_key
@@ -67,6 +67,7 @@ def build_projects(
     output: str | Path,
     *,
     only: Sequence[str] = (),
+    alone: Path | None = None,
     options: BuildOptions = BuildOptions(),
     executor: Executor | None = None,
     done: Done | None = None,
@@ -77,6 +78,7 @@ def build_projects(
         files: Project files.
         output: The folder of the build: `output/MODEL/TARGET` is a bundle.
         only: Names of targets; all of them where there is none.
+        alone: The folder of the bundle itself, where there is one only: build tools name their outputs beforehand.
         options: How it runs.
         executor: Runs what is not in the cache; None makes one of `options.jobs` processes.
         done: Told of every bundle as it is done.
@@ -85,9 +87,11 @@ def build_projects(
         One outcome a bundle, in the order of the files and their targets. A bundle that cannot be made stops no other.
 
     Raises:
-        InputError: A project file is wrong.
+        InputError: A project file is wrong; `alone` is given, and there are several bundles.
     """
     jobs = jobs_of([Path(file) for file in files], Path(output), only)
+    if alone is not None:
+        jobs = [replace(_the_one(jobs), output=alone)]
     outcomes: dict[Job, Outcome] = {}
     keys: dict[Job, str] = {}
 
@@ -113,6 +117,16 @@ def build_projects(
         for future in as_completed(futures):
             end(_result(future, futures[future]))
     return [outcomes[job] for job in jobs]
+
+
+def _the_one(jobs: Sequence[Job]) -> Job:
+    if len(jobs) > 1:
+        raise OptionError(
+            "--bundle",
+            f"names one folder, and there are {len(jobs)} bundles: {', '.join(job.name for job in jobs)}",
+            remedy="Choose one with --target, or give -o for all of them",
+        )
+    return jobs[0]
 
 
 def build_one(job: Job, options: BuildOptions, key: str) -> Outcome:

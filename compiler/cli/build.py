@@ -106,7 +106,8 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
             options=options,
             done=lambda outcome: talker.say(f"{outcome.job.name} is done in {outcome.seconds:.1f} s"),
         )
-        write_index(choice.output, outcomes)
+        if choice.bundle is None:
+            write_index(choice.output, outcomes)
         if choice.depfile is not None:
             write_depfile(choice.depfile, sources_of_build([outcome.job for outcome in outcomes if outcome.bundle]))
     code = exit_code_of([outcome.exit_code for outcome in outcomes])

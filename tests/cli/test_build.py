@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from edgec.bundle import read_manifest
+
 PROJECT = """
 [model]
 path = "model.onnx"
@@ -60,10 +62,22 @@ def test_one_target_of_a_project(project: Path, edgec: Callable[..., Any]) -> No
     assert [each["name"] for each in json.loads(answer.out)["bundles"]] == ["faces/small"]
 
 
+def test_the_one_bundle_goes_where_a_build_tool_wants_it(project: Path, edgec: Callable[..., Any]) -> None:
+    answer = edgec("build", "--no-cache", "-t", "small", "--bundle", "made/faces")
+    assert answer.code == 0, answer.err
+    assert (project / "made/faces/manifest.json").is_file()
+    assert not (project / "build").exists()
+    several = edgec("build", "--bundle", "made/faces")
+    assert (several.code, several.err) == (
+        2, "edgec: error: --bundle: names one folder, and there are 2 bundles: faces/host, faces/small. "
+        "Choose one with --target, or give -o for all of them.\n",
+    )  # fmt: skip
+
+
 def test_compile_knows_the_targets_of_the_project(project: Path, edgec: Callable[..., Any]) -> None:
     answer = edgec("compile", "model.onnx", "-t", "small", "-o", "one", "--no-prove", "--format", "json")
     assert answer.code == 0, answer.err
-    assert json.loads((project / "one/manifest.json").read_text(encoding="utf-8"))["scheme"] == "w8"
+    assert read_manifest(project / "one/manifest.json")["scheme"] == "w8"
 
 
 def test_without_a_project(folder: Path, edgec: Callable[..., Any]) -> None:
