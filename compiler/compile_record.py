@@ -35,11 +35,12 @@ def compile_record(
         "passes": [
             {"name": each.name, "modified": each.modified, "seconds": round(each.seconds, 4)} for each in passes
         ],
-        # With their results: ONNX Runtime names a kernel it made of a node after either.
+        # With what they read and write: ONNX Runtime names a kernel it fused after the last node or its result.
         "float_nodes": [
             {
                 "name": node.name or node.op_type,
                 "op": node.op_type,
+                "inputs": [str(value.name) for value in node.inputs if value is not None],
                 "outputs": [str(value.name) for value in node.outputs],
                 "reason": why,
             }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from markupsafe import Markup
 from ...proving.probing.off_wanted import short_name
 from ..census import grouped
 from ..units import count, plural, share, size
+from .float_nodes import FloatNodes
 from .ribbon import ribbon, stretches
 from .sources import Record, Sources
 from .svg import Ids
@@ -19,8 +19,6 @@ from .svg import Ids
 __all__ = ["FloatKernel", "KernelKind", "Kernels", "OffRow", "Reason", "kernels_of"]
 
 _CPU = "CPUExecutionProvider"
-# What ONNX Runtime appends to the names of kernels it makes of a node.
-_MADE = re.compile(r"(_nchwc|_token_\d+|_quant|_transformed|_kernel)+$")
 _WIDTHS = (720, 340)
 
 
@@ -104,15 +102,15 @@ def kernels_of(sources: Sources, ids: Ids) -> Kernels | None:
     wanted = found.get("wanted", "")
     kinds = [(_kind(kernel, wanted), kernel["name"], kernel["macs"] or 0) for kernel in found["kernels"]]
     parts = stretches(kinds)
-    skipped = _skipped(sources)
+    reasons = FloatNodes.of(sources)
     return Kernels(
         lead=tuple(_lead(found, sources, parts=sum(each.kind == "float" for each in parts))),
         evidence=found["evidence"],
         ribbons=tuple(ribbon(ids, parts, width) for width in _WIDTHS) if parts else (),
         kinds=tuple(_kinds(found)),
         moving=_moving(found["kernels"]),
-        floats=tuple(_floats(found, skipped)) if found["integer_macs"] or skipped else (),
-        reasons=tuple(Reason(reason=reason, nodes=tuple(nodes)) for reason, nodes in grouped(_by_name(sources))),
+        floats=tuple(_floats(found, reasons)) if found["integer_macs"] or reasons.by_name else (),
+        reasons=tuple(Reason(reason=reason, nodes=tuple(nodes)) for reason, nodes in grouped(reasons.reasons)),
         off=tuple(_off(each) for each in found["off_wanted"]),
         uncounted=tuple(found["uncounted"]),
         table=tuple(_row(kernel, wanted) for kernel in found["kernels"]),
@@ -173,7 +171,7 @@ def _moving(kernels: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{number} {op}" for op, number in listed)
 
 
-def _floats(found: Record, skipped: Mapping[str, str]) -> Iterator[FloatKernel]:
+def _floats(found: Record, reasons: FloatNodes) -> Iterator[FloatKernel]:
     kernels = [kernel for kernel in found["kernels"] if kernel["macs"] and not kernel["integer"]]
     for kernel in sorted(kernels, key=lambda each: -each["macs"]):
         name = kernel["name"]
@@ -182,20 +180,8 @@ def _floats(found: Record, skipped: Mapping[str, str]) -> Iterator[FloatKernel]:
             op=kernel["op"],
             macs=count(kernel["macs"]),
             share=share(kernel["macs"] / found["macs"]),
-            why=skipped.get(name) or skipped.get(_MADE.sub("", name), ""),
+            why=reasons.why(name, kernel["op"]),
         )
-
-
-def _by_name(sources: Sources) -> dict[str, str]:
-    nodes = () if sources.compiled is None else sources.compiled["float_nodes"]
-    return {node["name"]: node["reason"] for node in nodes}
-
-
-def _skipped(sources: Sources) -> dict[str, str]:
-    """Reasons by the names a kernel made of a node may have: the node's, and those of what it writes."""
-    nodes = () if sources.compiled is None else sources.compiled["float_nodes"]
-    results = {output: node["reason"] for node in nodes for output in node["outputs"]}
-    return {**results, **_by_name(sources)}
 
 
 def _off(each: Mapping[str, Any]) -> OffRow:
