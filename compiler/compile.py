@@ -15,6 +15,7 @@ from ..passes.quantize.decide import DecideQuantization
 from ..passes.recipe import Recipe
 from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
+from .before_decision import BeforeDecision
 from .build import Built, build
 from .clock import Clock
 from .compile_record import compile_record
@@ -39,6 +40,7 @@ from .proving.judge import check_units
 from .reduce_saturating import reduce_saturating
 from .report.page.write import write_page
 from .request import CompileRequest
+from .sbom.source_licence import source_licence
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
 from .static_shapes import check_static
@@ -111,7 +113,10 @@ def compile_request(request: CompileRequest) -> CompileResult:
     if request.ort:
         check_ort_scheme(asked.scheme)
 
-    built = build(loaded, asked, data, target, request, clock)
+    watch = BeforeDecision()
+    built = build(loaded, asked, data, target, replace(request, observers=(*request.observers, watch)), clock)
+    if built.observed is not None and watch.model is not None:
+        built = replace(built, observed=watch.model)
     recipe, skipped = built.candidate.recipe, SkipNotes.of(built.candidate.model)
     with writing(output) as folder:
         with clock.stage("pack"), request.progress.stage("pack"):
@@ -124,7 +129,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                 manifest=manifest_values(
                     target=target,
                     scheme=recipe.scheme,
-                    source={"origin": Path(loaded.origin).name, "digest": loaded.digest},
+                    source=_source(loaded, request),
                     calibration=data.calibration_facts(),
                     options=_payload_options(request),
                     notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
@@ -199,7 +204,8 @@ def _prove(
             report=False,  # once, when all of it is known
             notes=(*data.notes, *built.notes, *data.overlap_notes(), *_compared(bundle, built, data, request)),
         )
-        depth = None if data.evaluation is None else error_by_depth(bundle, loaded.model, data.evaluation)
+        reference = loaded.model if built.observed is None else built.observed
+        depth = None if data.evaluation is None else error_by_depth(bundle, reference, data.evaluation)
         if depth is not None:
             write_records(bundle, {"depth": depth})
         return verdict
@@ -243,6 +249,13 @@ def _diagnose(
     )
     with clock.stage("diagnose"):
         return diagnose_miss(bundle, patient, threads=request.threads, progress=request.progress)
+
+
+def _source(loaded: Loaded, request: CompileRequest) -> dict[str, str]:
+    """Where the model comes from, and its licence where somebody states one."""
+    licence = request.license or source_licence(loaded.before.metadata_props, loaded.files)
+    said = {"origin": Path(loaded.origin).name, "digest": loaded.digest}
+    return {**said, "licence": licence} if licence else said
 
 
 def _payload_options(request: CompileRequest) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def error_by_depth(bundle: Bundle, model: ir.Model, samples: Samples) -> dict[st
 
     Args:
         bundle: What ships.
-        model: What it was compiled from; not changed.
+        model: What it was compiled from, after rewrites that rescale values; not changed.
         samples: The first is run, its first steps where it is a sequence.
 
     Returns:
