@@ -4,6 +4,7 @@
 
     [model]
     path = "model.onnx"
+    license = "Apache-2.0"  # else what its metadata or its model card state
     name = "faces"          # else the file's, or its folder's where that is called model.onnx
 
     [model.inputs.image]    # preprocessing inside the model (compiler/baking/spec.py): it takes bytes

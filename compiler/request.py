@@ -53,6 +53,7 @@ class CompileRequest:
         search: False ships what the policy says, however far from float that is.
         context: Have the target's backend compile the model too, into a context binary beside it.
         ort: Write the model in ORT format too, for minimal builds of ONNX Runtime.
+        license: The model's licence, an SPDX identifier or a name; "" takes what its files state.
         diagnose: Examine a bundle that breaks a limit on accuracy: the cause, and repairs, measured.
         probe: False does not try what ran off the provider wanted in other forms, to find out why.
         prove: False packs without running the evaluation samples.
@@ -88,6 +89,7 @@ class CompileRequest:
     search: bool = True
     context: bool = False
     ort: bool = False
+    license: str = ""
     diagnose: bool = True
     probe: bool = True
     prove: bool = True

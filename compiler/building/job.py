@@ -123,6 +123,7 @@ def request_of_job(job: Job) -> CompileRequest:
         contract=project.contract,
         metric=metric,
         preprocess=dict(project.inputs),
+        license=project.model.license or "",
         inputs=dict(project.model.inputs),
         outputs=dict(project.model.outputs),
         shapes=dict(options.shapes),

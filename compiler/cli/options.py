@@ -241,6 +241,15 @@ class OutputOptions:
             rich_help_panel=OUTPUT,
         ),
     ] = None
+    license: Annotated[
+        str | None,
+        Option(
+            "--license",
+            metavar="SPDX",
+            help="The model's licence, for the bill of materials; else what its metadata or model card state.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print the plan and stop (`edgec plan`).", rich_help_panel=OUTPUT)
     ] = False

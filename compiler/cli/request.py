@@ -104,6 +104,7 @@ def request_of(
         "max_memory": None if passes.max_memory is None else size_of(passes.max_memory, where="--max-memory"),
         "cache": passes.cache,
         "cache_dir": passes.cache_dir,
+        "license": output.license or (project.model.license if project.model else None) or "",
         "output": output.output,
         "overwrite": output.overwrite,
         "prove": output.prove,

@@ -115,7 +115,7 @@ def compare_weights(old: Path, new: Path) -> Weights:
 
 def _compared(name: str, old: _Weight | None, new: _Weight | None) -> WeightChange | None:
     layer = (old or new).layer  # type: ignore[union-attr]  # one of them is there
-    forms = {"old": "" if old is None else old.form, "new": "" if new is None else new.form}
+    forms: dict[str, Any] = {"old": "" if old is None else old.form, "new": "" if new is None else new.form}
     if old is None or new is None:
         return WeightChange(name=name, layer=layer, **forms)
     x, y = old.real(), new.real()

@@ -81,10 +81,11 @@ class CompileOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelChoice:
-    """`[model]`: the model, what its bundles are called, and what is baked into its ends."""
+    """`[model]`: the model, what its bundles are called, its licence, and what is baked into its ends."""
 
     path: str
     name: str | None = None
+    license: str | None = None
     inputs: Mapping[str, BakedInput] = field(default_factory=dict)
     outputs: Mapping[str, BakedOutput] = field(default_factory=dict)
 

@@ -57,7 +57,8 @@ def _dequantize(graph: ir.Graph, cast: ir.Node, taken: set[str]) -> None:
 
 def _try_move(graph: ir.Graph, dq: ir.Node, taken: set[str]) -> bool:
     """Move a DequantizeLinear in front of all that moves its bytes, up to the input they come in by."""
-    value, movers = dq.inputs[0], []
+    value = dq.inputs[0]
+    movers: list[ir.Node] = []
     while value is not None and (node := value.producer()) is not None and is_op(node, "Transpose", "Gather"):
         if sole_consumer(value) is None:
             return False

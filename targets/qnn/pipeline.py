@@ -76,7 +76,7 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
     elif policy.scheme == "fp16":
         passes += (HalfWeights(dtype="float16", exclude_nodes=nodes, exclude_ops=ops, only_ops=only),)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
-    last = (DequantizeBytes(), ClipBeforeStrides(), RemoveUnused(), ShareConstants(), DropTraces(), DropShapes(), stamp)
+    last = (ClipBeforeStrides(), RemoveUnused(), DequantizeBytes(), ShareConstants(), DropTraces(), DropShapes(), stamp)
     return Recipe(scheme=policy.scheme, passes=(*passes, *last))
 
 

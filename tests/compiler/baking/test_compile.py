@@ -126,7 +126,8 @@ def test_a_planted_mistake_is_found(compiled: Callable[..., edgec.Bundle], tmp_p
     bundle = compiled(NORMALIZED, scheme="float", calibration=None, prove=False)
     file = bundle.path / "manifest.json"
     values = json.loads(file.read_text(encoding="utf-8"))
-    values["baked"]["inputs"]["image"]["channels"] = "bgr"
+    said = values["additional_metadata"]["edgec"] if "additional_metadata" in values else values
+    said["baked"]["inputs"]["image"]["channels"] = "bgr"
     file.write_text(json.dumps(values), encoding="utf-8")
     edgec.prove(edgec.Bundle.open(bundle.path), evaluation=tmp_path / "eval.npz", float_model=tmp_path / "model.onnx")
     against = proof_of(bundle)["evaluation"]["outputs"]["logits"]["against_float"]
