@@ -9,6 +9,7 @@ A bundle is a folder::
     golden/inputs.npz              feeds, one array per input (and per step: `name@step`)
     golden/outputs.npz             what the bundle answered to them when it was packed
     recipe.lock                    the passes that made it, replayable
+    sbom.cdx.json, NOTICE.txt      what it is made of and needs, and under which licences (CycloneDX 1.6)
     manifest.json                  binds every payload file by sha256; written last
     [signature.json]               of the manifest, and so of the payload (`edgec sign`)
     proof/                         dated, of one machine: proof.json, verdict.json, signed apart

@@ -26,6 +26,7 @@ from .materialize import EXTERNAL_ABOVE, weight_bytes
 from .port_scales import port_scales
 from .samples import replay
 from .samples.base import Sample, State
+from .sbom.bill import write_sbom
 
 __all__ = ["GOLDEN_STEPS", "manifest_values", "pack"]
 
@@ -75,6 +76,7 @@ def pack(
     noise = {}
     if reference is not None:
         noise["golden_noise_db"] = golden_noise_db(path, reference, golden, samples, state, steps=GOLDEN_STEPS)
+    write_sbom(folder, path, manifest)
     files = {
         name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size}
         for name in sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
