@@ -108,6 +108,14 @@ class Project:
             ContractError: It is missing, not TOML, or a key or value is wrong; the message names the key.
         """
         path = Path(file).absolute()
+        if not path.exists():
+            raise ContractError(
+                str(path), "does not exist", remedy="Check the path, or begin a project: edgec init MODEL"
+            )
+        if path.suffix == ".onnx":
+            raise ContractError(
+                str(path), "is a model, not a project file", remedy=f"Begin a project: edgec init {file}"
+            )
         tables = read_toml(path, error=ContractError)
         where = path.name
         for name, value in tables.items():

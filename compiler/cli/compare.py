@@ -103,5 +103,5 @@ def _samples(compared: ComparedOptions) -> str:
     given = [data for data in (compared.calibration, compared.evaluation) if data is not None]
     if len(given) != 1:
         problem = "is missing" if not given else "is given beside --evaluation"
-        raise OptionError("--calibration", problem, remedy="Name the samples to run with one of the two")
+        raise OptionError("--calibration", problem, remedy="Name the samples to run with --calibration or --evaluation")
     return given[0]

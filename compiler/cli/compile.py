@@ -53,7 +53,7 @@ def compile(
         from .plan import show_plan
 
         return show_plan(model, target, calibration, evaluation, quantize, contract, passes, talk)
-    if output.output is None:
+    if model.source and output.output is None:  # a model that is missing is told first
         raise OptionError("-o/--output", "is missing", remedy="Name the folder of the bundle, say -o out/")
 
     from ...bundle import MANIFEST

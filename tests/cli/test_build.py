@@ -83,5 +83,6 @@ def test_compile_knows_the_targets_of_the_project(project: Path, edgec: Callable
 def test_without_a_project(folder: Path, edgec: Callable[..., Any]) -> None:
     answer = edgec("build")
     assert (answer.code, answer.err) == (
-        2, f"edgec: error: {folder}/edgec.toml: cannot be read: No such file or directory. Check the path.\n",
+        2, f"edgec: error: {folder}/edgec.toml: does not exist. Check the path, or begin a "
+        "project: edgec init MODEL.\n",
     )  # fmt: skip

@@ -45,7 +45,7 @@ def test_json(edgec: Edgec) -> None:
     [
         (
             ("compare", "model.onnx", "out"),
-            "edgec: error: --calibration: is missing. Name the samples to run with one of the two.\n",
+            "edgec: error: --calibration: is missing. Name the samples to run with --calibration or --evaluation.\n",
         ),
         (
             ("compare", "model.onnx", "absent", "--calibration", "calib.npz"),

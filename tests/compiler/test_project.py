@@ -136,7 +136,8 @@ def test_a_file_that_is_missing_or_no_toml(write, tmp_path):
     with pytest.raises(ContractError) as caught:
         Project.load(tmp_path / "nowhere.toml")
     assert (
-        str(caught.value) == f"{tmp_path / 'nowhere.toml'}: cannot be read: No such file or directory. Check the path."
+        str(caught.value)
+        == f"{tmp_path / 'nowhere.toml'}: does not exist. Check the path, or begin a project: edgec init MODEL."
     )
     with pytest.raises(ContractError, match="is not TOML: "):
         Project.load(write("[contract"))
@@ -145,3 +146,12 @@ def test_a_file_that_is_missing_or_no_toml(write, tmp_path):
 def test_the_shipped_example_can_be_read(digits):
     project = Project.load(digits / "edgec.toml")
     assert project.contract.clauses
+
+
+def test_a_model_is_no_project(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"")
+    with pytest.raises(ContractError) as caught:
+        Project.load(tmp_path / "net.onnx")
+    assert str(caught.value) == (
+        f"{tmp_path}/net.onnx: is a model, not a project file. Begin a project: edgec init {tmp_path}/net.onnx."
+    )

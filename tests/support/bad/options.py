@@ -222,7 +222,7 @@ CASES = (
     Case(
         name="config is missing",
         words=_with("--config", "edegc.toml"),
-        message="edegc.toml: cannot be read: No such file or directory. Check the path.",
+        message="edegc.toml: does not exist. Check the path, or begin a project: edgec init MODEL.",
     ),
     Case(
         name="config is not TOML",
