@@ -17,7 +17,7 @@ from importlib.resources import files
 
 from ..kernels import Kernel, read_kernels
 
-__all__ = ["CONTRIB", "KERNELS", "Contrib", "contrib_of", "kernels_of"]
+__all__ = ["CONTRIB", "KERNELS", "Contrib", "contrib_of", "kernels_of", "listed"]
 
 KERNELS, CONTRIB = "cpu_kernels.txt", "contrib.txt"
 
@@ -48,13 +48,13 @@ def contrib_of(minor: int, op_type: str) -> Contrib | None:
 
 @cache
 def _kernels(minor: int) -> Mapping[tuple[str, str], tuple[Kernel, ...]]:
-    return read_kernels("\n".join(_lines(KERNELS, minor)))
+    return read_kernels("\n".join(listed(KERNELS, minor)))
 
 
 @cache
 def _contrib(minor: int) -> Mapping[str, Contrib]:
     found = {}
-    for line in _lines(CONTRIB, minor):
+    for line in listed(CONTRIB, minor):
         op_type, inputs, *attributes = line.split(" ")
         fewest, _, most = inputs.partition("-")
         found[op_type] = Contrib(
@@ -65,7 +65,7 @@ def _contrib(minor: int) -> Mapping[str, Contrib]:
     return found
 
 
-def _lines(name: str, minor: int) -> Iterator[str]:
+def listed(name: str, minor: int) -> Iterator[str]:
     """The lines that one release has."""
     for line in (files(__package__) / name).read_text(encoding="utf-8").splitlines():
         text, _, spans = line.partition(" @")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import onnx
@@ -27,6 +26,8 @@ __all__ = ["Obstacle", "first_reading", "obstacles"]
 _CONTRIB = "com.microsoft"
 _OWN = ("", "ai.onnx.ml", _CONTRIB)
 _CAST: Mapping[ir.DataType | str | None, ir.DataType] = {ir.DataType.FLOAT16: ir.DataType.FLOAT}
+# 1.16 takes the definition of set 13 in models of set 18 and newer, where ReduceMax has no axes any more.
+_WRONG, _WRONG_MINOR, _WRONG_SINCE = ("Softmax", "LogSoftmax"), 16, 18
 # Made an initializer as the model is opened.
 _LIFTED = "Constant"
 
@@ -102,11 +103,14 @@ def _of_node(node: ir.Node, imports: Mapping[str, int], release: Release) -> str
     opset = _opsets(imports).get(domain, 1)
     version = since_version(domain, node.op_type, opset) or 1
     fit = [kernel for kernel in kernels_of(release.minor, domain, node.op_type) if kernel.is_for(version)]
-    if any(misfit(node, kernel, taken_for) is None for kernel in fit for taken_for in ({}, _CAST)):
+    if any(misfit(node, kernel) is None for kernel in fit):
         return ""
-    defined = _definition(domain, node.op_type, opset)
+    if any(misfit(node, kernel, _CAST) is None for kernel in fit):
+        wrong = release.minor == _WRONG_MINOR and node.op_type in _WRONG and opset >= _WRONG_SINCE
+        return f"{called} of float16, which ONNX Runtime {release} writes out as another set's" if wrong else ""
+    defined = _of_definition(node, imports, release)
     if defined is not None:
-        return _of_definition(node, defined, imports, release)
+        return defined
     versioned = called if domain == _CONTRIB else f"{called} of set {version}"
     if not fit:
         return f"{versioned}, for which ONNX Runtime {release} has no CPU kernel"
@@ -140,24 +144,58 @@ def _types(node: ir.Node, fit: Sequence[Kernel]) -> str:
     return f"with {operand_type(value)} as {'input' if kind == 'i' else 'output'} {index}"
 
 
-def _of_definition(node: ir.Node, body: bytes, imports: Mapping[str, int], release: Release) -> str:
-    """Why a release does not open what an operator is defined by; types are known of what it is given alone."""
-    if not body:
+def _of_definition(node: ir.Node, imports: Mapping[str, int], release: Release) -> str | None:
+    """Why a release does not open what an operator is defined by, "" where it does; None where nothing defines it."""
+    body = _definition(node, _opsets(imports).get("", 1))
+    if body is None:
+        return None
+    graph = onnx.GraphProto(node=body.node, name=node.op_type)
+    for name, value in zip(body.input, node.inputs, strict=False):
+        if value is not None and value.dtype is not None:
+            graph.input.append(onnx.helper.make_tensor_value_info(name, value.dtype.value, None))
+        else:
+            graph.input.add(name=name)
+    written = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid(domain, version) for domain, version in imports.items()]
+    )
+    try:
+        written = onnx.shape_inference.infer_shapes(written)
+    except onnx.shape_inference.InferenceError:
         return ""
-    function = ir.from_proto(onnx.FunctionProto.FromString(body))
-    for formal, given in zip(function.inputs, node.inputs, strict=False):
-        formal.type = None if given is None else given.type
-    inner = (_of_node(each, imports, release) for each in function)
-    why = next((each for each in inner if each), "")
+    inner = ir.from_proto(written)
+    found = (_of_node(each, imports, release) for each in inner.graph.all_nodes())
+    why = next((each for each in found if each), "")
     return f"{node.op_type} is {why}" if why else ""
 
 
-@cache
-def _definition(domain: str, op_type: str, opset: int) -> bytes | None:
-    """What an operator is defined by, serialized; b"" where that depends on the node, None where nothing does."""
-    if domain == _CONTRIB or not onnx.defs.has(op_type, opset, domain):
+def _definition(node: ir.Node, opset: int) -> onnx.FunctionProto | None:
+    """What an operator of ONNX is defined by; None where it is by nothing."""
+    if node.domain == _CONTRIB or not onnx.defs.has(node.op_type, opset, node.domain):
         return None
-    schema: Any = onnx.defs.get_schema(op_type, opset, domain)  # its stub lacks these
-    if schema.has_function:
-        return bytes(schema.function_body.SerializeToString())
-    return b"" if schema.has_context_dependent_function else None
+    schema: Any = onnx.defs.get_schema(node.op_type, opset, node.domain)  # its stub lacks these
+    versions = [version for version in schema.function_opset_versions if version <= opset]
+    if versions:
+        return _still_meant(_function(schema.get_function_with_opset_version(max(versions))), max(versions), opset)
+    if not schema.has_context_dependent_function:
+        return None
+    if any(isinstance(value.type, ir.SequenceType | ir.OptionalType) for value in node.inputs if value is not None):
+        return onnx.FunctionProto()
+    types = [
+        onnx.TypeProto(tensor_type={"elem_type": 0 if value is None or value.dtype is None else value.dtype.value})
+        for value in node.inputs
+    ]
+    spelled = ir.to_proto(node).SerializeToString()
+    return _function(schema.get_context_dependent_function(spelled, [each.SerializeToString() for each in types]))
+
+
+def _still_meant(body: onnx.FunctionProto, written: int, opset: int) -> onnx.FunctionProto | None:
+    """A definition, unless one of its operators is another one since (OpSchema::ValidateReferencedOpsInFunction)."""
+    names = {node.op_type for node in body.node}
+    changed = [each for each in names if since_version("", each, written) != since_version("", each, opset)]
+    return None if changed else body
+
+
+def _function(body: bytes) -> onnx.FunctionProto:
+    found = onnx.FunctionProto()
+    found.ParseFromString(body)
+    return found

@@ -166,4 +166,4 @@ def registered_here() -> dict[str, Any]:
 
 if __name__ == "__main__":
     sys.path[:0] = sys.argv[1:]
-    print(json.dumps(registered_here()))
+    sys.stdout.write(json.dumps(registered_here()) + "\n")
