@@ -82,4 +82,4 @@ class Trials:
         if not self.shop.wide and self.units.none_left(names | self.base):
             return {name: form.identical for name, form in self.bench.forms.items()}
         self.bench.forget()
-        return self.bench.score(self.shop.mixed(names | self.base).model, roughly=roughly)
+        return self.bench.score(self.shop.trial(names | self.base).model, roughly=roughly)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
+from ...passes.lower.drop_shapes import DropShapes
 from ...passes.recipe import Recipe
 from ...targets.pipeline import recipe_for
 from ...targets.policy import Policy
@@ -52,6 +53,12 @@ class Workshop:
     def mixed(self, names: Set[str], *, small: bool = False) -> Candidate:
         """Islands of float in integers; arguments as those of `recipe`."""
         return self.candidates.build(self.recipe(names, small=small))
+
+    def trial(self, names: Set[str]) -> Candidate:
+        """The same to be judged, not shipped: nobody reads its file, so that nothing is left out of it."""
+        recipe = self.recipe(names)
+        passes = tuple(each for each in recipe.passes if not isinstance(each, DropShapes))
+        return self.candidates.build(replace(recipe, passes=passes))
 
     def weights_alone(self) -> Candidate:
         """Float kernels, weights stored in 8 bits: as fast as float by construction."""

@@ -121,7 +121,7 @@ class Range:
         return Range(low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, weakref_slot=True, eq=False)
 class Histogram:
     """Exact counts over all samples.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from ..observe.statistics import Histogram
 from ..spec import QuantSpec
 from .ranges_entropy import entropy_range
@@ -10,6 +12,9 @@ from .ranges_percentile import percentile_range
 from .ranges_search import auto_range, mse_range, sqnr_range
 
 __all__ = ["METHODS", "range_by"]
+
+# A search asks the same of one histogram for every candidate it builds.
+_known: WeakKeyDictionary[Histogram, dict[tuple[object, ...], tuple[float, float]]] = WeakKeyDictionary()
 
 METHODS = ("minmax", "moving-average", "percentile", "entropy", "mse", "sqnr", "auto")
 
@@ -38,6 +43,16 @@ def range_by(
     low, high = min(low, 0.0), max(high, 0.0)
     if low == high:
         return low, high
+    found = _known.setdefault(histogram, {})
+    asked = (method, spec, low, high, percentile, slope)
+    if asked not in found:
+        found[asked] = _chosen(method, histogram, spec, low, high, percentile=percentile, slope=slope)
+    return found[asked]
+
+
+def _chosen(
+    method: str, histogram: Histogram, spec: QuantSpec, low: float, high: float, *, percentile: float, slope: float
+) -> tuple[float, float]:
     match method:
         case "percentile":
             found = percentile_range(histogram, spec, percentile)

@@ -34,7 +34,7 @@ class Scores:
 
 
 def trials(bench: Scores) -> Trials:
-    shop = SimpleNamespace(wide=True, policy=Policy(), mixed=lambda names: SimpleNamespace(model=MODEL))
+    shop = SimpleNamespace(wide=True, policy=Policy(), trial=lambda names: SimpleNamespace(model=MODEL))
     return Trials(shop=shop, bench=bench, decide=None)  # type: ignore[arg-type]
 
 

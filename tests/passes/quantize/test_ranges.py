@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgec.passes.observe.counts import Tally, codes_of
 from edgec.passes.observe.statistics import Histogram
+from edgec.passes.quantize import ranges
 from edgec.passes.quantize.params import dequantize, from_range, quantize
 from edgec.passes.quantize.ranges import METHODS, range_by
 from edgec.passes.quantize.ranges_noise import Noise
@@ -218,3 +221,35 @@ def test_zeros_and_a_single_value(method: str) -> None:
 def test_a_method_that_needs_no_counts() -> None:
     with pytest.raises(ValueError, match=r"^method: 'minmax' needs no histogram$"):
         chosen("minmax", VALUES["normal"], U8)
+
+
+def test_one_histogram_is_searched_once_for_each_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, other = histogram_of(VALUES["normal"]), histogram_of(VALUES["heavy tails"])
+    fresh = range_by("mse", counted, U8, -4.0, 4.0, percentile=99.9)
+    asked: list[object] = []
+
+    def count(method: str, histogram: Histogram, *rest: object, **options: object) -> tuple[float, float]:
+        asked.append((method, histogram))
+        return -1.0, 1.0
+
+    monkeypatch.setattr("edgec.passes.quantize.ranges._chosen", count)
+    assert range_by("mse", counted, U8, -4.0, 4.0, percentile=99.9) == fresh
+    assert not asked
+    for method, histogram, spec, high, slope in [
+        ("sqnr", counted, U8, 4.0, 1.0),
+        ("mse", other, U8, 4.0, 1.0),
+        ("mse", counted, S8, 4.0, 1.0),
+        ("mse", counted, U8, 3.0, 1.0),
+        ("mse", counted, U8, 4.0, 0.1),
+    ]:
+        assert range_by(method, histogram, spec, -4.0, high, percentile=99.9, slope=slope) == (-1.0, 1.0)
+    assert len(asked) == 5
+
+
+def test_what_is_known_of_a_histogram_goes_with_it() -> None:
+    counted = histogram_of(VALUES["normal"])
+    range_by("mse", counted, U8, -4.0, 4.0, percentile=99.9)
+    before = len(ranges._known)
+    del counted
+    gc.collect()
+    assert len(ranges._known) < before
