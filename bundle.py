@@ -10,9 +10,10 @@ A bundle is a folder::
     golden/outputs.npz             what the bundle answered to them when it was packed
     recipe.lock                    the passes that made it, replayable
     sbom.cdx.json, NOTICE.txt      what it is made of and needs, and under which licences (CycloneDX 1.6)
-    manifest.json                  binds every payload file by sha256; written last
+    manifest.json                  binds every payload file by sha256; written last. It is also that of an ONNX Runtime
+                                   model package: what is edgec's lies under additional_metadata
     [signature.json]               of the manifest, and so of the payload (`edgec sign`)
-    proof/                         dated, of one machine: proof.json, verdict.json, signed apart
+    proof/                         dated, of one machine: proof.json, verdict.json, report.html, signed apart
 
 Imports nothing of edgec but `errors`; proving and running go through the package's public door.
 """
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from .compiler.contract import Verdict
 
-__all__ = ["MANIFEST", "PROOF", "SCHEMA_VERSION", "SIGNATURE", "Bundle", "sha256_of"]
+__all__ = ["MANIFEST", "PROOF", "SCHEMA_VERSION", "SIGNATURE", "Bundle", "read_manifest", "sha256_of"]
 
 MANIFEST = "manifest.json"
 PROOF = "proof"
@@ -51,7 +52,7 @@ class Bundle:
 
     Attributes:
         path: Absolute path of its folder.
-        manifest: The parsed `manifest.json`.
+        manifest: What `manifest.json` says.
     """
 
     path: Path
@@ -73,7 +74,7 @@ class Bundle:
                 remedy="Give the folder that `edgec compile -o` wrote",
             )
         try:
-            values = json.loads(manifest.read_text(encoding="utf-8"))
+            values = read_manifest(manifest)
             version = values["schema_version"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(
@@ -172,6 +173,18 @@ class Bundle:
             name = file.relative_to(self.path).as_posix()
             if file.is_file() and not name.startswith(f"{PROOF}/"):
                 yield name
+
+
+def read_manifest(file: Path) -> dict[str, Any]:
+    """What a `manifest.json` says of its bundle; one that is no package's says it outright.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError, KeyError, TypeError: It is not a manifest.
+    """
+    values = json.loads(file.read_text(encoding="utf-8"))
+    found: dict[str, Any] = values["additional_metadata"]["edgec"] if "additional_metadata" in values else values
+    return found
 
 
 def sha256_of(file: Path) -> str:

@@ -23,6 +23,7 @@ from .baking.bake import Baking
 from .checking import check_file, summary_json
 from .golden_noise import golden_noise_db
 from .materialize import EXTERNAL_ABOVE, weight_bytes
+from .model_package import as_package
 from .port_scales import port_scales
 from .samples import replay
 from .samples.base import Sample, State
@@ -88,22 +89,20 @@ def pack(
     }
     target = manifest["target"]
     checked = check_file(path, target["support"], max_opset=target["max_opset"], where=f"target {target['name']!r}")
-    _write_json(
-        folder / MANIFEST,
-        {
-            "schema_version": SCHEMA_VERSION,
-            "edgec": __version__,
-            "model": MODEL,
-            "files": files,
-            **described,
-            "state": dict(state.carried),
-            "session_options": {},
-            **({} if checked is None else {"checked": summary_json(checked)}),
-            **noise,
-            **compiled,
-            **manifest,
-        },
-    )
+    values = {
+        "schema_version": SCHEMA_VERSION,
+        "edgec": __version__,
+        "model": MODEL,
+        "files": files,
+        **described,
+        "state": dict(state.carried),
+        "session_options": {},
+        **({} if checked is None else {"checked": summary_json(checked)}),
+        **noise,
+        **compiled,
+        **manifest,
+    }
+    _write_json(folder / MANIFEST, as_package(values))
     return Bundle.open(folder)
 
 

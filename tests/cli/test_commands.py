@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.classifier import images, save_npz
 
-from edgec.bundle import Bundle
+from edgec.bundle import Bundle, read_manifest
 from edgec.compiler.contract import CLAUSE_KINDS
 from edgec.compiler.report.units import size
 
@@ -95,7 +95,7 @@ def test_names_of_other_tools_are_understood(folder: Path, edgec: Edgec) -> None
     words = ("compile", "--model", "model.onnx", "--calibration_data", "calib.npz", "--precision", "int8",
              "--no_per_channel", "--nodes_to_exclude", "^head$", "--output_path", "new", "--no_prove")  # fmt: skip
     assert edgec(*words).code == 0
-    options = json.loads((folder / "new" / "manifest.json").read_text(encoding="utf-8"))["options"]
+    options = read_manifest(folder / "new" / "manifest.json")["options"]
     assert options["per_channel"] is False
     assert options["exclude_nodes"] == ["^head$"]
 
@@ -251,7 +251,7 @@ def _accept(bundle: Path, name: str) -> None:
     """Bind an altered file into the manifest."""
     from edgec.bundle import sha256_of
 
-    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(bundle / "manifest.json")
     manifest["files"][name]["sha256"] = sha256_of(bundle / name)
     (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 

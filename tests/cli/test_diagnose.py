@@ -13,6 +13,7 @@ import onnx_ir as ir
 import pytest
 from support.planted import FAULTS
 
+from edgec.bundle import read_manifest
 from edgec.compiler.cli.app import run
 
 Edgec = Callable[..., Any]
@@ -66,7 +67,7 @@ def test_apply_compiles_with_the_repair(here: Path, edgec: Edgec, tmp_path: Path
     answer = edgec(*WORDS, "--plots", str(tmp_path / "plots"), "--apply", "-o", str(tmp_path / "repaired"))
     assert answer.code == 0
     assert answer.out.endswith(f"repaired: {tmp_path / 'repaired'}\n")
-    manifest = json.loads((tmp_path / "repaired" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(tmp_path / "repaired" / "manifest.json")
     assert manifest["options"]["ranges"] == ["gate=-8:8"]
     compared = json.loads(
         edgec("compare", "model.onnx", str(tmp_path / "repaired"), "--evaluation", "eval.npz", "--format", "json").out

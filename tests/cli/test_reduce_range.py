@@ -13,6 +13,8 @@ import onnx_ir as ir
 import pytest
 from support.planted import saturating
 
+from edgec.bundle import read_manifest
+
 Edgec = Callable[..., Any]
 DATA = ("--calibration", "calib.npz")
 COMPILE = ("compile", "model.onnx", *DATA, "-t", "x86-64-vnni", "--scheme", "a8w8", "--no-prove", "--no-search")
@@ -46,7 +48,7 @@ def test_the_line_that_is_printed_mends_it(names: tuple[str, ...], edgec: Edgec)
 def test_flags_and_project_are_joined(names: tuple[str, ...], edgec: Edgec) -> None:
     Path("edgec.toml").write_text(f'[compile]\nreduce_range_nodes = ["^{names[0]}$"]\n')
     assert edgec(*COMPILE, "-o", "out", "--reduce-range-node", f"^{names[1]}$").code == 0
-    options = json.loads(Path("out/manifest.json").read_text())["options"]
+    options = read_manifest(Path("out/manifest.json"))["options"]
     assert options["reduce_range_nodes"] == [f"^{name}$" for name in names]
 
 

@@ -19,7 +19,7 @@ from support.protos import proto
 
 import edgec
 from edgec import runtimes
-from edgec.bundle import MANIFEST, Bundle, sha256_of
+from edgec.bundle import MANIFEST, Bundle, read_manifest, sha256_of
 from edgec.compiler.context import OF, model_digest
 from edgec.compiler.proving.context import check_context
 from edgec.compiler.report.compiled import context_text
@@ -101,7 +101,7 @@ def make(tmp_path: Path, made: list[FakeCompiler]) -> Make:
 
 def rewritten(bundle: Bundle, **files: bytes) -> Bundle:
     """The bundle with other files (`.` written `__`), which its manifest binds as if they were its own."""
-    manifest = json.loads((bundle.path / MANIFEST).read_text())
+    manifest = read_manifest(bundle.path / MANIFEST)
     for key, data in files.items():
         name = key.replace("__", ".")
         (bundle.path / name).write_bytes(data)

@@ -18,7 +18,7 @@ from support.protos import proto
 from support.reduced import lacking
 
 import edgec
-from edgec.bundle import MANIFEST, Bundle, sha256_of
+from edgec.bundle import MANIFEST, Bundle, read_manifest, sha256_of
 from edgec.compiler.context import model_digest
 from edgec.compiler.ort_format import REQUIRED, make_ort
 from edgec.compiler.proving.ort_format import check_ort
@@ -51,7 +51,7 @@ def make(tmp_path: Path) -> Make:
 
 def rewritten(bundle: Bundle, data: bytes) -> Bundle:
     """The bundle with another model.ort, which its manifest binds as if it were its own."""
-    manifest = json.loads((bundle.path / MANIFEST).read_text())
+    manifest = read_manifest(bundle.path / MANIFEST)
     (bundle.path / "model.ort").write_bytes(data)
     manifest["files"]["model.ort"] = {"sha256": sha256_of(bundle.path / "model.ort"), "bytes": len(data)}
     (bundle.path / MANIFEST).write_text(json.dumps(manifest))

@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from edgec.bundle import Bundle, sha256_of
+from edgec.bundle import Bundle, read_manifest, sha256_of
 from edgec.compiler.contract import Contract, Verdict
 from edgec.compiler.prove import measure, prove
 from edgec.errors import BundleError, ContractError, ExecutionRequiredError, ModelError, OutputError, SamplesError
@@ -236,7 +236,7 @@ def test_another_model_in_the_bundle_breaks_golden(pack):
     onnx.save(proto(LINEAR, WEIGHTS * 1.1), bundle.model)
     with pytest.raises(BundleError, match="does not have the sha256 of the manifest"):
         quick(bundle)
-    manifest = json.loads((bundle.path / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(bundle.path / "manifest.json")
     manifest["files"]["model.onnx"] = _entry(bundle.model)
     (bundle.path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     verdict = quick(Bundle.open(bundle.path))

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edgec.bundle import MANIFEST, Bundle, sha256_of
+from edgec.bundle import MANIFEST, Bundle, read_manifest, sha256_of
 from edgec.compiler.build_project import BuildOptions, build_projects
 from edgec.compiler.building.baseline import Baseline, Kept
 from edgec.compiler.building.outcome import Outcome
@@ -49,7 +49,7 @@ def noise(bundle: Path) -> None:
             noised = np.clip(array + draw.integers(-90, 90, array.shape), -128, 127).astype(np.int8)
             tensor.CopyFrom(numpy_helper.from_array(noised, tensor.name))
     onnx.save(model, bundle / "model.onnx")
-    manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_manifest(bundle / MANIFEST)
     file = bundle / "model.onnx"
     manifest["files"]["model.onnx"] = {"sha256": sha256_of(file), "bytes": file.stat().st_size}
     opened = Bundle.open(bundle)

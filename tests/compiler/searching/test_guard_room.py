@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import onnx_ir as ir
@@ -10,6 +9,7 @@ import pytest
 from support.graphs import feeds_of, model, weights
 
 import edgec
+from edgec.bundle import read_manifest
 from edgec.compiler.searching import guard_room
 from edgec.compiler.searching.guard_room import threads_within
 
@@ -46,7 +46,7 @@ def test_a_limit_that_holds_no_two_sessions_is_told_and_a_large_one_is_not(tmp_p
     )
     common = {"calibration": [feeds_of(source, seed=seed) for seed in range(4)], "prove": False, "scheme": "a8w8"}
     made = edgec.compile(source, output=tmp_path / "out", **common, max_memory=2**60)
-    assert json.loads((made.path / "manifest.json").read_text(encoding="utf-8")).get("notes", []) == []
+    assert read_manifest(made.path / "manifest.json").get("notes", []) == []
 
 
 def test_a_compile_under_a_limit_says_that_it_did_not_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from support.classifier import classifier, images, save_npz
 
+from edgec.bundle import read_manifest
 from edgec.targets import target_names
 
 from .case import DATA, Case
@@ -36,7 +37,7 @@ def _altered(name: str) -> Callable[[Path], object]:
 def _manifest(change: Callable[[dict[str, object]], object]) -> Callable[[Path], object]:
     def make(folder: Path) -> None:
         file = folder / "out" / "manifest.json"
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_manifest(file)
         change(values)
         file.write_text(json.dumps(values), encoding="utf-8")
 

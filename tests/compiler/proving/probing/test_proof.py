@@ -13,7 +13,7 @@ from support.classifier import classifier, images
 from support.picky import PICKY, Picky
 
 import edgec
-from edgec.bundle import Bundle
+from edgec.bundle import Bundle, read_manifest
 from edgec.compiler.contract import Contract, Verdict
 from edgec.compiler.portability import Portability, Proved
 from edgec.compiler.proving.judge import judge
@@ -39,7 +39,7 @@ def bundle(tmp_path: Path) -> Bundle:
 def wanting(bundle: Bundle, *providers: str) -> Bundle:
     """The bundle of a target that wants these providers."""
     file = bundle.path / "manifest.json"
-    manifest = json.loads(file.read_text(encoding="utf-8"))
+    manifest = read_manifest(file)
     manifest["target"]["providers"] = list(providers)
     file.write_text(json.dumps(manifest), encoding="utf-8")
     return Bundle.open(bundle.path)
