@@ -90,7 +90,7 @@ def build(
     note = f"nothing runs in integers; weights stored in {widths(recipe.scheme)[1]} bits"
     return Built(
         candidate=chosen,
-        observed=candidates.prepared if static and not alone else None,
+        observed=candidates.prepared_for(chosen.recipe) if static and not alone else None,
         notes=notes,
         weights_alone=(note,) if alone else (),
     )

@@ -15,7 +15,6 @@ from ..passes.quantize.decide import DecideQuantization
 from ..passes.recipe import Recipe
 from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
-from .before_decision import BeforeDecision
 from .build import Built, build
 from .clock import Clock
 from .compile_record import compile_record
@@ -113,10 +112,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     if request.ort:
         check_ort_scheme(asked.scheme)
 
-    watch = BeforeDecision()
-    built = build(loaded, asked, data, target, replace(request, observers=(*request.observers, watch)), clock)
-    if built.observed is not None and watch.model is not None:
-        built = replace(built, observed=watch.model)
+    built = build(loaded, asked, data, target, request, clock)
     recipe, skipped = built.candidate.recipe, SkipNotes.of(built.candidate.model)
     with writing(output) as folder:
         with clock.stage("pack"), request.progress.stage("pack"):

@@ -76,6 +76,10 @@ class Candidates:
         assert self._starts, "build a candidate first"
         return self._starts[-1].model
 
+    def prepared_for(self, recipe: Recipe) -> ir.Model:
+        """The same of one recipe, whatever was built since: its values are those that its ranges were taken of."""
+        return self._start(_parts(recipe)[0], (SignatureGuard(),)).model
+
     def build(self, recipe: Recipe, observers: Sequence[PassObserver] = ()) -> Candidate:
         """The candidate of a recipe.
 

@@ -42,6 +42,8 @@ def test_going_back_from_a_rewrite_observes_nothing_again() -> None:
     without = candidates.prepared
     second = candidates.build(other)
     assert candidates.prepared is not without
+    assert candidates.prepared_for(plain) is without
+    candidates.build(other)
     assert graph_text(second.model) != graph_text(first.model)
     asked = len(counting.asked)
     again = candidates.build(plain)
