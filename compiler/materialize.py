@@ -36,9 +36,10 @@ def in_memory(model: ir.Model) -> ModelInMemory:
     """The graph serialized, and the arrays of the main graph's larger weights as they are: mapped files stay mapped.
 
     Args:
-        model: Changed: these weights become references; give a clone.
+        model: The model. It is not changed, but must be nobody else's meanwhile.
     """
     weights: dict[str, np.ndarray] = {}
+    kept: list[tuple[ir.Value, ir.TensorProtocol]] = []
     maps: dict[Path, MappedFile] = {}
     for value in model.graph.initializers.values():
         tensor = value.const_value
@@ -52,10 +53,15 @@ def in_memory(model: ir.Model) -> ModelInMemory:
             weights[value.name] = tensor.mapped(maps.setdefault(path, MappedFile(path)))
         else:
             weights[value.name] = tensor.numpy()
+        kept.append((value, tensor))
         value.const_value = ir.ExternalTensor(
             "weights", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(weights[value.name].shape), name=value.name
         )
-    return ModelInMemory(graph=ir.serde.serialize_model(model).SerializeToString(), weights=weights)
+    try:
+        return ModelInMemory(graph=ir.serde.serialize_model(model).SerializeToString(), weights=weights)
+    finally:
+        for value, tensor in kept:
+            value.const_value = tensor
 
 
 @contextmanager

@@ -59,9 +59,9 @@ class Verifier:
     def judge(self, model: ir.Model) -> tuple[ClauseResult, ...]:
         """One result per clause."""
         one = SessionSettings(threads=1)
-        reference = self.runtime.open(in_memory(self.source.clone()), one)
+        reference = self.runtime.open(in_memory(self.source), one)
         try:
-            session = self.runtime.open(in_memory(model.clone()), one)
+            session = self.runtime.open(in_memory(model), one)
             try:
                 found, _ = evaluate(
                     self.samples,
