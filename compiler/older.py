@@ -57,7 +57,7 @@ def held_to(target: TargetSpec, contract: Contract, scheme: str) -> TargetSpec:
             ir_version = min(ir_version, value)
             continue
         oldest = release_named(value) if clause_id == "oldest_onnxruntime" else None
-        newest = value if oldest is None else oldest.opset
+        newest = value if oldest is None else oldest.quantized_opset
         if oldest is not None:
             ir_version = min(ir_version, oldest.ir_version)
         if newest < opset:
@@ -97,4 +97,4 @@ def release_named(minor: int) -> Release:
 
 def _reading(scheme: str) -> str:
     """The oldest release that reads the types of a scheme."""
-    return str(next(each for each in RELEASES if each.opset >= opset_of_scheme(scheme)))
+    return str(next(each for each in RELEASES if each.quantized_opset >= opset_of_scheme(scheme)))

@@ -59,9 +59,11 @@ def prove_older(bundle: Bundle, minor: int, state: State) -> OlderProof:
                 runs.append(_run(found, bundle, feeds, outputs, state))
         elif each == minor:
             missing = why
+    found_in = (obstacles(model, each) for each in RELEASES if each.minor >= minor)
+    prevents = next((each for each in found_in if each), ())
     return OlderProof(
         asked=str(asked),
-        obstacles=tuple(_said(each) for each in obstacles(model, asked)),
+        obstacles=tuple(_said(each) for each in prevents),
         first="" if first is None else str(first),
         missing=missing,
         runs=tuple(runs),

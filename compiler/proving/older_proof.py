@@ -36,7 +36,7 @@ class OlderProof:
 
     Attributes:
         asked: The oldest: `1.20`.
-        obstacles: What in the model keeps that one from opening it, by the rules; () where nothing does.
+        obstacles: What in the model keeps that one, or one since, from opening it, by the rules; () where nothing does.
         first: The oldest release that opens it by the rules, and all since; "" where the newest known does not.
         missing: Why it was not executed in the oldest; "" when it was.
         runs: Each release it was executed in, the oldest first.

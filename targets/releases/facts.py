@@ -27,6 +27,11 @@ class Release:
     ml_opset: int
     ir_version: int
 
+    @property
+    def quantized_opset(self) -> int:
+        """The newest operator set in which it opens Q/DQ: 1.23 registers QuantizeLinear-23 with codes for scales."""
+        return 22 if self.minor == 23 else self.opset
+
     def __str__(self) -> str:
         return f"1.{self.minor}"
 
