@@ -155,7 +155,7 @@ def test_the_proof_is_written_beside_the_payload_and_bound_to_it(pack):
     assert proof["evaluation"]["outputs"]["y"]["against_float"]["exact"] is True
     assert proof["placement"]["kernels"][0]["provider"] == "CPUExecutionProvider"
     assert [latency["threads"] for latency in proof["latency"]] == [1]
-    assert sorted(file.name for file in bundle.proof.iterdir()) == ["proof.json", "verdict.json"]
+    assert sorted(file.name for file in bundle.proof.iterdir()) == ["proof.json", "report.html", "verdict.json"]
     bundle.verify()  # the payload is untouched
 
 

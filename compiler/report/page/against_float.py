@@ -214,7 +214,16 @@ def latency_rows(proof: Record) -> tuple[LatencyRow, ...]:
 
 
 def load_text(proof: Record) -> str:
-    """How long a session takes to open; "" where that is not the device's time."""
+    """How long a session takes to open, and what it holds; "" where neither is the device's, or was measured."""
+    return " ".join(filter(None, (_opening(proof), _memory(proof))))
+
+
+def _memory(proof: Record) -> str:
+    found = None if proof["unexecuted"] else proof.get("memory")
+    return "" if found is None else f"Opening and running it adds {size(found['peak'] - found['before'])} to a process."
+
+
+def _opening(proof: Record) -> str:
     if _untimed(proof) or proof["load"]["seconds"] is None:
         return ""
     return (

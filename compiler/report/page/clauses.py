@@ -22,7 +22,11 @@ _HEADS = {"proved": "Proved", "broken": "Broken", "inconclusive": "Inconclusive"
 _NAMES = {
     "sqnr": "SQNR",
     "p95": "95th percentile latency",
+    "p95_ratio": "95th percentile against float",
     "load_time": "Time to open",
+    "oldest_onnxruntime": "Oldest ONNX Runtime",
+    "opset": "Operator set",
+    "ir_version": "IR version",
     "integer_macs": "Integer MACs",
     "off_provider": "Off the provider",
     "finite": "Finite outputs",
@@ -112,7 +116,7 @@ def _lead(word: str, sources: Sources, rows: Sequence[ClauseRow]) -> str:
         return f"{counts['met']} of {plural(len(rows), 'clause')} {_are(counts['met'])} met{waiting}."
     limited = sum(row.id in asked and row.limit != "" for row in rows)
     if not limited:
-        return f"No limit was set. The {plural(len(rows), 'clause')} that always hold are met."
+        return f"No limit was set; what is always asked ({plural(len(rows), 'clause')}) is met."
     if counts["unknown"]:
         return (
             f"{counts['met']} of {len(rows)} clauses are met; {counts['unknown']} can only be answered by the device."
@@ -159,6 +163,8 @@ def _measured(result: Mapping[str, Any]) -> str:
         return quantity(result["measured"], result["unit"])
     if result["measured"] is not None:  # a clause without a limit counts what is wrong, or says how far it is
         return quantity(result["measured"], "dB" if result["id"] in ("golden", "ort", "context") else "")
+    if result["unit"] == "release":
+        return "opens" if result["status"] == "met" else "–"
     return "identical" if result["status"] == "met" else "–"
 
 

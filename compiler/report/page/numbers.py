@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..units import seconds
+from ..units import plural, seconds
 
 __all__ = ["between", "duration", "limit_text", "number", "quantity", "signed"]
 
 _CLOSE = frozenset({"%", "×", ""})  # units that follow without a space
 _LIMIT = re.compile(r"\s*([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
+_COUNTED = {"node": "node", "nodes": "node", "partition": "partition", "partitions": "partition"}
 _WORDS = {"max": "at most", "min": "at least"}
 
 
@@ -31,7 +32,9 @@ def signed(value: float, digits: int = 3) -> str:
 
 def quantity(value: float, unit: str | None) -> str:
     """A number and its unit: `35.65 dB`, `0.38×`, `12%`."""
-    shown = {"x": "×", "abs": "", "cos": ""}.get(unit or "", unit or "")
+    if unit in _COUNTED:
+        return plural(round(value), _COUNTED[unit])
+    shown = {"x": "×", "abs": "", "cos": "", "version": "", "release": ""}.get(unit or "", unit or "")
     return number(value) + ("" if shown in _CLOSE else "\N{NO-BREAK SPACE}") + shown
 
 
@@ -51,6 +54,8 @@ def between(interval: Sequence[float] | None, unit: str | None = "") -> str:
 
 def limit_text(result: Mapping[str, Any], direction: str) -> str:
     """`at most 1 pt`; "" for a clause without a limit."""
+    if result["unit"] == "release":  # 1.20 is no number
+        return f"to open in {result['limit']}"
     match = _LIMIT.fullmatch(result["limit"] or "")
     if match is None:
         return str(result["limit"] or "")

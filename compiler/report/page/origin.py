@@ -115,12 +115,17 @@ def _facts(sources: Sources) -> Iterator[tuple[str, str, bool]]:
         yield "Context binary", f"{context['model']}: {_alike(context)} the model compiled there", False
     if ort is not None:
         yield "ORT format", f"{ort['model']} on {ort['runtime']}: {_alike(ort)} the model there", False
+    yield "Older releases", "; ".join(_older(run) for run in (proof.get("older") or {}).get("runs", ())), False
 
 
 def _alike(found: Record) -> str:
     if found["exact"]:
         return "identical to"
     return "differs from" if found["sqnr_db"] is None else f"{found['sqnr_db']:.1f} dB from"
+
+
+def _older(run: Record) -> str:
+    return f"ONNX Runtime {run['onnxruntime']}: {run['refused'] or f'{_alike(run)} the golden outputs'}"
 
 
 def _calibration(found: Record | None) -> str:
