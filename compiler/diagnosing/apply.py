@@ -37,6 +37,8 @@ def repaired(
         target=patient.target,
         calibration=calibration,
         evaluation=evaluation,
+        inputs=patient.baking.inputs,
+        outputs=patient.baking.outputs,
         state=calibration.state,
         shapes=patient.shapes,
         policy=policy,

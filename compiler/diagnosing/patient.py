@@ -17,7 +17,7 @@ from ...passes.recipe import Recipe
 from ...targets import find_target
 from ...targets.policy import Policy
 from ...targets.spec import TargetSpec
-from ..baking.bake import baking_of
+from ..baking.bake import Baking, baking_of
 from ..baking.samples import open_baked
 from ..load import load_model
 from ..lockfile import read_lock
@@ -42,6 +42,7 @@ class Patient:
         shapes: Fixed shapes by input name.
         notes: What the reader must know about these.
         isa: Instruction set whose kernels it is examined on; "" takes the target's.
+        baking: What was baked into the model.
     """
 
     model: ir.Model
@@ -53,6 +54,7 @@ class Patient:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     isa: str = ""
+    baking: Baking = field(default_factory=Baking)
 
 
 def patient_of(
@@ -126,6 +128,7 @@ def patient_of(
         shapes=shapes,
         notes=notes,
         isa="" if on is None else find_target(on).isa,
+        baking=baking,
     )
     return all_in_integers(patient)
 

@@ -15,6 +15,7 @@ from support.classifier import CLASSES, classifier, save_npz
 
 import edgec
 from edgec.compiler.baking.bake import baking_of
+from edgec.compiler.cli.app import run
 from edgec.compiler.samples import ImagePreprocess
 from edgec.errors import OptionError
 
@@ -138,3 +139,42 @@ def test_comparing_bakes_the_other_side_too(compiled: Callable[..., edgec.Bundle
     bundle = compiled(NORMALIZED, prove=False)
     found = edgec.compare(tmp_path / "model.onnx", bundle.path, tmp_path / "eval.npz")
     assert found.values[-1].distance.sqnr_db > 15
+
+
+def test_a_repair_keeps_the_ends(compiled: Callable[..., edgec.Bundle], tmp_path: Path) -> None:
+    bundle = compiled(NORMALIZED, "argmax", prove=False)
+    words = [
+        "diagnose", bundle.path, "--model", tmp_path / "model.onnx", "--calibration", tmp_path / "calib.npz",
+        "--evaluation", tmp_path / "eval.npz", "--apply", "-o", tmp_path / "repaired", "-q",
+    ]  # fmt: skip
+    assert run([str(word) for word in words]) == 0
+    repaired = edgec.Bundle.open(tmp_path / "repaired")
+    assert repaired.manifest["baked"] == bundle.manifest["baked"]
+    assert repaired.manifest["inputs"] == bundle.manifest["inputs"]
+
+
+def test_flags_and_project_say_the_same(
+    compiled: Callable[..., edgec.Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = compiled(NORMALIZED, "softmax", prove=False)
+    common = [
+        "compile",
+        "model.onnx",
+        "--calibration",
+        "calib.npz",
+        "--no-prove",
+        "--no-search",
+        "--scheme",
+        "a8w8",
+        "-q",
+    ]
+    monkeypatch.chdir(tmp_path)
+    flags = ["--input", f"image:{NORMALIZED}", "--postprocess", "logits:softmax"]
+    assert run([*common, *flags, "-o", "flags"]) == 0
+    (tmp_path / "edgec.toml").write_text(
+        '[model]\npath = "model.onnx"\n[model.inputs.image]\nmean = [0.485, 0.456, 0.406]\n'
+        "std = [0.229, 0.224, 0.225]\n[model.outputs.logits]\nsoftmax = true\n"
+    )
+    assert run([*common, "-o", "project"]) == 0
+    for name in ("flags", "project"):
+        assert (tmp_path / name / "model.onnx").read_bytes() == wanted.model.read_bytes(), name
