@@ -89,11 +89,11 @@ def _as_int64(x: np.ndarray) -> np.ndarray:
     return x.astype(np.int64)
 
 
-_IMAGENET = {"preprocess": _signed_unit, "first_class": 1}
+_IMAGENET = {"preprocess": _signed_unit, "first_class": 1, "mirrored": True}
 _ALL = (
     _classic("mobilenetv2_100", 0.9, input="input", data=Photos(resize=256, crop=224), **_IMAGENET),
     _classic("mobilenetv1_050", 0.9, input="input", data=Photos(resize=183, crop=160), **_IMAGENET),
-    _classic("squeezenet11", 0.9, input="data", data=Photos(resize=256, crop=227), preprocess=_caffe),
+    _classic("squeezenet11", 0.9, input="data", data=Photos(resize=256, crop=227), preprocess=_caffe, mirrored=True),
     _classic("resnet56_cifar10", 0.9, **_cifar(*IMAGENET)),
     _classic("kws_dscnn", 0.9, input="input_1", data=Arrays(file="kws_mlperf"), preprocess=np.ascontiguousarray),
     _classic("vww_mobilenet96", 0.9, input="input_1", data=Arrays(file="vww96"), preprocess=_unit),

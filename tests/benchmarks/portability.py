@@ -6,7 +6,8 @@
 
 The places are installed with `edgec runtime install` beforehand; one that is missing is a red line, or undecided where
 it comes under a vendor's licence. Emulation is slow: `--evaluation` samples are few, so the metric is of these samples
-only, and float is given beside it; a loss that so few do not settle is amber.
+only, and float is given beside it; a loss that so few do not settle is amber. Of photographs there are twice as many as
+the zoo has, each and its mirror image: `--evaluation 1000`.
 
 Where a target runs static shapes only, every sample has one: sentences are padded to `fixed.TOKENS`, which their mask
 says. Where its backend compiles offline, the bundle carries that context binary too.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from feeds import run_joined
 from models import MODELS
 from sessions import open_session
 from tasks.audio import _chunks, _spectra, _wave
-from tasks.classify import _turned
+from tasks.classify import Classify, _turned
 from tasks.detect import BINS, _boxes
 from tasks.text import _token_by_token
 
@@ -47,6 +48,33 @@ def test_a_second_turn_of_the_samples_differs_from_the_first() -> None:
     np.testing.assert_array_equal(_turned(raw, 1), raw[:, ::-1])
     np.testing.assert_array_equal(_turned(raw, 2), np.roll(raw, 1, axis=1))
     np.testing.assert_array_equal(_turned(np.arange(3), 1), [2, 1, 0])
+
+
+class Few:
+    """Two samples, (2, 3, 1) each."""
+
+    def count(self, split: str) -> int:
+        return 2
+
+    def read(self, split: str, chosen: list[int]) -> Iterator[tuple[np.ndarray, int]]:
+        for i in chosen:
+            yield np.arange(6).reshape(2, 3, 1) + 10 * i, i
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "n", "labels"),
+    [
+        (False, 5, [1, 2]), (True, 5, [1, 2, 1, 2]), (True, 3, [1, 2, 1]), (True, 1, [1]),
+        (False, None, [1, 2]), (True, None, [1, 2]),
+    ],
+)  # fmt: skip
+def test_mirror_images_follow_where_they_are_asked_for(mirrored: bool, n: int | None, labels: list[int]) -> None:
+    task = Classify(input="x", data=Few(), preprocess=lambda x: x, first_class=1, mirrored=mirrored)
+    found = list(task.evaluation(n))
+    assert [int(each.label) for each in found] == labels
+    for each in found[2:]:
+        plain = found[int(each.label) - 1].steps[0]["x"]
+        np.testing.assert_array_equal(each.steps[0]["x"], plain[:, :, ::-1])
 
 
 def test_tokens_come_one_by_one_with_their_place() -> None:

@@ -75,12 +75,15 @@ class Classify(Task):
         data: Where the samples are.
         preprocess: Raw samples (N,…) → feeds (N,…).
         first_class: Output index of class 0 (1 where the output has a background class in front).
+        mirrored: A sample's class is that of its mirror image: more samples than there are can be asked for, twice as
+            many at most.
     """
 
     input: str
     data: Data
     preprocess: Callable[[np.ndarray], np.ndarray]
     first_class: int = 0
+    mirrored: bool = False
     batch: int = 25
 
     @property
@@ -105,8 +108,10 @@ class Classify(Task):
 
     def evaluation(self, n: int | None = None) -> Iterator[Example]:
         total = self.data.count("eval")
-        for raw, label in self.data.read("eval", list(range(min(n or total, total)))):
-            yield Example(steps=({self.input: self.preprocess(raw[None])},), label=np.array(label + self.first_class))
+        count = min(n or total, 2 * total if self.mirrored else total)
+        for position, (raw, label) in enumerate(self.data.read("eval", [i % total for i in range(count)])):
+            steps = ({self.input: self.preprocess(_turned(raw, position // total)[None])},)
+            yield Example(steps=steps, label=np.array(label + self.first_class))
 
 
 def _turned(raw: np.ndarray, turn: int) -> np.ndarray:
