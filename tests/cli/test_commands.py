@@ -194,7 +194,7 @@ def test_inspect_a_quantized_model(edgec: Edgec) -> None:
 def test_inspect_a_bundle_before_and_after_its_proof(folder: Path, edgec: Edgec) -> None:
     answer = edgec("inspect", "out")
     assert answer.code == 0
-    assert lines_of(answer.out, "files") == [f"4 files verified, model {size(Bundle.open(folder / 'out').size_bytes)}"]
+    assert lines_of(answer.out, "files") == [f"6 files verified, model {size(Bundle.open(folder / 'out').size_bytes)}"]
     assert answer.out.endswith("\nNot proved yet\n")
     proved = edgec("prove", "out", "--evaluation", "eval.npz", "--model", "model.onnx", "--min-cosine", "0.9cos")
     assert (proved.code, proved.err) == (0, "")
