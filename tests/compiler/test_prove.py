@@ -336,7 +336,8 @@ def test_calibration_samples_used_again_stand_in_the_verdict(pack):
     bundle = pack(proto(LINEAR), [{"x": X}])
     found = measure(bundle, evaluation=samples(3), latency_runs=1, threads=(1,))
     assert found.evaluation is not None
-    again = pack(proto(LINEAR), [{"x": X}], calibration={"digest": found.evaluation.digest})
+    known = {"origin": "list", "digest": found.evaluation.digest, "count": 3, "seed": 0}
+    again = pack(proto(LINEAR), [{"x": X}], calibration=known)
     verdict = quick(again, evaluation=samples(3), notes=("seen",))
     assert verdict.notes[0] == "seen"
     assert verdict.notes[-1] == (

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,16 @@ _OPTIONS = (
     "--disable-component-update", "--disable-extensions", "--no-first-run", "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
 )  # fmt: skip
+
+# Chromium looks for its pipes under these numbers; they may be other files' here.
+_PIPES = """
+import fcntl, os, sys
+reading, writing, *command = sys.argv[1:]
+pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in (reading, writing)]
+os.dup2(pipes[0], 3)
+os.dup2(pipes[1], 4)
+os.execv(command[0], command)
+"""
 
 
 class Look:
@@ -129,15 +140,7 @@ def browser(program: Path, libraries: str) -> Iterator[Browser]:
     folder = tempfile.mkdtemp(prefix="edgec-page-")
     own = dict.fromkeys(("HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), folder)
     process = subprocess.Popen(
-        # A shell moves the pipes to the numbers Chromium looks for.
-        [
-            "/bin/sh",
-            "-c",
-            f'exec "$0" "$@" 3<&{theirs} 4>&{yours}',
-            str(program),
-            *_OPTIONS,
-            f"--user-data-dir={folder}/p",
-        ],
+        [sys.executable, "-c", _PIPES, str(theirs), str(yours), str(program), *_OPTIONS, f"--user-data-dir={folder}/p"],
         pass_fds=(theirs, yours),
         env={**os.environ, **own, "LD_LIBRARY_PATH": libraries},
         stdin=subprocess.DEVNULL,
