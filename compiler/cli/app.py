@@ -49,10 +49,27 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _cmake_dir(wanted: bool) -> None:
+    if wanted:
+        from pathlib import Path
+
+        sys.stdout.write(f"{(Path(__file__).parents[1] / 'wrapping').as_posix()}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def edgec(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    cmake_dir: Annotated[
+        bool,
+        typer.Option(
+            "--cmake-dir",
+            callback=_cmake_dir,
+            is_eager=True,
+            help="Print where CMake finds edgecConfig.cmake and stop.",
+        ),
     ] = False,
 ) -> None:
     """Compile a trained model for a device into a small, fast bundle, and prove it.
@@ -62,7 +79,7 @@ def edgec(
 
     Every option may be written with - or _ (--per_channel is --per-channel).
     """  # noqa: D301 - \b is a mark of click's
-    del version
+    del version, cmake_dir
 
 
 _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (

@@ -16,6 +16,8 @@ from edgec.compiler.wrapping.names import camel, identifiers, pascal, snake
         ("inputIDs_2", ("input_ids_2", "inputIds2", "InputIds2")),
         ("HTTPServer", ("http_server", "httpServer", "HttpServer")),
         ("x", ("x", "x", "X")),
+        ("mobilenetv2", ("mobilenetv2", "mobilenetv2", "Mobilenetv2")),
+        ("Conv2d_BN1", ("conv2_d_bn1", "conv2DBn1", "Conv2DBn1")),
         ("past.0/key:0", ("past_0_key_0", "past0Key0", "Past0Key0")),
         ("übergröße", ("bergr_e", "bergrE", "BergrE")),
         ("入力", ("value", "value", "Value")),
