@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...targets.spec import TargetSpec
 from ..clauses import CLAUSE_KINDS
 from ..inspect import Inspection, Tensor
+from ..projecting.choices import ModelChoice
 from ..report.units import count, size
 from .guesses import Image, classes_of, free_dimensions, image_of, is_batch, start_of, state_of, suggested_shape
 from .lines import comment, entry, table
@@ -88,6 +89,10 @@ class _Writer:
             *head, "", table("model"), entry("path", path), *comment(f"{facts}."),
             *comment(of=[f"input   {_shown(tensor)}" for tensor in model.inputs]),
             *comment(of=[f"output  {_shown(tensor)}" for tensor in model.outputs]),
+            *comment(of=[
+                entry("name", ModelChoice(path=model.origin).title, "what its bundles are called"),
+                entry("license", "Apache-2.0", "for the bill of materials; else what its metadata state"),
+            ]),
         ]  # fmt: skip
 
     def input_section(self) -> list[str]:

@@ -19,7 +19,7 @@ from edgec.compiler.request import CompileRequest
 
 Edgec = Callable[..., Any]
 
-# Option → how it is written on the command line and in the file.
+# Option → how it is written on the command line and in the file, behind the path of [model].
 SAID: dict[str, tuple[tuple[str, ...], str]] = {
     "shape": (("--shape", "image=1,3,8,8"), "[compile]\nshapes = { image = [1, 3, 8, 8] }"),
     "state": (("--state", "h=h_out"), '[state]\nh = "h_out"'),
@@ -37,6 +37,7 @@ SAID: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "bake_input": (("--input", "image:uint8,nhwc"), '[model.inputs.image]\ndtype = "uint8"\nlayout = "nhwc"'),
     "bake_output": (("--postprocess", "logits:softmax"), "[model.outputs.logits]\nsoftmax = true"),
+    "license": (("--license", "Apache-2.0"), 'license = "Apache-2.0"'),
     "scheme": (("--scheme", "a16w8"), '[compile]\nscheme = "a16w8"'),
     "per_channel": (("--no-per-channel",), "[compile]\nper_channel = false"),
     "recurrent": (("--recurrent", "dynamic"), '[compile]\nrecurrent = "dynamic"'),
@@ -153,7 +154,7 @@ def test_flag_and_key_ask_for_the_same(option: str, folder: Path, requested: Cal
     words, text = SAID[option]
     by_flag = requested(*(word.replace("{here}", str(folder)) for word in words))
     file = folder / "project.toml"
-    file.write_text(f'[model]\npath = "model.onnx"\n[targets.host]\n{text}\n', encoding="utf-8")
+    file.write_text(f'[model]\npath = "model.onnx"\n{text}\n[targets.host]\n', encoding="utf-8")
     by_file = requested("--config", "project.toml")
     (job,) = jobs_of([file], folder / "build")
     by_build = request_of_job(job)

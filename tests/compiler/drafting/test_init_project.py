@@ -55,6 +55,8 @@ def test_a_classifier(tmp_path: Path) -> None:
     assert list(project.targets) == ["host"]
     assert project.contract.to_json() == {"accuracy_drop": "1pt", "latency_ratio": "1x", "proof": "checked"}
     full = in_force(begun.file)
+    assert full.model is not None
+    assert (full.model.name, full.model.license) == (tmp_path.name, "Apache-2.0")
     assert full.metric is not None
     assert (full.metric.name, full.metric.output) == ("top1", "logits")
     assert full.compile.shapes == {"image": (1, 3, 8, 8)}
