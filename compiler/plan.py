@@ -159,9 +159,10 @@ def _at_sample_shapes(request: CompileRequest, target: TargetSpec, loaded: Loade
     The batch stays free: it is 1 on the device, and the compiler's own choice while it observes.
     """
     first = None if data.calibration is None else next(iter(data.calibration))
+    feeds = {} if first is None else loaded.baking.feeds(first.feeds)
     shapes = dict(request.shapes)
-    for value in loaded.model.graph.inputs:
-        given = None if first is None else first.feeds.get(str(value.name))
+    for value in loaded.before.graph.inputs:
+        given = feeds.get(str(value.name))
         if given is None or value.shape is None or str(value.name) in shapes:
             continue
         if any(not isinstance(dim, int) for dim in list(value.shape)[1:]):

@@ -178,3 +178,14 @@ def test_flags_and_project_say_the_same(
     assert run([*common, "-o", "project"]) == 0
     for name in ("flags", "project"):
         assert (tmp_path / name / "model.onnx").read_bytes() == wanted.model.read_bytes(), name
+
+
+def test_a_plan_knows_the_size_of_its_samples(tmp_path: Path) -> None:
+    """Shapes that samples bring are those of bytes; the model's own are what has to be fixed."""
+    model = classifier()
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "size"
+    save_npz(tmp_path / "calib.npz", image=photos(4))
+    found = edgec.plan(model, calibration=tmp_path / "calib.npz", inputs={"image": NORMALIZED})
+    assert found.notes[-1] == "input 'image' takes uint8 nhwc: mean and std are Mul and Add in float"
+    assert found.schemes[0].activation_bytes >= 2 * 4 * 16 * 8 * 8  # in and out of the Relu, float

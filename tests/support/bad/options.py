@@ -202,6 +202,21 @@ CASES = (
         message="graph 'classifier': has no operator that runs in integers on this target (Conv is excluded by name; GlobalAveragePool is excluded by name; Flatten is excluded by name). Pack it as it is with --scheme float, or see `edgec targets NAME` for what the target quantizes.",
     ),
     Case(
+        name="preprocessing has no such word",
+        words=_with("--input", "image:uint8,nwhc"),
+        message="--input image:uint8,nwhc: 'nwhc' is no word of it. Write it like --input image:uint8,nhwc,mean=0.485,0.456,0.406,std=0.229,0.224,0.225.",
+    ),
+    Case(
+        name="preprocessing of an unknown input",
+        words=_with("--input", "imgae:uint8,nhwc"),
+        message="--input imgae: is not an input of the model, did you mean 'image'? There is 'image'.",
+    ),
+    Case(
+        name="postprocessing wants more classes than there are",
+        words=_with("--postprocess", "logits:topk=5"),
+        message="--postprocess logits: has 4 classes, fewer than topk=5. Ask for fewer.",
+    ),
+    Case(
         name="recipe is missing",
         words=_with("--recipe", "recipe.lock"),
         message="--recipe: recipe.lock cannot be read: No such file or directory. Give a recipe.lock or a bundle.",
