@@ -7,7 +7,7 @@
     license = "Apache-2.0"  # else what its metadata or its model card state
     name = "faces"          # else the file's, or its folder's where that is called model.onnx
 
-    [model.inputs.image]    # preprocessing inside the model (compiler/baking/spec.py): it takes bytes
+    [model.inputs.image]    # preprocessing inside the model (compiler/baking/words.py): it takes bytes
     dtype = "uint8"
     layout = "nhwc"
     mean = [0.485, 0.456, 0.406]

@@ -15,7 +15,8 @@ import onnx_ir as ir
 from ..errors import OptionError
 from ..targets.policy import Policy
 from ..targets.spec import TargetSpec
-from .baking.spec import BakedInput, BakedOutput, read_input, read_output
+from .baking.spec import BakedInput, BakedOutput
+from .baking.words import read_input, read_output
 from .contract import Contract
 from .metrics import Metric, metric_named
 from .pipeline import PassObserver

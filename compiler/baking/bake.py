@@ -20,7 +20,8 @@ from .inputs import bake_input
 from .outputs import bake_choices, bake_softmax
 from .outside import postprocess, preprocess
 from .site import baked_info, check_input, check_output, class_axis
-from .spec import BakedInput, BakedOutput, read_inputs, read_outputs
+from .spec import BakedInput, BakedOutput
+from .words import read_inputs, read_outputs
 
 __all__ = ["Baking", "bake", "baking_of", "signature_behind"]
 

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from ...errors import OptionError, OutputError
 from ...targets.policy import Policy
-from ..baking.spec import baked_inputs, baked_outputs
+from ..baking.words import baked_inputs, baked_outputs
 from ..contract import Contract
 from ..metrics import Metric, metric_named
 from ..observers import DumpAfterChange, VerifyEach

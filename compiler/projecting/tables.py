@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ContractError, OptionError
 from ...targets.policy import Policy
 from ...targets.strict import from_table, unknown_key
-from ..baking.spec import read_inputs, read_outputs
+from ..baking.words import read_inputs, read_outputs
 from ..contract import Contract
 from ..samples import ImagePreprocess, State
 from .choices import CompileOptions, DataChoice, MetricChoice, ModelChoice, TargetChoice

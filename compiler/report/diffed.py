@@ -14,7 +14,7 @@ from ..diffing.values import Change
 from ..diffing.weights import WeightChange
 from .compared import shortened
 from .layout import facts, heading, table
-from .units import plural, short_digest, size
+from .units import short_digest, size
 
 __all__ = ["diff_markdown", "diffed"]
 
@@ -88,7 +88,7 @@ def _rows(changes: Sequence[Change], part: str) -> list[tuple[str, str, str]]:
 
 
 def _weights_title(found: BundleDiff) -> str:
-    return f"Weights: {plural(len(found.weights.changed), 'changed').removesuffix('s')}, {found.weights.same} the same"
+    return f"Weights: {len(found.weights.changed)} changed, {found.weights.same} the same"
 
 
 def _most(found: BundleDiff, top: int | None) -> Sequence[WeightChange]:

@@ -13,7 +13,8 @@ from support.classifier import classifier, images, save_npz
 
 import edgec
 from edgec.compiler.baking.bake import bake
-from edgec.compiler.baking.spec import BakedInput, BakedOutput, baked_inputs, read_input, read_output
+from edgec.compiler.baking.spec import BakedInput, BakedOutput
+from edgec.compiler.baking.words import baked_inputs, read_input, read_output
 from edgec.compiler.project import Project
 from edgec.errors import ContractError, EdgecError, OptionError, SamplesError
 
