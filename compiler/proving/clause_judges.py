@@ -166,7 +166,7 @@ def _peak_memory(clause: Clause, proof: Proof) -> ClauseResult:
     memory = proof.memory
     if memory is None:
         return unknown(clause, proof.memory_reason or "it was not measured")
-    reason = f"the process: {memory.before / 1e6:.4g} MB before, {memory.peak / 1e6:.4g} MB at most"
+    reason = f"a new process of {proof.runtime}: {memory.before / 1e6:.4g} MB before, {memory.peak / 1e6:.4g} MB at most"
     return _decide(clause, _limit(clause).from_base("peak_memory", memory.added), None, memory.runs, reason)
 
 
@@ -291,7 +291,8 @@ def _why_older(older: OlderProof, failed: OlderRun | None) -> str:
     what = "; ".join(older.obstacles) or (failed.refused if failed is not None else "")
     if not older.obstacles or not older.first:
         return what
-    return f"{what}; it opens from {older.first} on: --min-onnxruntime {older.first}"
+    mend = f", or {older.mend}" if older.mend else ""
+    return f"{what}; it opens from {older.first} on: --min-onnxruntime {older.first}{mend}"
 
 
 def _apart(run: OlderRun) -> str:

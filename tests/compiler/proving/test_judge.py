@@ -152,7 +152,7 @@ def test_reasons_say_what_stands_behind_a_number():
     assert of(PROOF, min_sqnr="1dB").reason == "worst output: y"
     assert of(PROOF, max_latency_ratio="1x").reason == "p50: float 4 ms, bundle 2 ms"
     assert of(PROOF, max_p95_ratio="1x").reason == "p95: float 8 ms, bundle 4 ms"
-    assert of(PROOF, max_peak_memory="1MB").reason == "the process: 40 MB before, 47 MB at most"
+    assert of(PROOF, max_peak_memory="1MB").reason == "a new process of r: 40 MB before, 47 MB at most"
     assert of(PROOF, max_partitions="1partition").reason == "on CPUExecutionProvider"
     assert of(PROOF, min_integer_macs="1%").reason == "float: Conv b"
     assert of(PROOF, max_drop="1pt").interval == pytest.approx((0.2, 1.8))
