@@ -166,7 +166,9 @@ def _peak_memory(clause: Clause, proof: Proof) -> ClauseResult:
     memory = proof.memory
     if memory is None:
         return unknown(clause, proof.memory_reason or "it was not measured")
-    reason = f"a new process of {proof.runtime}: {memory.before / 1e6:.4g} MB before, {memory.peak / 1e6:.4g} MB at most"
+    reason = (
+        f"a new process of {proof.runtime}: {memory.before / 1e6:.4g} MB before, {memory.peak / 1e6:.4g} MB at most"
+    )
     return _decide(clause, _limit(clause).from_base("peak_memory", memory.added), None, memory.runs, reason)
 
 
