@@ -16,6 +16,7 @@ from ...runtimes import runtime
 from ...runtimes.base import Feeds, Runtime, SessionSettings
 from ...runtimes.install.component import onnxruntime_version
 from ...runtimes.older import older_runtime
+from ...targets.policy import widths
 from ...targets.releases.facts import RELEASES
 from ...targets.releases.reads import Obstacle, first_reading, obstacles
 from ..load import load_model
@@ -45,7 +46,7 @@ def prove_older(bundle: Bundle, minor: int, state: State) -> OlderProof:
         ContractError: Nothing is known of that release.
         HostError: One that is installed does not start.
     """
-    model, asked = shipped_model(bundle.model), release_named(minor)
+    model, asked, manifest = shipped_model(bundle.model), release_named(minor), bundle.manifest
     first = first_reading(model)
     feeds, outputs = bundle.golden()
     here = int(onnxruntime_version().split(".")[1])
@@ -65,6 +66,7 @@ def prove_older(bundle: Bundle, minor: int, state: State) -> OlderProof:
         asked=str(asked),
         obstacles=tuple(_said(each) for each in prevents),
         first="" if first is None else str(first),
+        mend="" if widths(str(manifest["scheme"])) == (8, 8) else "compile it with --scheme a8w8, d8w8 or w8",
         missing=missing,
         runs=tuple(runs),
     )

@@ -38,6 +38,7 @@ class OlderProof:
         asked: The oldest: `1.20`.
         obstacles: What in the model keeps that one, or one since, from opening it, by the rules; () where nothing does.
         first: The oldest release that opens it by the rules, and all since; "" where the newest known does not.
+        mend: What else would help where it does not: an option of a compile; "" where none is known.
         missing: Why it was not executed in the oldest; "" when it was.
         runs: Each release it was executed in, the oldest first.
     """
@@ -45,5 +46,6 @@ class OlderProof:
     asked: str
     obstacles: tuple[str, ...]
     first: str
+    mend: str
     missing: str
     runs: tuple[OlderRun, ...]
