@@ -20,6 +20,10 @@ from edgec.compiler.diffing.weights import compare_weights
 from edgec.errors import BundleError
 
 
+# What follows from a weight: its source's digest stands in the notice and in the bill of materials.
+CHANGED = ["NOTICE.txt", "golden/outputs.npz", "model.onnx", "sbom.cdx.json"]
+
+
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`a` in a8w8, `b` of weights with one layer moved, `float` of the first model; each proved."""
@@ -58,7 +62,7 @@ def test_the_layer_that_moved_is_named(bundles: Path) -> None:
     assert head.sqnr_db == pytest.approx(20.0, abs=0.5)  # a tenth of it: 20 dB
     assert "conv.weight" not in changed
     assert [each.name for each in found.origin] == ["source.digest"]
-    assert [each.name for each in found.files] == ["golden/outputs.npz", "model.onnx"]
+    assert [each.name for each in found.files] == CHANGED
     assert any(each.name == "against_float.logits.sqnr_db" for each in found.measured)
 
 
@@ -157,7 +161,7 @@ def test_what_people_and_machines_read(bundles: Path, command: Callable[..., tup
     assert "| head.weight | head | int8 [4, 16] | int8 [4, 16] | 20.0 dB |" in text
     values = json.loads(command(a, b, "--format", "json")[1])
     assert values["differs"] is True
-    assert [each["name"] for each in values["files"]] == ["golden/outputs.npz", "model.onnx"]
+    assert [each["name"] for each in values["files"]] == CHANGED
     assert json.loads(command(a, a, "--format", "json")[1])["differs"] is False
 
 
