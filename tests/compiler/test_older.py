@@ -11,9 +11,13 @@ from support.classifier import classifier, images, save_npz
 
 import edgec
 from edgec.bundle import Bundle
-from edgec.compiler.contract import Contract
+from edgec.compiler.contract import ClauseResult, Contract
 from edgec.compiler.older import held_to, release_named
+from edgec.compiler.proving.judge import judge
+from edgec.compiler.proving.machine import Machine
 from edgec.compiler.proving.older import file_versions, prove_older, shipped_model
+from edgec.compiler.proving.older_proof import OlderProof, OlderRun
+from edgec.compiler.proving.proof import Proof
 from edgec.compiler.samples.base import State
 from edgec.errors import ContractError, EdgecError, ExecutionRequiredError, OptionError
 from edgec.targets import find_target
@@ -158,3 +162,60 @@ def test_the_release_of_this_process_needs_no_other(tmp_path, calibration):
     assert result.status == "met"
     assert result.reason == f"opened, golden outputs given: {onnxruntime.__version__}"
     assert verdict.word == "proved"
+
+
+# --- how it is judged ---------------------------------------------------------------------------------------------
+
+
+def judged(**values) -> ClauseResult:
+    """The clause of a proof in which nothing but older releases was looked at."""
+    plain = {"asked": "1.20", "obstacles": (), "first": "1.16", "mend": "", "missing": "", "runs": ()}
+    older = OlderProof(**{**plain, **values})
+    proof = Proof(
+        bundle="", date="", machine=Machine.here(), versions={}, runtime="", providers=(), session_options={},
+        unexecuted="", golden=None, placement=None, evaluation=None, size_bytes=0, float_bytes=None,
+        load_seconds=None, opened=0, latency=(), older=older,
+    )  # fmt: skip
+    return judge(Contract.from_flags(min_onnxruntime="1.20"), proof).results[0]
+
+
+def run(version: str, **values) -> OlderRun:
+    return OlderRun(runtime="there", onnxruntime=version, steps=1, **{"agrees": True, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "reason"),
+    [
+        (
+            {"runs": (run("1.20.1", exact=True), run("1.24.4", sqnr_db=51.26))}, "met",
+            "opened, golden outputs given: 1.20.1, 1.24.4 (51.3 dB apart)",
+        ),
+        (
+            {"runs": (run("1.20.1", exact=True), run("1.21.1", sqnr_db=33.88, agrees=False))}, "broken",
+            "ONNX Runtime 1.21.1 answers otherwise (33.9 dB apart)",
+        ),
+        (
+            {"runs": (run("1.20.1", agrees=False),)}, "broken",
+            "ONNX Runtime 1.20.1 answers otherwise (the outputs differ)",
+        ),
+        (
+            {"runs": (run("1.20.1", refused="no kernel of Cast(21)", agrees=False),)}, "broken",
+            "no kernel of Cast(21)",
+        ),
+        (
+            {
+                "runs": (run("1.20.1", refused="no kernel of Cast(21)", agrees=False),), "first": "1.23",
+                "obstacles": ("Cast of set 21 with INT4 as input 0",), "mend": "compile it with --scheme a8w8",
+            },
+            "broken",
+            "Cast of set 21 with INT4 as input 0; it opens from 1.23 on: --min-onnxruntime 1.23, "
+            "or compile it with --scheme a8w8",
+        ),
+        ({"missing": "it is not installed"}, "unknown", "checked, not executed: it is not installed"),
+        # The rules foresaw an obstacle; the release itself opened it.
+        ({"obstacles": ("Cast",), "runs": (run("1.20.1", exact=True),)}, "met", "opened, golden outputs given: 1.20.1"),
+    ],
+)  # fmt: skip
+def test_the_clause(values, status, reason):
+    result = judged(**values)
+    assert (result.id, result.status, result.reason) == ("oldest_onnxruntime", status, reason)
