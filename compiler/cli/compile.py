@@ -53,7 +53,8 @@ def compile(
         from .plan import show_plan
 
         return show_plan(model, target, calibration, evaluation, quantize, contract, passes, talk)
-    if model.source and output.output is None:  # a model that is missing is told first
+    _, folder = model.source, output.output  # a model that is missing is told first
+    if folder is None:
         raise OptionError("-o/--output", "is missing", remedy="Name the folder of the bundle, say -o out/")
 
     from ...bundle import MANIFEST
@@ -64,6 +65,7 @@ def compile(
     from ..report.diagnosed import diagnosed
     from ..report.json import compiled_json, proof_json
     from ..report.layout import heading
+    from ..report.page import PAGE
     from ..report.text import proof_facts, verdict_line, verdict_table
 
     census = Census()
@@ -74,7 +76,7 @@ def compile(
         result = compile_request(request)
         if output.depfile is not None:
             project = () if (file := project_file(evaluation.config)) is None else (file,)
-            write_depfile(output.depfile, {output.output / MANIFEST: sources_of(request, *project)})
+            write_depfile(output.depfile, {folder / MANIFEST: sources_of(request, *project)})
         for observer in request.observers:
             for line in observer.found if isinstance(observer, Unmatched) else ():
                 talker.say(f"warning: {line}")
@@ -93,4 +95,6 @@ def compile(
             if result.diagnosis is not None:
                 print_text(heading("Diagnosis"), *diagnosed(result.diagnosis))
             print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
+            if request.report:
+                print_text(f"report: {result.bundle.proof / PAGE}")
     return 0 if result.verdict is None else result.verdict.exit_code
