@@ -37,7 +37,6 @@ from .pipeline import PassReport
 from .prove import prove, write_records
 from .proving.judge import check_units
 from .reduce_saturating import reduce_saturating
-from .report.page.write import write_page
 from .request import CompileRequest
 from .sbom.source_licence import source_licence
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
@@ -144,6 +143,8 @@ def compile_request(request: CompileRequest) -> CompileResult:
             facts: Any = {"reason": reason, "passes": built.candidate.reports, "seconds": clock.seconds}
             write_records(bundle, {"compile": compile_record(bundle, built.candidate.model, **facts)})
             if request.report:
+                from .report.page.write import write_page
+
                 write_page(bundle)
     return CompileResult(
         bundle=Bundle.open(output),

@@ -29,7 +29,6 @@ from .diagnosing.saturated import saturates
 from .diagnosing.subject import Subject
 from .diagnosing.write import write_diagnosis
 from .progress import Progress, Quiet
-from .report.page.write import write_page
 from .samples import DataSource, ImagePreprocess, split
 from .samples.base import State
 
@@ -92,6 +91,8 @@ def diagnose(
     found = diagnose_patient(patient, threads=threads, progress=progress)
     write_diagnosis(found, bundle.proof / "diagnosis" if plots is None else Path(plots), bundle=bundle.digest)
     if plots is None:
+        from .report.page.write import write_page
+
         write_page(bundle)
     return found
 

@@ -14,7 +14,6 @@ from .prove import measure, write_records
 from .proving.judge import check_units, judge
 from .proving.places import place_on
 from .proving.proof import Proof
-from .report.page.write import write_page
 from .saturation_elsewhere import SaturationElsewhere, saturation_elsewhere
 
 __all__ = ["Portability", "Proved", "prove_on"]
@@ -112,5 +111,7 @@ def prove_on(
     if write:
         write_records(bundle, {"portability": result.to_json()})
         if report:
+            from .report.page.write import write_page
+
             write_page(bundle)
     return result

@@ -18,7 +18,6 @@ from .proving.judge import check_units, judge
 from .proving.measure import measure
 from .proving.places import place_on
 from .proving.proof import Proof
-from .report.page.write import write_page
 from .samples import DataSource, ImagePreprocess
 from .samples.base import State
 
@@ -119,6 +118,8 @@ def prove(
     if write:
         write_proof(bundle, contract, proof, verdict)
         if report:
+            from .report.page.write import write_page
+
             write_page(bundle)
     return verdict
 

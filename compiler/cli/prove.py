@@ -75,6 +75,8 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
     Proof and verdict are written into the bundle's proof/ folder; the exit code is the verdict's.
     """
     from ...bundle import Bundle
+    from ..report.page import PAGE
+    from .console import print_text
     from .request import positive, proof_settings, thread_counts
     from .talk import talking
 
@@ -99,6 +101,8 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
 
             found = make_verdict(bundle, on=places[0] if places else None, **settings).to_json()
     (_print_places if len(places) > 1 else _print_verdict)(bundle, found, talk)
+    if proof.report and not talk.json and (bundle.proof / PAGE).is_file():
+        print_text(f"report: {bundle.proof / PAGE}")
     return int(str(found["exit_code"]))
 
 

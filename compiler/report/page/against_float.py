@@ -137,7 +137,7 @@ def _latency(proof: Record, ids: Ids) -> Figure:
         Bar(label="float", value=other["p50"], shown=duration(other["p50"])),
     ]
     inside = between(timed["ratio_interval"], "x")
-    lines = (f"of float's median, one thread{inside and f' ({inside})'}", spread)
+    lines = (f"of float's time, one thread{inside and f' ({inside})'}", f"medians below; {spread}")
     drawing = bars(ids, rows, title="median run of bundle and float, one thread")
     return Figure(title="Latency", value=f"{timed['ratio']:.2f}×", lines=lines, drawing=drawing)
 

@@ -11,9 +11,11 @@ from ....bundle import Bundle
 from ...building.outcome import Outcome
 from ..json import proof_json
 from ..units import plural, share, size
+from . import PAGE
 from .numbers import quantity
+from .origin import when
 from .sources import Record
-from .write import PAGE, environment, style, write_text
+from .write import environment, style, write_text
 
 __all__ = ["IndexRow", "index_rows", "write_index"]
 
@@ -63,7 +65,12 @@ def write_index(folder: Path, outcomes: Sequence[Outcome]) -> Path:
     html = (
         environment()
         .get_template("index.html")
-        .render(rows=rows, lead=f"{plural(len(rows), 'bundle')}: {lead}.", date=max(dates, default=""), css=style())
+        .render(
+            rows=rows,
+            lead=f"{plural(len(rows), 'bundle')}: {lead}",
+            date=when(max(dates)) if dates else "",
+            css=style(),
+        )
     )
     return write_text(folder / _INDEX, html)
 

@@ -59,7 +59,7 @@ def depth_of(sources: Sources, ids: Ids) -> Depth | None:
     if sources.depth is not None:
         points: list[Point] = [(depth, name, sqnr) for depth, name, _, sqnr in sources.depth["values"]]
         operators = {name: op for _, name, op, _ in sources.depth["values"]}
-        about = f"What ships against float, value by value, on {sources.depth['sample']}."
+        about = f"What ships against float, value by value, on sample {sources.depth['sample']}."
     elif sources.diagnosis is not None:
         points = [(depth, name, sqnr) for depth, name, sqnr in sources.diagnosis["error_by_depth"]]
         about = "What the diagnosis examined against float, value by value, on a few calibration samples."

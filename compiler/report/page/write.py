@@ -14,15 +14,15 @@ from markupsafe import Markup
 
 from ....bundle import Bundle
 from ....errors import OutputError
+from . import PAGE
 from .sources import Sources, sources_of
 from .view import page_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["PAGE", "environment", "page_html", "style", "write_page", "write_text"]
+__all__ = ["environment", "page_html", "style", "write_page", "write_text"]
 
-PAGE = "report.html"
 _HERE = Path(__file__).parent
 # All a page needs to run: what is folded away is printed, too. Browsers that know ::details-content print it anyway.
 _SCRIPT = "addEventListener('beforeprint',()=>document.querySelectorAll('details').forEach(e=>{e.open=true}))"

@@ -263,7 +263,7 @@ def test_the_index_of_a_build_links_to_every_page(compiled: Bundle) -> None:
     assert read.links == ["out/proof/report.html"]
     assert (folder / read.links[0]).is_file()
     assert (read.elements.count("b"), read.elements.count("i")) == (0, 0)
-    assert "2 bundles: 1 failed, 1 proved." in read.words
+    assert "2 bundles: 1 failed, 1 proved" in read.words
     failed, proved = index_rows(folder, outcomes(compiled))
     assert (failed.word, failed.link, failed.missed, failed.size) == ("failed", "", "it is <i>wrong</i>", "–")
     assert (proved.word, proved.drop[-3:], proved.integers) == ("proved", "\N{NO-BREAK SPACE}pt", "100%")

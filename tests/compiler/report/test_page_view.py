@@ -144,7 +144,7 @@ def test_three_figures_against_float() -> None:
     )
     assert (size.value, size.lines) == ("0.29×", ("70.6% smaller than the float model",))
     assert (speed.value, speed.lines) == (
-        "0.40×", ("of float's median, one thread (0.36 to 0.44×)", f"95th percentile 0.24{space}ms"),
+        "0.40×", ("of float's time, one thread (0.36 to 0.44×)", f"medians below; 95th percentile 0.24{space}ms"),
     )  # fmt: skip
 
 
