@@ -12,10 +12,11 @@ from .wrapping.cpp import CPP
 from .wrapping.language import Language
 from .wrapping.render import render
 from .wrapping.subject import subject_of
+from .wrapping.typescript import TYPESCRIPT
 
 __all__ = ["LANGUAGES", "wrap"]
 
-LANGUAGES: dict[str, Language] = {language.name: language for language in (CPP,)}
+LANGUAGES: dict[str, Language] = {language.name: language for language in (CPP, TYPESCRIPT)}
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 

@@ -15,7 +15,7 @@ __all__ = ["EXAMPLES", "wrap"]
 
 EXAMPLES = """
 edgec wrap out/ --language cpp -o src/
-edgec wrap build/faces/pixel-8 -l cpp --name faces -o app/src/
+edgec wrap build/faces/web-wasm -l typescript --name faces -o src/
 """
 
 
@@ -24,7 +24,7 @@ class WrapOptions:
     """Which bundle, in which language."""
 
     bundle: Annotated[str, Argument(metavar="BUNDLE", help="Folder that `edgec compile` wrote.", show_default=False)]
-    language: Annotated[str, Option("-l", "--language", metavar="NAME", help="One of cpp.", show_default=False)]
+    language: Annotated[str, Option("-l", "--language", metavar="NAME", help="cpp or typescript.", show_default=False)]
     output: Annotated[
         Path, Option("-o", "--output", metavar="DIR", help="Where the file goes.", rich_help_panel=OUTPUT)
     ] = Path()

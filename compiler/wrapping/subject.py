@@ -61,6 +61,7 @@ class Subject:
         digest: sha256 of the manifest.
         target, runtime: What the bundle was compiled for, and ships to.
         model: The file to open: the backend's context where there is one.
+        data: Files the model's weights lie in, where not in its own.
         ort: The file for minimal builds; None where there is none.
         inputs, outputs: In the model's order.
         providers: Execution providers wanted, in order.
@@ -75,6 +76,7 @@ class Subject:
     target: str
     runtime: str
     model: str
+    data: tuple[str, ...]
     ort: str | None
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -113,13 +115,15 @@ def subject_of(bundle: Bundle, name: str) -> Subject:
     manifest = bundle.manifest
     starts = _starts(bundle)
     feeds = {output: carried for carried, output in manifest["state"].items()}
+    model = str(manifest.get("context", {}).get("model", manifest["model"]))
     return Subject(
         name=name,
         edgec=__version__,
         digest=bundle.digest,
         target=manifest["target"]["name"],
         runtime=manifest["target"]["runtime"],
-        model=manifest.get("context", {}).get("model", manifest["model"]),
+        model=model,
+        data=tuple(name for name in (f"{model}.data",) if name in manifest["files"]),
         ort=manifest.get("ort", {}).get("model"),
         inputs=tuple(_port(said, start=starts.get(said["name"])) for said in manifest["inputs"]),
         outputs=tuple(_port(said, feeds=feeds.get(said["name"])) for said in manifest["outputs"]),
