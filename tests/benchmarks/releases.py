@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from line import Line, last_line, status
@@ -22,7 +23,6 @@ from table import lines_table, markdown
 
 # Acceptance: so many minor releases back.
 _BACK = 3
-_NEWEST = 31
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +66,7 @@ def judge(record: Record) -> Line:
     if record["missing"]:
         return Line(model=model, name="older", status="unknown", text=record["missing"])
     oldest = record["runs"][0]
-    back = _NEWEST - int(oldest["onnxruntime"].split(".")[1])
+    back = _minor(version("onnxruntime")) - _minor(oldest["onnxruntime"])
     if record["obstacles"]:
         said = "; ".join(record["obstacles"])
         return Line(model=model, name="older", status=status(bool(oldest["refused"])), text=f"by the rules: {said}")
@@ -77,15 +77,19 @@ def judge(record: Record) -> Line:
     return Line(model=model, name="older", status=status(not failed and back >= _BACK), text=text)
 
 
+def _minor(release: str) -> int:
+    return int(release.split(".")[1])
+
+
 def releases_table(records: Sequence[Record]) -> str:
     """One row per model, one column per release."""
-    versions = list(dict.fromkeys(run["onnxruntime"] for record in records for run in record.get("runs", ())))
+    found = list(dict.fromkeys(run["onnxruntime"] for record in records for run in record.get("runs", ())))
     rows = []
     for record in records:
         cells = {run["onnxruntime"]: _cell(run) for run in record.get("runs", ())}
         first, opset, ir = (str(record.get(name, "")) for name in ("first", "opset", "ir_version"))
-        rows.append([record["model"], opset, ir, first, *(cells.get(version, "") for version in versions)])
-    return markdown(["model", "opset", "IR", "opens from", *versions], rows)
+        rows.append([record["model"], opset, ir, first, *(cells.get(each, "") for each in found)])
+    return markdown(["model", "opset", "IR", "opens from", *found], rows)
 
 
 def _cell(run: Record) -> str:
