@@ -94,7 +94,7 @@ def compile(
                 print_text(heading("Node by node"), checked_table(proof["checked"]))
             if result.diagnosis is not None:
                 print_text(heading("Diagnosis"), *diagnosed(result.diagnosis))
-            print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
             if request.report:
-                print_text(f"report: {result.bundle.proof / PAGE}")
+                print_text(heading("Report"), str(result.bundle.proof / PAGE))
+            print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
     return 0 if result.verdict is None else result.verdict.exit_code

@@ -75,8 +75,6 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
     Proof and verdict are written into the bundle's proof/ folder; the exit code is the verdict's.
     """
     from ...bundle import Bundle
-    from ..report.page import PAGE
-    from .console import print_text
     from .request import positive, proof_settings, thread_counts
     from .talk import talking
 
@@ -100,9 +98,10 @@ def prove(proof: ProofOptions, evaluation: EvaluationOptions, contract: Contract
             from ..prove import prove as make_verdict
 
             found = make_verdict(bundle, on=places[0] if places else None, **settings).to_json()
-    (_print_places if len(places) > 1 else _print_verdict)(bundle, found, talk)
-    if proof.report and not talk.json and (bundle.proof / PAGE).is_file():
-        print_text(f"report: {bundle.proof / PAGE}")
+    if len(places) > 1:
+        _print_places(bundle, found, talk)
+    else:
+        _print_verdict(bundle, found, talk, report=proof.report)
     return int(str(found["exit_code"]))
 
 
@@ -110,10 +109,11 @@ def _places(on: str | None) -> tuple[str, ...]:
     return tuple(word for each in (on or "").split(",") if (word := each.strip()))
 
 
-def _print_verdict(bundle: Bundle, verdict: Mapping[str, Any], talk: TalkOptions) -> None:
+def _print_verdict(bundle: Bundle, verdict: Mapping[str, Any], talk: TalkOptions, *, report: bool) -> None:
     from ..report.checked import checked_table
     from ..report.json import proof_json
     from ..report.layout import heading
+    from ..report.page import PAGE
     from ..report.text import proof_facts, verdict_line, verdict_table
     from .console import print_json, print_text
 
@@ -125,6 +125,8 @@ def _print_verdict(bundle: Bundle, verdict: Mapping[str, Any], talk: TalkOptions
         print_text(proof_facts(found))
         if talk.verbose and found["checked"] is not None:
             print_text(heading("Node by node"), checked_table(found["checked"]))
+    if report:
+        print_text(heading("Report"), str(bundle.proof / PAGE))
     print_text(heading("Contract"), verdict_table(verdict), verdict_line(verdict))
 
 
