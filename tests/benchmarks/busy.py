@@ -81,7 +81,9 @@ def _compiled(folder: Path, name: str, drop: str, evaluation: int) -> Record:
     placed = run_job("placement.py", name=name, forms={"ours": record["path"]})
     digest = hashlib.sha256(Path(record["path"]).read_bytes()).hexdigest()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return record | {"digest": digest[:8], "share": placed.get("ours", {}).get("share"), "load": load}
+    share = placed.get("ours", {}).get("share")
+    sys.stderr.write(f"{name} {drop}: {digest[:8]}, integer MACs {share}, {record['seconds']:.1f} s\n")
+    return record | {"digest": digest[:8], "share": share, "load": load}
 
 
 def _table(found: dict[tuple[str, str, int], list[Record]]) -> str:
