@@ -9,12 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support import planted
 from support.pages import kernel, metric, result, sources
 
 import edgec
 from edgec.bundle import Bundle
 from edgec.compiler.building.job import Job
 from edgec.compiler.building.outcome import Outcome
+from edgec.compiler.diagnose import diagnose
 from edgec.compiler.report.page.index import index_rows, write_index
 from edgec.compiler.report.page.sources import Sources, sources_of
 from edgec.compiler.report.page.write import page_html, style, write_page
@@ -267,3 +269,15 @@ def test_the_index_of_a_build_links_to_every_page(compiled: Bundle) -> None:
     failed, proved = index_rows(folder, outcomes(compiled))
     assert (failed.word, failed.link, failed.missed, failed.size) == ("failed", "", "it is <i>wrong</i>", "–")
     assert (proved.word, proved.drop[-3:], proved.integers) == ("proved", "\N{NO-BREAK SPACE}pt", "100%")
+
+
+def test_a_diagnosis_is_told_on_the_page_it_was_asked_for_by(tmp_path: Path) -> None:
+    case = planted.clashing_concat(3)
+    settings = {"scheme": "a8w8", "search": False, "cache": False, "diagnose": False, "evaluation": case.evaluation}
+    bundle = edgec.compile(case.model, calibration=case.calibration, output=tmp_path / "out", **settings)
+    page = bundle.proof / "report.html"
+    assert 'id="diagnosis"' not in page.read_text(encoding="utf-8")
+    diagnose(bundle, model=case.model, calibration=case.calibration)
+    words = " ".join("".join(Reader(page.read_text(encoding="utf-8")).words).split())
+    assert "Shared-scale clash: operands of very different range share one scale" in words
+    assert "First what the named cause, shared-scale clash, is about" in words
