@@ -10,13 +10,14 @@ from ..errors import OptionError, OutputError
 from .samples.check import nearest
 from .wrapping.cpp import CPP
 from .wrapping.language import Language
+from .wrapping.python import PYTHON
 from .wrapping.render import render
 from .wrapping.subject import subject_of
 from .wrapping.typescript import TYPESCRIPT
 
 __all__ = ["LANGUAGES", "wrap"]
 
-LANGUAGES: dict[str, Language] = {language.name: language for language in (CPP, TYPESCRIPT)}
+LANGUAGES: dict[str, Language] = {language.name: language for language in (CPP, PYTHON, TYPESCRIPT)}
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
