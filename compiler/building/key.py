@@ -18,7 +18,11 @@ from typing import Any
 import numpy as np
 
 from ...bundle import sha256_of
+from ...runtimes import RUNTIMES, runtime
+from ...runtimes.older import is_older
 from ...targets import find_target
+from ...targets.spec import TargetSpec
+from ..contract import Contract
 from ..loading.source import open_source
 from ..metrics.builtin import METRICS
 from ..proving.machine import Machine
@@ -56,7 +60,8 @@ def bundle_key(request: CompileRequest) -> str:
         "own": _own_sources(),
         # Timings are of one machine, and so are the choices made by them.
         "machine": Machine.here(),
-        "target": find_target(request.target),
+        "target": (target := find_target(request.target)),
+        "places": _places(target, request.contract),
         "model": (Path(request.model).name, open_source(request.model).digest()),
         "calibration": _data(request.calibration),
         "evaluation": _data(request.evaluation),
@@ -73,6 +78,13 @@ def bundle_key(request: CompileRequest) -> str:
     return digest.hexdigest()
 
 
+def _places(target: TargetSpec, contract: Contract) -> list[str]:
+    """Those that are here of the places a proof would use: where none was, a verdict says `checked`."""
+    older = list(filter(is_older, RUNTIMES)) if contract.clause("oldest_onnxruntime") else []
+    known = (name for name in (*target.proof, *older) if name in RUNTIMES)
+    return [name for name in known if runtime(name).available() is None]
+
+
 def _version(name: str) -> str:
     try:
         return version(name)
@@ -86,8 +98,8 @@ def _own_sources() -> str:
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for folder in ("", "compiler", "passes", "runtimes", "targets"):
-        files = (root / folder).rglob("*.py") if folder else root.glob("*.py")
-        for file in sorted(files):
+        files = (root / folder).rglob("*") if folder else root.glob("*.py")
+        for file in sorted(file for file in files if file.is_file() and file.suffix != ".pyc"):
             digest.update(f"{file.relative_to(root).as_posix()}\0{sha256_of(file)}\0".encode())
     return digest.hexdigest()
 

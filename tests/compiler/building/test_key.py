@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgec.compiler.building import key
 from edgec.compiler.building.job import jobs_of, request_of_job
 from edgec.compiler.building.key import Uncacheable, bundle_key
 from edgec.compiler.contract import Contract
@@ -100,3 +101,23 @@ def test_a_metric_of_code_has_no_key(project: Path) -> None:
     metric = replace(metric_named("top1"), name="mine:score")
     with pytest.raises(Uncacheable, match=r"^metric 'mine:score' is code$"):
         bundle_key(replace(request_of(project), metric=metric))
+
+
+def test_a_place_that_is_installed_changes_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here: set[str] = set()
+
+    class Place:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def available(self) -> str | None:
+            return None if self.name in here else "it is not installed"
+
+    monkeypatch.setattr(key, "runtime", Place)
+    plain, older = request_of(project), Contract.from_table({"oldest_onnxruntime": "1.20"}, where="t")
+    asked = replace(plain, contract=older)
+    without = bundle_key(plain), bundle_key(asked)
+    here.add("onnxruntime-1.20")
+    assert (bundle_key(plain) == without[0], bundle_key(asked) == without[1]) == (True, False)
+    here.add("onnxruntime-cpu")
+    assert bundle_key(plain) != without[0]
