@@ -32,8 +32,10 @@ def _command(project: Path, output: str) -> list[str]:
 
 
 def _payload(folder: Path) -> dict[str, bytes]:
+    """What is no proof: those of the bundles, and the page over them, are dated."""
     files = ((file.relative_to(folder), file) for file in sorted(folder.rglob("*")) if file.is_file())
-    return {name.as_posix(): file.read_bytes() for name, file in files if "proof" not in name.parts}
+    kept = ((name, file) for name, file in files if "proof" not in name.parts and name.name != "index.html")
+    return {name.as_posix(): file.read_bytes() for name, file in kept}
 
 
 def _reference(project: Path) -> dict[str, bytes]:
