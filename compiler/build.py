@@ -83,7 +83,7 @@ def build(
         _check_integers(chosen, recipe)
     if request.search and request.recipe is None:
         with clock.stage("search"):
-            found = _searched(chosen, candidates, data, target, request)
+            found = _searched(chosen, candidates, data, target, request, clock)
         chosen, notes = found.candidate, (*notes, *found.notes)
     static = _is_static(chosen.recipe)
     alone = static and not _changed_by(chosen.reports, InsertQdq.__name__)
@@ -97,7 +97,12 @@ def build(
 
 
 def _searched(
-    chosen: Candidate, candidates: Candidates, data: CompileData, target: TargetSpec, request: CompileRequest
+    chosen: Candidate,
+    candidates: Candidates,
+    data: CompileData,
+    target: TargetSpec,
+    request: CompileRequest,
+    clock: Clock,
 ) -> Found:
     """What a search finds within `--max-memory`."""
     if data.calibration is None or not _is_static(chosen.recipe):
@@ -106,7 +111,14 @@ def _searched(
     threads, note = threads_within(candidates.source, request.max_memory, samples=samples, threads=request.threads)
     if note is not None:
         return Found(candidate=chosen, notes=(note,))
-    return search(chosen, candidates, request=replace(request, threads=threads), target=target, data=data)
+    return search(
+        chosen,
+        candidates,
+        request=replace(request, threads=threads),
+        target=target,
+        data=data,
+        measuring=lambda observed: measuring(replace(data, calibration=observed), request, clock),
+    )
 
 
 def measuring(data: CompileData, request: CompileRequest, clock: Clock) -> Measure:

@@ -6,7 +6,7 @@ a bounded number of times, and the verdict says how often.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,17 +19,22 @@ from ..targets.cpu.host import host
 from ..targets.spec import TargetSpec
 from .data import CompileData
 from .materialize import weight_bytes
+from .pipeline import Measure
 from .planning.macs import macs_by_op
 from .request import CompileRequest
+from .samples.base import Samples
+from .searching.apart import judged_apart
 from .searching.balanced import better_channels
 from .searching.bench import open_bench
 from .searching.candidates import Candidate, Candidates
+from .searching.faults import without_faults
 from .searching.goal import Goal
 from .searching.hasten import Hastened, hasten
 from .searching.ranging import better_ranges
 from .searching.record import accuracy_record, notes_of, rounded
 from .searching.restore import Restored, restore
 from .searching.rivals import best_rival
+from .searching.rounding import better_rounding
 from .searching.speed import Stopwatch
 from .searching.trials import Trials
 from .searching.verify import Verifier
@@ -42,7 +47,8 @@ _IN_PROCESS = "onnxruntime-cpu"
 # float and candidate are held by the runtime at the same time.
 LARGEST_WEIGHTS = 512 << 20
 # At most this share of the MACs runs in float on the guard's account; attention has fewer to lose.
-_CAP_CONVOLUTION, _CAP_ATTENTION = 0.20, 0.40
+# A neighbour may stay in float with them: a little less than the fifth and the two fifths that are meant.
+_CAP_CONVOLUTION, _CAP_ATTENTION = 0.19, 0.39
 # A model this many times noisier than the goal has collapsed: it does not ship so, whatever that takes.
 _COLLAPSED = 10.0
 # Where fewer MACs than this have integer kernels, conversions cost what these save: gtcrn_stream (45 %) ran at 1.08x
@@ -68,7 +74,13 @@ class Found:
 
 
 def search(
-    first: Candidate, candidates: Candidates, *, request: CompileRequest, target: TargetSpec, data: CompileData
+    first: Candidate,
+    candidates: Candidates,
+    *,
+    request: CompileRequest,
+    target: TargetSpec,
+    data: CompileData,
+    measuring: Callable[[Samples], Measure],
 ) -> Found:
     """Keep in integers what is not slower than float and keeps the goal.
 
@@ -78,6 +90,7 @@ def search(
         request: The contract, the metric, the policy and who watches.
         target: What is compiled for.
         data: Calibration samples to choose by, evaluation samples to verify with.
+        measuring: What observes samples.
 
     Returns:
         `first`, where that is good enough.
@@ -92,52 +105,105 @@ def search(
     if weight_bytes(candidates.source) > LARGEST_WEIGHTS:
         note = f"accuracy was not searched: the weights are larger than {LARGEST_WEIGHTS >> 20} MiB"
         return Found(candidate=first, notes=(note,))
-    bench = open_bench(place, candidates.source, data.calibration, threads=request.threads)
-    with request.progress.stage("search"), closing(bench):
-        policy = replace(request.policy, scheme=first.recipe.scheme)
-        shop = Workshop(candidates=candidates, target=target, policy=policy)
-        trials = Trials(shop=shop, bench=bench, decide=decide)
-        trials.start_from(frozenset(), first.model)
-        verifier = _verifier(place, candidates, request, data)
-        hastened = _timed(first, trials, verifier, request, target)
-        if hastened.final:
-            return _found(hastened.made, hastened, {}, hastened.notes, trials, request)
-        if hastened.names:
-            trials.start_from(hastened.names, hastened.made.model)
-        return _settle(hastened, trials, verifier, request)
+    verifier = _verifier(place, candidates, request, data)
+    with request.progress.stage("search"):
+        bench = open_bench(place, candidates.source, data.calibration, threads=request.threads)
+        with closing(bench):
+            policy = replace(request.policy, scheme=first.recipe.scheme)
+            shop = Workshop(candidates=candidates, target=target, policy=policy)
+            trials = Trials(shop=shop, bench=bench, decide=decide)
+            trials.start_from(frozenset(), first.model)
+            hastened = _timed(first, trials, verifier, request, target)
+            if hastened.final:
+                return _found(hastened.made, hastened, {}, hastened.notes, candidates, request)
+            if hastened.names:
+                trials.start_from(hastened.names, hastened.made.model)
+            factor = None
+            if _is_good(trials, Goal.of(request.contract), target):
+                factor = 1.0 if verifier is None else verifier.tighter(hastened.made.model)
+                if factor <= 1:
+                    return _found(hastened.made, hastened, {}, hastened.notes, candidates, request)
+        trials = judged_apart(
+            trials,
+            hastened.made.recipe,
+            runtime=place,
+            calibration=data.calibration,
+            measuring=measuring,
+            threads=request.threads,
+            seed=request.seed,
+        )
+        with closing(trials.bench):
+            return _settle(hastened, trials, verifier, candidates, request, refused=factor)
 
 
-def _settle(hastened: Hastened, trials: Trials, verifier: Verifier | None, request: CompileRequest) -> Found:
-    """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree."""
+def _is_good(trials: Trials, goal: Goal, target: TargetSpec) -> bool:
+    """Whether nothing has to be searched as far as calibration samples tell."""
+    asked = goal if target.wide_share is None else goal.surer(target.wide_share)
+    return trials.excess(frozenset(), asked) <= 1
+
+
+def _settle(
+    hastened: Hastened,
+    trials: Trials,
+    verifier: Verifier | None,
+    candidates: Candidates,
+    request: CompileRequest,
+    *,
+    refused: float | None,
+) -> Found:
+    """Restore until the goal is kept and, where accuracy is limited, evaluation samples agree.
+
+    Args:
+        hastened: What to start from.
+        trials: Candidates, judged on samples they do not observe.
+        verifier: Asks the evaluation samples.
+        candidates: Builds what ships, which observes all samples.
+        request: The contract and who watches.
+        refused: How many times less noise evaluation samples want of `hastened`; None where they were not asked.
+    """
     goal, rejected = Goal.of(request.contract), 0
-    balanced = better_channels(hastened.made, trials, goal)
-    ranged = better_ranges(balanced.made, trials, goal)
+    if refused is not None:
+        goal, rejected = goal.tighter(refused), 1
+    faults = without_faults(hastened.made, trials, goal)
+    ranged = better_ranges(faults.made, trials, goal)
+    balanced = better_channels(ranged.made, trials, goal)
+    if balanced.record and not ranged.record:  # other channels, other ranges
+        ranged = better_ranges(balanced.made, trials, goal)
     narrow = trials.shop
     while True:
-        wide = widened(ranged.made, trials, goal, narrow=narrow)
+        wide = widened(ranged.made if ranged.record else balanced.made, trials, goal, narrow=narrow)
         # The guard is ours: only a limit on SQNR, or evaluation samples that refuse again and again, are worth more
         # than its cap.
         cap = 1.0 if goal.sqnr_db is not None else min(1.0, _cap(trials) * _WIDER[rejected])
-        restored = restore(trials, goal, cap=cap, whatever_it_takes=cap >= 1.0)
+        room = max(0.0, cap - trials.units.share(faults.names)) if cap < 1.0 else cap
+        restored = restore(trials, goal, cap=room, whatever_it_takes=cap >= 1.0)
         if restored.excess > _COLLAPSED:
             restored = restore(trials, goal.tighter(1 / _COLLAPSED), cap=1.0, whatever_it_takes=True)
         if restored.names and trials.units.none_left(restored.names | trials.base):
-            return _without_integers(hastened, trials, goal, verifier, request)
-        made = _mixed(restored, trials, goal) if restored.names else wide.made
+            return _without_integers(hastened, trials, goal, verifier, candidates, request)
+        chosen = _mixed(restored, trials, goal) if restored.names else wide.made
+        finer = better_rounding(chosen, trials, goal, restored.names | trials.base)
+        recipe = finer.made.recipe
+        made = hastened.made if recipe == hastened.made.recipe else candidates.build(recipe)
         factor = 1.0 if verifier is None else verifier.tighter(made.model)
         if factor <= 1 or rejected == _ROUNDS:
             break
         rejected += 1
         goal = goal.tighter(factor / max(1.0, restored.excess))
     if factor > 1:  # refused to the last: a limit is a promise, integers are a wish
-        return _without_integers(hastened, trials, Goal.of(request.contract), verifier, request)
-    notes = (*hastened.notes, *balanced.notes, *ranged.notes, *wide.notes, *notes_of(trials, goal, restored, rejected))
+        return _without_integers(hastened, trials, Goal.of(request.contract), verifier, candidates, request)
+    repairs = (*hastened.notes, *faults.notes, *ranged.notes, *balanced.notes, *wide.notes)
+    notes = (*repairs, *notes_of(trials, goal, restored, rejected), *finer.notes)
     measured = {**({"ranges": ranged.record} if ranged.record else {}), **wide.record}
+    if faults.names:
+        measured["faults"] = faults.record
     if balanced.record:
         measured["balance"] = balanced.record
+    if finer.record:
+        measured["rounding"] = finer.record
     if restored.names:
         measured["accuracy"] = accuracy_record(trials, goal, restored, rejected)
-    return _found(made, hastened, measured, notes, trials, request)
+    return _found(made, hastened, measured, notes, candidates, request)
 
 
 def _mixed(restored: Restored, trials: Trials, goal: Goal) -> Candidate:
@@ -150,26 +216,31 @@ def _mixed(restored: Restored, trials: Trials, goal: Goal) -> Candidate:
 
 
 def _without_integers(
-    hastened: Hastened, trials: Trials, goal: Goal, verifier: Verifier | None, request: CompileRequest
+    hastened: Hastened,
+    trials: Trials,
+    goal: Goal,
+    verifier: Verifier | None,
+    candidates: Candidates,
+    request: CompileRequest,
 ) -> Found:
     """Float kernels with small weights where these keep the limits, else the model as it is."""
     if not trials.shop.target.weights_alone:
-        return _in_float(hastened, trials, request)
+        return _in_float(hastened, trials, candidates, request)
     made = trials.shop.weights_alone()
     note = "accuracy: nothing in integers keeps the limits; weights are stored in 8 bits"
     # Evaluation samples know better than the noise that is taken for safe.
     kept = goal.excess(trials.bench.score(made.model)) <= 1 if verifier is None else verifier.tighter(made.model) <= 1
     if not kept:
-        return _in_float(hastened, trials, request)
+        return _in_float(hastened, trials, candidates, request)
     record = {"accuracy": {"runs": trials.runs}}
-    return _found(made, hastened, record, (*hastened.notes, note), trials, request)
+    return _found(made, hastened, record, (*hastened.notes, note), candidates, request)
 
 
-def _in_float(hastened: Hastened, trials: Trials, request: CompileRequest) -> Found:
+def _in_float(hastened: Hastened, trials: Trials, candidates: Candidates, request: CompileRequest) -> Found:
     """The model as it is."""
     note = "accuracy: nothing in 8 bits keeps the limits; the model is packed in float"
     record = {"accuracy": {"runs": trials.runs}}
-    return _found(trials.shop.in_float(), hastened, record, (*hastened.notes, note), trials, request)
+    return _found(trials.shop.in_float(), hastened, record, (*hastened.notes, note), candidates, request)
 
 
 def _found(
@@ -177,7 +248,7 @@ def _found(
     hastened: Hastened,
     accuracy: Mapping[str, Any],
     notes: tuple[str, ...],
-    trials: Trials,
+    candidates: Candidates,
     request: CompileRequest,
 ) -> Found:
     """The candidate as it is, where nothing was changed; else built once more, watched, with what was measured."""
@@ -185,7 +256,7 @@ def _found(
     if not measured:
         return Found(candidate=made, notes=notes)
     recipe = replace(made.recipe, measured=measured)
-    return Found(candidate=trials.shop.candidates.build(recipe, request.observers), notes=notes)
+    return Found(candidate=candidates.build(recipe, request.observers), notes=notes)
 
 
 def _timed(

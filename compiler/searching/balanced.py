@@ -12,6 +12,7 @@ from .candidates import Candidate
 from .goal import Goal
 from .record import rounded
 from .trials import Trials
+from .typical import typical_ratio
 
 __all__ = ["Balanced", "better_channels"]
 
@@ -46,10 +47,11 @@ def better_channels(made: Candidate, trials: Trials, goal: Goal) -> Balanced:
     policy = trials.shop.policy
     if usual <= 1 or policy.balance or policy.equalize or policy.smooth != "off":
         return Balanced(made=made)  # good enough, or factors are the user's
+    before = trials.bench.score_each(made.model)
     shop = replace(trials.shop, policy=replace(policy, balance=True))
     candidate = shop.mixed(trials.base, small=True)
     excess = goal.excess(trials.bench.score(candidate.model))
-    if excess >= _BETTER * usual:
+    if excess >= _BETTER * usual or typical_ratio(before, trials.bench.score_each(candidate.model), goal) > 1:
         return Balanced(made=made)
     trials.shop = shop
     trials.start_from(trials.base, candidate.model)

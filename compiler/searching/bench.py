@@ -76,7 +76,7 @@ class Bench:
         """
         if self._last is None or self._last[0] is not model:
             self.forget()
-            self._last = model, self.runtime.open(in_memory(model.clone()), SessionSettings(threads=1))
+            self._last = model, self.runtime.open(in_memory(model), SessionSettings(threads=1))
         return self._last[1]
 
     def reopen(self, model: ir.Model) -> Session:
@@ -107,15 +107,41 @@ class Bench:
         """
         stride = self._stride if roughly else 1
         answers = _answers(self.open(model), self.samples[::stride], self.source, self.workers)
-        found = {}
-        for name, form in self.forms.items():
-            x = [step[name] for steps in self.references[::stride] for step in steps]
-            y = [step[name] for steps in answers for step in steps]
-            found[name] = fidelity(form, x, y)
-        return found
+        return self._compared(self.references[::stride], answers)
+
+    def score_each(self, model: ir.Model) -> list[dict[str, Fidelity]]:
+        """The same for each sample by itself.
+
+        Args:
+            model: The candidate; it is not changed.
+
+        Raises:
+            ModelError: The runtime refuses it.
+        """
+        answers = _answers(self.open(model), self.samples, self.source, self.workers)
+        return [self._compared([x], [y]) for x, y in zip(self.references, answers, strict=True)]
+
+    def _compared(self, references: Sequence[Answers], answers: Sequence[Answers]) -> dict[str, Fidelity]:
+        """By output, over all steps of these samples."""
+        return {
+            name: fidelity(
+                form,
+                [step[name] for steps in references for step in steps],
+                [step[name] for steps in answers for step in steps],
+            )
+            for name, form in self.forms.items()
+        }
 
 
-def open_bench(runtime: Runtime, model: ir.Model, samples: Samples, *, threads: int, limit: int | None = None) -> Bench:
+def open_bench(
+    runtime: Runtime,
+    model: ir.Model,
+    samples: Samples,
+    *,
+    threads: int,
+    limit: int | None = None,
+    fewest: int = _FEWEST,
+) -> Bench:
     """A bench of the first samples, as many as the model's size allows.
 
     Args:
@@ -124,12 +150,13 @@ def open_bench(runtime: Runtime, model: ir.Model, samples: Samples, *, threads: 
         samples: The calibration samples.
         threads: Cores to use; 0 is all of them.
         limit: Most samples; None follows from the model's MACs.
+        fewest: No fewer, where there are as many, however many MACs the model has.
     """
     if limit is None and samples.state.carried:
         limit = _FEWEST
     if limit is None:
         macs = max(1, sum(macs_by_op(model).values()))
-        limit = int(np.clip(_MACS / macs, _FEWEST, _MOST))
+        limit = int(np.clip(_MACS / macs, fewest, _MOST))
     workers = threads or usable_cores()
     chosen = tuple(Sample(id=each.id, steps=each.steps[:_STEPS], label=each.label) for each in _spread(samples, limit))
     session = runtime.open(in_memory(model.clone()), SessionSettings(threads=1))

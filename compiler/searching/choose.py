@@ -33,6 +33,7 @@ def choose(
     chosen: frozenset[str] = frozenset(),
     thrift: float = 1.0,
     frugal: bool = False,
+    patience: int = _PATIENCE,
 ) -> tuple[frozenset[str], float]:
     """Restore suspects, the best buy first, until the excess is at most 1.
 
@@ -51,6 +52,7 @@ def choose(
         thrift: What a share of the MACs weighs against the same share of the excess.
         frugal: What a suspect takes of the room under the cap, it must bring of the way to 1 as well (times `thrift`),
             counted in factors: room is left for better buys that are found later.
+        patience: Stop after so many refusals in a row.
 
     Returns:
         The nodes to keep in float and the excess that is left.
@@ -62,7 +64,7 @@ def choose(
     def cost(names: frozenset[str]) -> float:
         return sum(macs.get(name, 0.0) for name in sorted(names))
 
-    while left > 1 and remaining and runs and refused < _PATIENCE:
+    while left > 1 and remaining and runs and refused < patience:
         # Neighbours share nodes, so what is chosen makes the next one cheaper.
         best = max(remaining, key=lambda each: each.gain / (cost(each.names - chosen) + _CONVERSION))
         remaining.remove(best)

@@ -12,6 +12,7 @@ from .candidates import Candidate
 from .goal import Goal
 from .record import rounded
 from .trials import Trials
+from .typical import typical_ratio
 
 __all__ = ["Ranged", "better_ranges"]
 
@@ -48,12 +49,13 @@ def better_ranges(made: Candidate, trials: Trials, goal: Goal) -> Ranged:
         return Ranged(made=made)
     best, least, way = None, _BETTER * usual, "auto"
     record = {"auto": rounded(usual)}
+    before = trials.bench.score_each(made.model)
     for method in _METHODS:
         shop = replace(trials.shop, policy=replace(trials.shop.policy, calibration_method=method))
         candidate = shop.mixed(trials.base, small=True)
         excess = goal.excess(trials.bench.score(candidate.model))
         record[method] = rounded(excess)
-        if excess < least:
+        if excess < least and typical_ratio(before, trials.bench.score_each(candidate.model), goal) <= 1:
             best, least, way = (shop, candidate), excess, method
     if best is None:
         return Ranged(made=made)

@@ -11,7 +11,7 @@ from .outputs import Fidelity
 from .restore import Restored
 from .trials import Trials
 
-__all__ = ["accuracy_record", "notes_of", "rounded", "widened_note"]
+__all__ = ["accuracy_record", "faults_note", "notes_of", "rounded", "widened_note"]
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -52,6 +52,12 @@ def notes_of(trials: Trials, goal: Goal, restored: Restored, rejected: int) -> t
             f"{restored.excess:.2g} times the noise that is taken for safe; see --max-drop and --min-sqnr"
         )
     return tuple(found)
+
+
+def faults_note(count: int, share: float, left: float) -> str:
+    """What the reader must know of nodes that alone make nearly all of the noise."""
+    nodes = _counted(count, share)
+    return f"accuracy: {nodes[0]} kept in float ({nodes[1]}), without which {left:.2g} of the noise is left"
 
 
 def widened_note(

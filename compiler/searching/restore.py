@@ -20,6 +20,8 @@ _MARGIN = 1.2
 _SCAN_RUNS, _CHOOSE_RUNS = 24, 16
 # Good buys first, which leave room for others; where these are not enough, worse ones, then whatever there is room for.
 _WAYS = ((1.0, True), (0.25, True), (0.25, False))
+# Refusals in a row, by way: what was refused before comes first again, and is known.
+_PATIENCE = (4, 8, 12)
 # Weights alone: the node's own noise, without that of what it reads.
 _OWN_SHARE = 0.25
 # A node of fewer MACs, as a share of all, is cheap: sums, joins, what reduces channels.
@@ -55,9 +57,11 @@ def restore(trials: Trials, goal: Goal, *, cap: float, whatever_it_takes: bool =
         return Restored(names=nothing, excess=whole)
     shares = {name: macs / max(1, units.total_macs) for name, macs in units.macs.items()}
     chosen = nothing
-    for thrift, frugal in _WAYS:
+    for (thrift, frugal), patience in zip(_WAYS, _PATIENCE, strict=True):
         # What is left lies elsewhere than what there was.
-        chosen = _bought(trials, goal, chosen, shares, cap=cap, thrift=thrift, frugal=frugal and cap < 1.0)
+        chosen = _bought(
+            trials, goal, chosen, shares, cap=cap, thrift=thrift, frugal=frugal and cap < 1.0, patience=patience
+        )
         if trials.excess(chosen, goal) <= 1:
             break
     left = trials.excess(chosen, goal)
@@ -75,6 +79,7 @@ def _bought(
     cap: float,
     thrift: float,
     frugal: bool,
+    patience: int,
 ) -> frozenset[str]:
     """The chosen nodes and the best buys of what is left to blame."""
     units, excess = trials.units, trials.excess(chosen, goal)
@@ -97,6 +102,7 @@ def _bought(
         chosen=chosen,
         thrift=thrift,
         frugal=frugal,
+        patience=patience,
     )[0]
 
 

@@ -35,7 +35,7 @@ class Trials:
         self.noise = noise
         self.shop = Shop(policy=policy)
         self.base = frozenset({"stem"})
-        self.bench = SimpleNamespace(score=self.score)
+        self.bench = SimpleNamespace(score=self.score, score_each=lambda model: [self.score(model)])
         self.started: list[tuple[frozenset[str], str]] = []
 
     def score(self, model: str) -> dict[str, Fidelity]:
