@@ -44,6 +44,10 @@ class Shelf:
     folder: Path
     limit: int
 
+    def holds(self, key: str) -> bool:
+        """Whether there is an entry of this key, whole or not."""
+        return self._place(key).is_dir()
+
     def take(self, key: str, output: Path) -> Bundle | None:
         """Copy a bundle out; `output` is left alone where it is that bundle already.
 

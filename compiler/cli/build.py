@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from .groups import takes_groups
 from .options import OUTPUT, TalkOptions
+
+if TYPE_CHECKING:
+    from ..build_project import BuildOptions
 
 __all__ = ["EXAMPLES", "build"]
 
@@ -17,6 +20,8 @@ EXAMPLES = """
 edgec build
 edgec build faces/edgec.toml speech/edgec.toml -o build/ --jobs 4
 edgec build --target raspberry-pi-5 --format json
+edgec build --dry-run
+edgec build --no-gate && edgec check --junit edgec.xml
 """
 
 
@@ -62,6 +67,18 @@ class BuildChoice:
     cache_size: Annotated[
         str, Option("--cache-size", metavar="SIZE", help="What the bundles in the cache may take; the oldest go.")
     ] = "10G"
+    gate: Annotated[
+        bool,
+        Option("--gate/--no-gate", help="A clause that is not met decides the exit code; else `edgec check` is to."),
+    ] = True
+    dry_run: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            help="Say which bundles are in the cache and what the others would be, and stop.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     depfile: Annotated[
         Path | None,
         Option(
@@ -77,9 +94,11 @@ class BuildChoice:
 def build(choice: BuildChoice, talk: TalkOptions) -> int:
     """Compile and prove every target of a project; what was built before comes from the cache.
 
-    The exit code is that of the verdict that is not met, or 1 where several differ.
+    The exit code is that of the verdict that is not met, or 1 where several differ; with --no-gate only of what could
+    not be made.
     """
-    from ..build_project import BuildOptions, build_projects, exit_code_of, sources_of_build
+    from ..build_project import BuildOptions, build_projects, sources_of_build
+    from ..building.outcome import exit_code_of
     from ..depfile import write_depfile
     from ..observe import usable_cores
     from ..report.built import build_report
@@ -98,6 +117,8 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
             cache_bytes=size_of(choice.cache_size, where="--cache-size"),
             progress=talker.progress,
         )
+        if choice.dry_run:
+            return _dry_run(choice, options, as_json=talk.json)
         outcomes = build_projects(
             choice.projects or [Path(PROJECT_FILE)],
             choice.output,
@@ -110,9 +131,28 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
             write_index(choice.output, outcomes)
         if choice.depfile is not None:
             write_depfile(choice.depfile, sources_of_build([outcome.job for outcome in outcomes if outcome.bundle]))
-    code = exit_code_of([outcome.exit_code for outcome in outcomes])
+    judged = [outcome for outcome in outcomes if choice.gate or outcome.verdict is None]
+    code = exit_code_of([outcome.exit_code for outcome in judged])
     if talk.json:
         print_json({"exit_code": code, "bundles": [outcome.to_json() for outcome in outcomes]})
     else:
         print_text(*build_report(outcomes))
+    return code
+
+
+def _dry_run(choice: BuildChoice, options: BuildOptions, *, as_json: bool) -> int:
+    """Print what a build would do; the exit code."""
+    from ..building.outcome import exit_code_of
+    from ..plan_build import plan_projects
+    from ..report.planned_build import planned_build
+    from .console import print_json, print_text
+    from .request import PROJECT_FILE
+
+    files = choice.projects or [Path(PROJECT_FILE)]
+    bundles = plan_projects(files, choice.output, only=choice.target or (), shelf=options.shelf)
+    code = exit_code_of([bundle.exit_code for bundle in bundles])
+    if as_json:
+        print_json({"exit_code": code, "bundles": [bundle.to_json() for bundle in bundles]})
+    else:
+        print_text(*planned_build(bundles))
     return code

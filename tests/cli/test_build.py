@@ -74,6 +74,55 @@ def test_the_one_bundle_goes_where_a_build_tool_wants_it(project: Path, edgec: C
     )  # fmt: skip
 
 
+def test_without_the_gate_only_what_cannot_be_made_decides(project: Path, edgec: Callable[..., Any]) -> None:
+    with (project / "edgec.toml").open("a", encoding="utf-8") as file:
+        file.write('[targets.small.contract]\nsize_ratio = "0.01x"\n')
+    answer = edgec("build", "--no-cache", "--no-gate", "-t", "small")
+    assert (answer.code, answer.out.splitlines()[1].split()[:2]) == (0, ["faces/small", "broken"])
+    assert edgec("check", "-t", "small").code == 16
+    (project / "calib.npz").unlink()
+    assert edgec("build", "--no-cache", "--no-gate", "-t", "small").code == 2
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(project: Path, edgec: Callable[..., Any]) -> None:
+    words = ("build", "--dry-run", "--cache-dir", "cache")
+    before = sorted(project.rglob("*"))
+    answer = edgec(*words)
+    assert answer.code == 0, answer.err
+    rows = [line.split() for line in answer.out.splitlines()]
+    assert rows[0] == ["bundle", "state", "scheme", "file", "at", "the", "peak", "fits"]
+    assert [row[:4] for row in rows[1:]] == [
+        ["faces/host", "to", "compile", "a8w8"], ["faces/small", "to", "compile", "w8"],
+    ]  # fmt: skip
+    assert sorted(project.rglob("*")) == before
+    assert edgec("build", "--cache-dir", "cache", "-t", "small").code == 0
+    answer = edgec(*words, "--format", "json")
+    found = json.loads(answer.out)
+    assert (answer.code, found["exit_code"]) == (0, 0)
+    told = [(each["name"], each["cached"], each["scheme"]) for each in found["bundles"]]
+    assert told == [("faces/host", False, "a8w8"), ("faces/small", True, None)]
+    assert found["bundles"][0]["file_bytes"] > 0
+    assert all(
+        not each["cached"] for each in json.loads(edgec(*words, "--no-cache", "--format", "json").out)["bundles"]
+    )
+
+
+def test_a_dry_run_names_what_cannot_be_made(project: Path, edgec: Callable[..., Any]) -> None:
+    (project / "model.onnx").write_bytes(b"no model")
+    with (project / "edgec.toml").open("a", encoding="utf-8") as file:
+        file.write('[targets.phone]\ntarget = "pixel-9"\n')
+    answer = edgec("build", "--dry-run")
+    assert answer.code == 2
+    rows, _, errors = answer.out.partition("\nErrors\n")
+    assert [line.split()[:2] for line in rows.splitlines()[1:]] == [
+        ["faces/host", "failed"], ["faces/small", "failed"], ["faces/phone", "failed"],
+    ]  # fmt: skip
+    told = " ".join(errors.split())
+    assert f"faces/host: {project}/model.onnx: " in told
+    assert "faces/phone: target 'pixel-9': " in told
+    assert edgec("build", "--dry-run", "-t", "watch").err.startswith("edgec: error: --target watch: is no target")
+
+
 def test_compile_knows_the_targets_of_the_project(project: Path, edgec: Callable[..., Any]) -> None:
     answer = edgec("compile", "model.onnx", "-t", "small", "-o", "one", "--no-prove", "--format", "json")
     assert answer.code == 0, answer.err
