@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float clean
+.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -78,6 +78,17 @@ bench-pads: $(VENV)/dev  ## a Pad fused into its Conv, and apart
 bench-against-float: $(VENV)/bench  ## what a target ships beside float, where it ships to
 	$(BIN)/edgec runtime install web-wasm
 	$(BIN)/python tests/benchmarks/against_float.py
+
+bench-blocks: $(VENV)/bench  ## what weights in coded blocks buy on the HTP
+	EDGEC_ACCEPT_LICENSES=qnn $(BIN)/edgec runtime install qnn-htp
+	$(BIN)/python tests/benchmarks/blocks.py
+
+bench-busy: $(VENV)/bench  ## whether a search decides alike on a busy machine
+	$(BIN)/python tests/benchmarks/busy.py
+
+bench-releases: $(VENV)/bench  ## bundles of the zoo in older ONNX Runtimes
+	$(BIN)/edgec runtime install onnxruntime-1.16 onnxruntime-1.20 onnxruntime-1.24 onnxruntime-1.28
+	$(BIN)/python tests/benchmarks/releases.py
 
 bench-rewrites: $(VENV)/bench  ## what equalization and SmoothQuant buy, on models that need them
 	$(BIN)/python tests/benchmarks/rewrites.py
