@@ -9,15 +9,17 @@ from ..bundle import Bundle
 from ..errors import OptionError, OutputError
 from .samples.check import nearest
 from .wrapping.cpp import CPP
+from .wrapping.kotlin import KOTLIN
 from .wrapping.language import Language
 from .wrapping.python import PYTHON
 from .wrapping.render import render
 from .wrapping.subject import subject_of
+from .wrapping.swift import SWIFT
 from .wrapping.typescript import TYPESCRIPT
 
 __all__ = ["LANGUAGES", "wrap"]
 
-LANGUAGES: dict[str, Language] = {language.name: language for language in (CPP, PYTHON, TYPESCRIPT)}
+LANGUAGES: dict[str, Language] = {language.name: language for language in (CPP, KOTLIN, PYTHON, SWIFT, TYPESCRIPT)}
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 

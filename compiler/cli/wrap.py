@@ -24,7 +24,12 @@ class WrapOptions:
     """Which bundle, in which language."""
 
     bundle: Annotated[str, Argument(metavar="BUNDLE", help="Folder that `edgec compile` wrote.", show_default=False)]
-    language: Annotated[str, Option("-l", "--language", metavar="NAME", help="cpp, python or typescript.", show_default=False)]
+    language: Annotated[
+        str,
+        Option(
+            "-l", "--language", metavar="NAME", help="cpp, kotlin, python, swift or typescript.", show_default=False
+        ),
+    ]
     output: Annotated[
         Path, Option("-o", "--output", metavar="DIR", help="Where the file goes.", rich_help_panel=OUTPUT)
     ] = Path()

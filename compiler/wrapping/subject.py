@@ -62,6 +62,7 @@ class Subject:
         target, runtime: What the bundle was compiled for, and ships to.
         model: The file to open: the backend's context where there is one.
         data: Files the model's weights lie in, where not in its own.
+        binaries: Files a backend's context lies in.
         ort: The file for minimal builds; None where there is none.
         inputs, outputs: In the model's order.
         providers: Execution providers wanted, in order.
@@ -84,6 +85,12 @@ class Subject:
     provider_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     session_options: Mapping[str, str] = field(default_factory=dict)
     baked: Mapping[str, Any] = field(default_factory=dict)
+    binaries: tuple[str, ...] = ()
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What has to lie beside the model."""
+        return (*self.data, *self.binaries)
 
     @property
     def given(self) -> tuple[Port, ...]:
@@ -131,6 +138,7 @@ def subject_of(bundle: Bundle, name: str) -> Subject:
         provider_options=manifest.get("provider_options", {}),
         session_options={key: str(value) for key, value in manifest["session_options"].items()},
         baked=manifest.get("baked", {}),
+        binaries=tuple(manifest.get("context", {}).get("binaries", ())),
     )
 
 

@@ -1,0 +1,202 @@
+"""The Kotlin wrapper: its grammar, the real compiler with warnings as errors, and a JVM over a stub of ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.grammar import broken
+from support.kotlin import kotlin_classes, ran
+from support.wrapped import manifest_only
+
+from edgec.bundle import Bundle
+from edgec.compiler.wrap import wrap
+from edgec.errors import BundleError
+
+HARD = ['say "hi"', "back\\slash", "class", "入力", "$x ${y}", "new\nline", "*/", "session", "x", "X", "0", "it", "😀"]
+TYPES = ["float32", "float64", "float16", "bfloat16", "bool", "int8", "uint8", "int16", "int32", "int64"]
+
+
+def text_of(bundle: Bundle, folder: Path) -> str:
+    file = wrap(bundle, "kotlin", folder, name="faces")
+    assert file == folder / "Faces.kt"
+    text = file.read_text()
+    assert broken(text, "kotlin") == []
+    return text
+
+
+def said_by(bundle: Bundle, folder: Path, body: str) -> list[str]:
+    """What a program says that has this body, by line; it closes all that it opened."""
+    wrap(bundle, "kotlin", folder, name="faces")
+    (folder / "Main.kt").write_text(
+        "import ai.onnxruntime.OnnxTensor\nimport ai.onnxruntime.OrtSession\n"
+        "import edgec.Faces\nimport edgec.Faces.Tensor\nimport java.io.File\n"
+        f"fun main() {{\n{body}\ncheck(OnnxTensor.open == 0 && OrtSession.open == 0) {{ OnnxTensor.open }}\n}}\n"
+    )
+    return ran(kotlin_classes(folder, folder / "Faces.kt", folder / "Main.kt"), folder)
+
+
+def test_text_says_names_shapes_types_scales_options_and_what_is_baked(tmp_path: Path) -> None:
+    bundle = manifest_only(
+        tmp_path / "b",
+        [("image.1", "float32", ["N", 3, None])],
+        [("scores", "int64", [5])],
+        quantized={"image.1": {"dtype": "uint8", "scale": 0.0186, "zero_point": 114}},
+        session_options={"session.intra_op.allow_spinning": "0"},
+        baked={"inputs": {"image.1": {"mean": [0.5]}}},
+        ort={"model": "model.ort"},
+        target={"name": "s", "runtime": "onnxruntime-qnn", "providers": ["QNNExecutionProvider"]},
+        provider_options={"QNNExecutionProvider": {"soc_model": "57", "backend_type": "htp"}},
+    )
+    text = text_of(bundle, tmp_path)
+    for line in (
+        "Needs com.microsoft.onnxruntime:onnxruntime-android-qnn, or onnxruntime on a JVM.",
+        'val image1 = Port("image.1", OnnxJavaType.FLOAT, listOf(-1, 3, -1), Quantized("uint8", 0.0186, 114))',
+        'val scores = Port("scores", OnnxJavaType.INT64, listOf(5))',
+        'options.addConfigEntry("session.intra_op.allow_spinning", "0")',
+        'options.addQnn(mapOf("backend_type" to "htp", "soc_model" to "57"))',
+        'const val ORT_FILE = "model.ort"',
+        'const val BAKED = "{\\u0022inputs\\u0022: {\\u0022image.1\\u0022: {\\u0022mean\\u0022: [0.5]}}}"',
+        f'const val MANIFEST = "{bundle.digest}"',
+        "fun open(model: ByteArray",
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("provider", "line"),
+    [
+        ("XnnpackExecutionProvider", "options.addXnnpack(emptyMap())"),
+        ("NnapiExecutionProvider", "options.addNnapi()"),
+        ("CoreMLExecutionProvider", "options.addCoreML(emptyMap())"),
+        ("WebGpuExecutionProvider", "options.addWebGPU(emptyMap())"),
+        ("FancyExecutionProvider", "// FancyExecutionProvider is registered by your app: this wrapper has no name for it."),
+    ],
+)
+def test_providers(tmp_path: Path, provider: str, line: str) -> None:
+    target = {"name": "t", "runtime": "r", "providers": [provider, "CPUExecutionProvider"]}
+    bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", "float32", [1])], target=target)
+    text = text_of(bundle, tmp_path)
+    assert line in text
+    assert "CPUExecutionProvider" not in text
+
+
+@pytest.mark.parametrize("said", [{"files": {"model.onnx.data": {}}}, {"context": {"model": "c", "binaries": ["c.bin"]}}])
+def test_a_model_with_files_beside_it_opens_from_its_folder_alone(tmp_path: Path, said: dict[str, object]) -> None:
+    bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", "float32", [1])], **said)
+    assert "ByteArray" not in text_of(bundle, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+def test_types_java_cannot_hand_over_are_refused(tmp_path: Path, dtype: str) -> None:
+    bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", dtype, [1])])
+    with pytest.raises(BundleError) as error:
+        wrap(bundle, "kotlin", tmp_path, name="faces")
+    assert str(error.value) == (
+        f"faces: 'y': is of type {dtype}, which a wrapper in Kotlin cannot hand over. "
+        f"Types it can are {', '.join(TYPES)}."
+    )
+
+
+def test_names_of_any_text_parse(tmp_path: Path) -> None:
+    ends = [(name, "float32", [1]) for name in HARD]
+    bundle = manifest_only(tmp_path / "b", ends, list(reversed(ends)), baked={"*/": "*/ val x $y"})
+    text = text_of(bundle, tmp_path)
+    assert 'val class_ = Port("class", ' in text
+    assert 'val xY = Port("\\u0024x \\u0024{y}", ' in text
+    assert '"\\ud83d\\ude00"' in text
+    assert text.isascii()
+
+
+@pytest.mark.slow
+def test_a_run_on_the_jvm_checks_what_it_is_given_and_closes_all(tmp_path: Path) -> None:
+    bundle = manifest_only(
+        tmp_path / "b",
+        [("x", "float32", ["N", 2]), ("done", "bool", [])],
+        [("y", "float32", ["N", 2]), ("z", "bool", [])],
+        session_options={"a.b": "$1"},
+        target={"name": "p", "runtime": "onnxruntime-xnnpack", "providers": ["XnnpackExecutionProvider"]},
+    )
+    said = said_by(
+        bundle,
+        tmp_path,
+        """
+        val values = floatArrayOf(1f, 2f, 3f, 4f, 5f, 6f)
+        val done = Tensor(byteArrayOf(1))
+        Faces.open(File("bundle")) { setIntraOpNumThreads(2) }.use { model ->
+            val (y, z) = model.run(x = Tensor(values), done = done).let { it.y to it.z }
+            println("${y.shape.asList()} ${y.values.asList()} ${z.shape.asList()} ${z.values.asList()}")
+            for (shape in listOf(longArrayOf(3, 2), longArrayOf(2, 3), longArrayOf(6), longArrayOf(-1, 2)))
+                try { println(model.run(Tensor(values, *shape), done).y.values.size) }
+                catch (error: IllegalArgumentException) { println(error.message) }
+            try { model.run(Tensor(values), Tensor(byteArrayOf(1, 0))) }
+            catch (error: IllegalArgumentException) { println("${error.message}, ${OnnxTensor.open} open") }
+            try { model.run(Tensor(values.copyOf(5)), done) }
+            catch (error: IllegalArgumentException) { println(error.message) }
+        }
+        Faces.open(ByteArray(3)).use { }
+        OrtSession.log.filterNot { "->" in it }.forEach(::println)
+        println(OrtSession.log[1])
+        """,
+    )
+    assert said == [
+        "[3, 2] [1.0, 2.0, 3.0, 4.0, 5.0, 6.0] [] [1]",
+        "6",
+        "input x takes [?, 2], not 6 values of [2, 3]",
+        "input x takes [?, 2], not 6 values of [6]",
+        "input x takes [?, 2], not 6 values of [?, 2]",
+        "input done takes [], not 2 values, 0 open",
+        "input x takes [?, 2], not 5 values",
+        "bundle/model.onnx [a.b=$1, XNNPACK{}, threads=2]",
+        "3 bytes [a.b=$1, XNNPACK{}]",
+        "xFLOAT[3, 2] doneBOOL[] -> y z",
+    ]
+
+
+@pytest.mark.slow
+def test_state_is_fed_back_and_can_be_forgotten_on_the_jvm(tmp_path: Path) -> None:
+    bundle = manifest_only(
+        tmp_path / "b",
+        [("x", "float32", [None]), ("past", "float32", [None])],
+        [("present", "float32", [None]), ("y", "float32", [None])],
+        state={"past": "present"},
+        start={"past": np.zeros(1, np.float32)},
+    )
+    said = said_by(
+        bundle,
+        tmp_path,
+        """
+        Faces.open(File("bundle")).use { model ->  // the stub answers y with x, present with past
+            model.run(x = Tensor(floatArrayOf(7f, 8f)))
+            println(model.run(x = Tensor(floatArrayOf(9f))).y.values.asList())
+            model.reset()
+            model.run(x = Tensor(floatArrayOf(7f)))
+        }
+        OrtSession.log.drop(1).forEach(::println)
+        """,
+    )
+    fed = "xFLOAT[{}] pastFLOAT[1] -> y present"
+    assert said == ["[9.0]", fed.format(2), fed.format(1), fed.format(1)]
+    assert "fun run(x: Tensor<FloatArray>): Outputs" in (tmp_path / "Faces.kt").read_text()
+
+
+@pytest.mark.slow
+def test_names_of_any_text_and_every_type_on_the_jvm(tmp_path: Path) -> None:
+    ends = [(name, dtype, [1]) for name, dtype in zip(HARD, [*TYPES, "float32", "float32", "float32"], strict=True)]
+    bundle = manifest_only(
+        tmp_path / "b", ends, ends,
+        quantized={name: {"dtype": "int4", "scale": 1e-30, "zero_point": -3} for name in HARD},
+        baked={"*/": "*/ val x $y"},
+    )  # fmt: skip
+    text = text_of(bundle, tmp_path)
+    names = [line.split()[1] for line in text.splitlines() if line.strip().startswith("val ") and " = Port(" in line]
+    made = ", ".join(f"Tensor({kind}ArrayOf({one}))" for kind, one in zip(
+        ["float", "double", "short", "short", "byte", "byte", "byte", "short", "int", "long", "float", "float", "float"],
+        ["1f", "1.0", *["1"] * 8, "1f", "1f", "1f"], strict=True,
+    ))  # fmt: skip
+    show = "\n".join(f"print(Faces.InputPorts.{name}.name + '|')" for name in names[: len(HARD)])
+    body = f'Faces.open(File("b")).use {{ println(it.run({made}).x.values[0]) }}\n{show}'
+    first, *rest = said_by(bundle, tmp_path, body)
+    assert first == "1"
+    assert "\n".join(rest).split("|")[:-1] == HARD
