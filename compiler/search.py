@@ -20,24 +20,23 @@ from ..targets.spec import TargetSpec
 from .data import CompileData
 from .materialize import weight_bytes
 from .pipeline import Measure
-from .planning.macs import macs_by_op
 from .request import CompileRequest
 from .samples.base import Samples
 from .searching.apart import judged_apart
 from .searching.balanced import better_channels
 from .searching.bench import open_bench
 from .searching.candidates import Candidate, Candidates
+from .searching.cap import is_attention
 from .searching.faults import without_faults
 from .searching.goal import Goal
 from .searching.hasten import Hastened, hasten
 from .searching.ranging import better_ranges
 from .searching.record import accuracy_record, notes_of, rounded
-from .searching.restore import Restored, restore
 from .searching.rivals import best_rival
-from .searching.rounding import better_rounding
+from .searching.round import ROUNDS, Round, one_round
 from .searching.speed import Stopwatch
 from .searching.trials import Trials
-from .searching.verify import Verifier
+from .searching.verify import Answer, Verifier
 from .searching.widen import widened
 from .searching.workshop import Workshop
 
@@ -46,18 +45,11 @@ __all__ = ["LARGEST_WEIGHTS", "Found", "search"]
 _IN_PROCESS = "onnxruntime-cpu"
 # float and candidate are held by the runtime at the same time.
 LARGEST_WEIGHTS = 512 << 20
-# At most this share of the MACs runs in float on the guard's account; attention has fewer to lose.
-# A neighbour may stay in float with them: a little less than the fifth and the two fifths that are meant.
-_CAP_CONVOLUTION, _CAP_ATTENTION = 0.19, 0.39
-# A model this many times noisier than the goal has collapsed: it does not ship so, whatever that takes.
-_COLLAPSED = 10.0
 # Where fewer MACs than this have integer kernels, conversions cost what these save: gtcrn_stream (45 %) ran at 1.08x
 # float's time, espnetv2 (47 %) at 1.5x, and both lost accuracy on top (ONNX Runtime 1.31.1, one thread, 2026-11-21).
 _PAYS = 0.5
-# How often evaluation samples may refuse; after each time, how many times the cap may go back to float.
-_ROUNDS = 4
-_WIDER = (1.0, 1.0, 2.0, 4.0, 1e9)
-_AS_GOOD = 1.05
+# How many times less noise is tried where evaluation samples are not sure.
+_SURER = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,50 +161,36 @@ def _settle(
     balanced = better_channels(ranged.made, trials, goal)
     if balanced.record and not ranged.record:  # other channels, other ranges
         ranged = better_ranges(balanced.made, trials, goal)
-    narrow = trials.shop
-    while True:
-        wide = widened(ranged.made if ranged.record else balanced.made, trials, goal, narrow=narrow)
-        # The guard is ours: only a limit on SQNR, or evaluation samples that refuse again and again, are worth more
-        # than its cap.
-        cap = 1.0 if goal.sqnr_db is not None else min(1.0, _cap(trials) * _WIDER[rejected])
-        room = max(0.0, cap - trials.units.share(faults.names)) if cap < 1.0 else cap
-        restored = restore(trials, goal, cap=room, whatever_it_takes=cap >= 1.0)
-        if restored.excess > _COLLAPSED:
-            restored = restore(trials, goal.tighter(1 / _COLLAPSED), cap=1.0, whatever_it_takes=True)
-        if restored.names and trials.units.none_left(restored.names | trials.base):
-            return _without_integers(hastened, trials, goal, verifier, candidates, request)
-        chosen = _mixed(restored, trials, goal) if restored.names else wide.made
-        finer = better_rounding(chosen, trials, goal, restored.names | trials.base)
-        recipe = finer.made.recipe
-        made = hastened.made if recipe == hastened.made.recipe else candidates.build(recipe)
-        factor = 1.0 if verifier is None else verifier.tighter(made.model)
-        if factor <= 1 or rejected == _ROUNDS:
-            break
-        rejected += 1
-        goal = goal.tighter(factor / max(1.0, restored.excess))
-    if factor > 1:  # refused to the last: a limit is a promise, integers are a wish
+    narrow, base = trials.shop, ranged.made if ranged.record else balanced.made
+
+    def round_of(goal: Goal, rejected: int) -> Round | None:
+        wide = widened(base, trials, goal, narrow=narrow)
+        return one_round(hastened, wide, trials, goal, rejected, verifier, candidates, besides=faults.names)
+
+    found = round_of(goal, rejected)
+    while found is not None and found.answer.factor > 1 and found.rejected < ROUNDS:
+        goal = found.goal.tighter(found.answer.factor / max(1.0, found.restored.excess))
+        found = round_of(goal, found.rejected + 1)
+    if found is None:
+        return _without_integers(hastened, trials, goal, verifier, candidates, request)
+    if found.answer.factor > 1:  # refused to the last: a limit is a promise, integers are a wish
         return _without_integers(hastened, trials, Goal.of(request.contract), verifier, candidates, request)
-    repairs = (*hastened.notes, *faults.notes, *ranged.notes, *balanced.notes, *wide.notes)
-    notes = (*repairs, *notes_of(trials, goal, restored, rejected), *finer.notes)
-    measured = {**({"ranges": ranged.record} if ranged.record else {}), **wide.record}
+    if found.answer.undecided and not found.wide.record:  # once: a little less noise may make them sure
+        surer = round_of(found.goal.tighter(_SURER / max(1.0, found.restored.excess)), found.rejected)
+        if surer is not None and surer.answer == Answer():
+            found = surer
+    repairs = (*hastened.notes, *faults.notes, *ranged.notes, *balanced.notes, *found.wide.notes)
+    notes = (*repairs, *notes_of(trials, found.goal, found.restored, found.rejected), *found.finer.notes)
+    measured = {**({"ranges": ranged.record} if ranged.record else {}), **found.wide.record}
     if faults.names:
         measured["faults"] = faults.record
     if balanced.record:
         measured["balance"] = balanced.record
-    if finer.record:
-        measured["rounding"] = finer.record
-    if restored.names:
-        measured["accuracy"] = accuracy_record(trials, goal, restored, rejected)
-    return _found(made, hastened, measured, notes, candidates, request)
-
-
-def _mixed(restored: Restored, trials: Trials, goal: Goal) -> Candidate:
-    """The candidate with these nodes in float, their weights in 8 bits where that is as good."""
-    names = restored.names | trials.base
-    small = trials.shop.mixed(names, small=True)
-    if goal.excess(trials.bench.score(small.model)) <= max(1.0, _AS_GOOD * restored.excess):
-        return small
-    return trials.shop.mixed(names)
+    if found.finer.record:
+        measured["rounding"] = found.finer.record
+    if found.restored.names:
+        measured["accuracy"] = accuracy_record(trials, found.goal, found.restored, found.rejected)
+    return _found(found.made, hastened, measured, notes, candidates, request)
 
 
 def _without_integers(
@@ -276,7 +254,7 @@ def _timed(
     bench = trials.bench
     watch = Stopwatch(open=bench.open, reopen=bench.reopen, reference=bench.reference, feeds=bench.feeds)
     goal = Goal.of(request.contract)
-    if _is_attention(trials) and trials.excess(frozenset(), goal) > 1:
+    if is_attention(trials) and trials.excess(frozenset(), goal) > 1:
         rival, measured = best_rival(first, trials, goal, watch)
         if rival is not None and (verifier is None or verifier.tighter(rival.made.model) <= 1):
             note = f"int8 is {rival.kind}: {rival.ratio.told} of float's time, and closer to float than static"
@@ -306,17 +284,3 @@ def _executable(target: TargetSpec) -> bool:
         return target.runtime == _IN_PROCESS and host().isa == target.isa
     except TargetError:
         return False
-
-
-def _cap(trials: Trials) -> float:
-    """The share of the MACs that may go back to float: what has no integer kernel has gone already."""
-    cap = _CAP_ATTENTION if _is_attention(trials) else _CAP_CONVOLUTION
-    return max(cap / 4, cap - (1.0 - trials.units.share(frozenset(trials.units.macs))))
-
-
-def _is_attention(trials: Trials) -> bool:
-    """Whether there is a Softmax, and most MACs are in MatMul and Gemm."""
-    source = trials.shop.candidates.source
-    macs = macs_by_op(source)
-    softmax = any(node.op_type == "Softmax" for node in source.graph.all_nodes())
-    return softmax and macs["MatMul"] + macs["Gemm"] > sum(macs.values()) / 2

@@ -16,9 +16,22 @@ from ..proving.evaluate import evaluate
 from ..proving.judge import judge_accuracy
 from ..samples.base import Samples
 
-__all__ = ["Verifier"]
+__all__ = ["Answer", "Verifier"]
 
 _ROOM_DB, _UNKNOWN_FACTOR = 0.5, 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What evaluation samples say.
+
+    Attributes:
+        factor: How many times less noise the limits need; at most 1 where they are kept.
+        undecided: Kept by what was measured, and not for sure; with less noise these samples could be sure.
+    """
+
+    factor: float = 1.0
+    undecided: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +67,13 @@ class Verifier:
         Args:
             model: The candidate; it is not changed.
         """
-        return max((_factor(each) for each in self.judge(model) if _is_refused(each)), default=1.0)
+        return self.ask(model).factor
+
+    def ask(self, model: ir.Model) -> Answer:
+        """What the limits want of a model; it is not changed."""
+        results = self.judge(model)
+        factor = max((_factor(each) for each in results if _is_refused(each)), default=1.0)
+        return Answer(factor=factor, undecided=factor <= 1 and any(map(_could_be_met, results)))
 
     def judge(self, model: ir.Model) -> tuple[ClauseResult, ...]:
         """One result per clause."""
@@ -84,6 +103,15 @@ def _is_refused(result: ClauseResult) -> bool:
     if result.status != "inconclusive" or result.id != "accuracy_drop":
         return result.status == "broken"
     return result.limit is not None and result.measured is not None and result.measured > result.limit.value
+
+
+def _could_be_met(result: ClauseResult) -> bool:
+    """Left open, by an interval that would lie within the limit if nothing were lost."""
+    if result.status != "inconclusive" or result.id != "accuracy_drop" or result.limit is None:
+        return False
+    if result.measured is None or result.interval is None:
+        return False
+    return result.interval[1] - result.measured < result.limit.value
 
 
 def _factor(result: ClauseResult) -> float:

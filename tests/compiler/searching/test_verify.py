@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgec.compiler.clauses import Limit
 from edgec.compiler.contract import ClauseResult, Contract
-from edgec.compiler.searching.verify import Verifier
+from edgec.compiler.searching.verify import Answer, Verifier
 
 
 class Told(Verifier):
@@ -50,6 +52,21 @@ def drop(status: str, measured: float = 2.0) -> ClauseResult:
 )
 def test_the_goal_becomes_tighter_by_what_is_missing(results: tuple[ClauseResult, ...], factor: float) -> None:
     assert verifier(*results).tighter(None) == pytest.approx(factor)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("measured", "interval", "undecided"),
+    [
+        (0.8, (0.2, 1.6), True),  # 0.8 above what was measured: without a loss these samples would be sure
+        (0.8, (-1.0, 1.8), False),  # never, whatever the model
+        (2.0, (0.5, 2.6), False),  # missed: refused
+    ],
+)
+def test_samples_that_could_be_sure(measured: float, interval: tuple[float, float], undecided: bool) -> None:
+    result = replace(drop("inconclusive", measured), interval=interval)
+    assert verifier(result).ask(None).undecided is undecided  # type: ignore[arg-type]
+    met = replace(result, status="met")
+    assert verifier(met).ask(None) == Answer()  # type: ignore[arg-type]
 
 
 def test_only_limits_on_accuracy_are_asked() -> None:
