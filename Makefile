@@ -19,8 +19,8 @@ demo: $(VENV)/core  ## compile the shipped example for this machine and prove it
 
 dev: $(VENV)/dev  ## set up .venv with everything below
 
-test: $(VENV)/dev  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow and not targets"
+test: $(VENV)/dev  ## the tests, without the slow ones, on every core
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not targets"
 
 test-all: $(VENV)/dev  ## every test; those on real models need EDGEC_ZOO
 	$(BIN)/python -m pytest

@@ -6,7 +6,6 @@ A row of the clause table without a case here fails `test_every_clause_has_a_cas
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -335,7 +334,7 @@ def test_4_when_we_fail(edgec: Edgec, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.usefixtures("folder")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals to a process")
 def test_130_when_it_is_interrupted(edgec: Edgec) -> None:
-    text = f"import os\ndef feeds():\n    os.kill({os.getpid()}, {signal.SIGINT.value})\n    yield {{}}\n"
+    text = f"import signal\ndef feeds():\n    signal.raise_signal({signal.SIGINT.value})\n    yield {{}}\n"
     Path("stop.py").write_text(text, encoding="utf-8")
     answer = edgec("compile", "model.onnx", "--calibration", "stop.py:feeds", "-o", "new")
     assert (answer.code, answer.out, answer.err) == (130, "", "edgec: interrupted\n")

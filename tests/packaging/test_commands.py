@@ -71,7 +71,8 @@ def desk(digits: Path, tmp_path: Path) -> Path:
     with np.load(digits / "evaluation.npz") as samples:
         np.savez(tmp_path / "feeds.npz", image=samples["image"][:2])
         bytes_ = np.rint(samples["image"] * 255).astype(np.uint8).transpose(0, 2, 3, 1)
-        np.savez(tmp_path / "photos.npz", image=bytes_[:100], label=samples["label"][:100])
+        np.savez(tmp_path / "photos.npz", image=bytes_[:60], label=samples["label"][:60])
+        np.savez(tmp_path / "more-photos.npz", image=bytes_[60:], label=samples["label"][60:])
     return tmp_path
 
 
