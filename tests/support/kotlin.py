@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,8 @@ def _jars() -> list[Path]:
     return sorted((Path(found.origin).parent / "jars").glob("*.jar"))
 
 
-def kotlin_classes(folder: Path, *sources: Path) -> str:
-    """Compile Kotlin over the stub of ONNX Runtime; every warning is an error.
+def kotlin_classes(folder: Path, *sources: Path, stubs: Iterable[Path] = ()) -> str:
+    """Compile Kotlin over the stub of ONNX Runtime, and other stubs in Java; every warning is an error.
 
     Returns:
         The class path it runs with.
@@ -43,7 +44,7 @@ def kotlin_classes(folder: Path, *sources: Path) -> str:
     jars = _jars()
     library = next(jar for jar in jars if jar.name.startswith("kotlin-stdlib"))
     classes = folder / "classes"
-    _command("javac", "-d", classes, *STUB.rglob("*.java"), where=folder)
+    _command("javac", "-d", classes, *STUB.rglob("*.java"), *stubs, where=folder)
     path = os.pathsep.join((str(classes), str(library)))
     _command(
         "java", "-Xmx1g", "-cp", os.pathsep.join(map(str, jars)), _COMPILER,

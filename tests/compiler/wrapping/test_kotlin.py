@@ -37,6 +37,11 @@ def said_by(bundle: Bundle, folder: Path, body: str) -> list[str]:
     return ran(kotlin_classes(folder, folder / "Faces.kt", folder / "Main.kt"), folder)
 
 
+def test_the_grammar_tells_what_is_broken() -> None:
+    assert broken("val x = listOf(1)\n", "kotlin") == []
+    assert broken("val y = 1\nval x = listOf(1\n", "kotlin") != []
+
+
 def test_text_says_names_shapes_types_scales_options_and_what_is_baked(tmp_path: Path) -> None:
     bundle = manifest_only(
         tmp_path / "b",
@@ -71,7 +76,10 @@ def test_text_says_names_shapes_types_scales_options_and_what_is_baked(tmp_path:
         ("NnapiExecutionProvider", "options.addNnapi()"),
         ("CoreMLExecutionProvider", "options.addCoreML(emptyMap())"),
         ("WebGpuExecutionProvider", "options.addWebGPU(emptyMap())"),
-        ("FancyExecutionProvider", "// FancyExecutionProvider is registered by your app: this wrapper has no name for it."),
+        (
+            "FancyExecutionProvider",
+            "// FancyExecutionProvider is registered by your app: this wrapper has no name for it.",
+        ),
     ],
 )
 def test_providers(tmp_path: Path, provider: str, line: str) -> None:
@@ -82,7 +90,9 @@ def test_providers(tmp_path: Path, provider: str, line: str) -> None:
     assert "CPUExecutionProvider" not in text
 
 
-@pytest.mark.parametrize("said", [{"files": {"model.onnx.data": {}}}, {"context": {"model": "c", "binaries": ["c.bin"]}}])
+@pytest.mark.parametrize(
+    "said", [{"files": {"model.onnx.data": {}}}, {"context": {"model": "c", "binaries": ["c.bin"]}}]
+)
 def test_a_model_with_files_beside_it_opens_from_its_folder_alone(tmp_path: Path, said: dict[str, object]) -> None:
     bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", "float32", [1])], **said)
     assert "ByteArray" not in text_of(bundle, tmp_path)

@@ -69,7 +69,10 @@ def test_text_says_names_shapes_types_scales_options_and_what_is_baked(tmp_path:
         ("CoreMLExecutionProvider", 'try options.appendExecutionProvider("CoreML", providerOptions: [:])'),
         ("XnnpackExecutionProvider", 'try options.appendExecutionProvider("XNNPACK", providerOptions: [:])'),
         ("WebGpuExecutionProvider", 'try options.appendExecutionProvider("WebGPU", providerOptions: [:])'),
-        ("NnapiExecutionProvider", "// NnapiExecutionProvider is registered by your app: Objective-C has no name for it."),
+        (
+            "NnapiExecutionProvider",
+            "// NnapiExecutionProvider is registered by your app: Objective-C has no name for it.",
+        ),
     ],
 )
 def test_providers(tmp_path: Path, provider: str, line: str) -> None:
