@@ -47,14 +47,13 @@ def _accuracy(clause: Clause, proof: Proof) -> ClauseResult:
     if _limit(clause).unit == "%" and metric.unit != "pt":
         raise _misfit(clause, metric.name, metric.unit)
     factor = 100.0 if _limit(clause).unit == "%" else metric_factor(clause, metric.name, metric.unit, 1.0)
-    return _decide(
-        clause,
-        metric.value * factor,
-        _scaled(metric.value_interval, factor),
-        metric.n,
-        f"{metric.name} {metric.value:.6g}",
-        upper=metric.direction == "lower",
-    )
+    upper = metric.direction == "lower"
+    reason = f"{metric.name} {metric.value:.6g}"
+    if metric.float_value is not None:
+        excess = metric.float_value * factor - _limit(clause).value
+        if (excess if upper else -excess) > _ROUNDING:
+            reason += f"; float itself misses the limit with {metric.float_value:.6g}"
+    return _decide(clause, metric.value * factor, _scaled(metric.value_interval, factor), metric.n, reason, upper=upper)
 
 
 def _sqnr(clause: Clause, proof: Proof) -> ClauseResult:

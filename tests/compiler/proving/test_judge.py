@@ -149,6 +149,14 @@ def test_a_limit_is_not_missed_by_rounding():
 
 def test_reasons_say_what_stands_behind_a_number():
     assert of(PROOF, max_drop="1pt").reason == "top1: float 0.9, bundle 0.89"
+    assert of(PROOF, min_accuracy="90%").reason == "top1 0.89"  # float's 0.9 is enough
+    assert of(PROOF, min_accuracy="91%").reason == "top1 0.89; float itself misses the limit with 0.9"
+    error = replace(METRIC, name="mse", direction="lower", unit="abs", float_value=0.3, value=0.5)
+    found = replace(PROOF, evaluation=replace(EVALUATION, metric=error))
+    assert of(found, min_accuracy="0.3abs").reason == "mse 0.5"
+    assert of(found, min_accuracy="0.2abs").reason == "mse 0.5; float itself misses the limit with 0.3"
+    alone = replace(EVALUATION, metric=replace(METRIC, float_value=None, drop=None))
+    assert of(replace(PROOF, evaluation=alone), min_accuracy="99%").reason == "top1 0.89"
     assert of(PROOF, min_sqnr="1dB").reason == "worst output: y"
     assert of(PROOF, max_latency_ratio="1x").reason == "p50: float 4 ms, bundle 2 ms"
     assert of(PROOF, max_p95_ratio="1x").reason == "p95: float 8 ms, bundle 4 ms"

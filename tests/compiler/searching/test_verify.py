@@ -8,7 +8,8 @@ import pytest
 
 from edgec.compiler.clauses import Limit
 from edgec.compiler.contract import ClauseResult, Contract
-from edgec.compiler.searching.verify import Answer, Verifier
+from edgec.compiler.proving.proof import EvaluationProof, MetricProof
+from edgec.compiler.searching.verify import Answer, Verifier, within_reach
 
 
 class Told(Verifier):
@@ -81,3 +82,25 @@ def test_only_limits_on_accuracy_are_asked() -> None:
         progress=None,  # type: ignore[arg-type]
     )
     assert [clause.id for clause in found.clauses] == ["accuracy_drop", "sqnr"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "float_value", "asked"),
+    [
+        ("90%", 0.99, ["accuracy_drop", "accuracy"]),
+        ("90%", 0.89, ["accuracy_drop", "accuracy"]),  # its interval still holds the limit
+        ("90%", 0.50, ["accuracy_drop"]),  # no search makes up for what the model never learned
+        ("90%", None, ["accuracy_drop", "accuracy"]),
+    ],
+)
+def test_what_float_breaks_itself_is_not_searched_for(limit: str, float_value: float | None, asked: list[str]) -> None:
+    interval = None if float_value is None else (float_value - 0.02, float_value + 0.02)
+    metric = MetricProof(
+        name="top1", direction="higher", unit="pt", n=500, float_value=float_value, float_interval=interval,
+        value=0.4, value_interval=(0.38, 0.42), drop=None, drop_interval=None,
+    )  # fmt: skip
+    found = EvaluationProof(origin="eval", digest="d", samples=500, steps=500, outputs=(), metric=metric)
+    clauses = Contract.from_flags(max_drop="1pt", min_accuracy=limit).clauses
+    assert [clause.id for clause in within_reach(clauses, found)] == asked
+    unlabelled = replace(found, metric=None)
+    assert within_reach(clauses, unlabelled) == tuple(clauses)
