@@ -63,9 +63,10 @@ def compile(
     from ..report.checked import checked_table
     from ..report.compiled import compiled_facts, float_nodes
     from ..report.diagnosed import diagnosed
-    from ..report.json import compiled_json, proof_json
+    from ..report.json import compiled_json
     from ..report.layout import heading
     from ..report.page import PAGE
+    from ..report.records import proof_json
     from ..report.text import proof_facts, verdict_line, verdict_table
 
     census = Census()

@@ -53,7 +53,8 @@ def inspect(subject: SubjectOptions, target: TargetOptions, talk: TalkOptions) -
 def _bundle(path: Path, talk: TalkOptions) -> int:
     from ...bundle import Bundle
     from ..report.inspected import bundle_report
-    from ..report.json import bundle_json, proof_json
+    from ..report.json import bundle_json
+    from ..report.records import proof_json
     from .console import print_json, print_text
     from .talk import talking
 

@@ -111,9 +111,9 @@ def _places(on: str | None) -> tuple[str, ...]:
 
 def _print_verdict(bundle: Bundle, verdict: Mapping[str, Any], talk: TalkOptions, *, report: bool) -> None:
     from ..report.checked import checked_table
-    from ..report.json import proof_json
     from ..report.layout import heading
     from ..report.page import PAGE
+    from ..report.records import proof_json
     from ..report.text import proof_facts, verdict_line, verdict_table
     from .console import print_json, print_text
 

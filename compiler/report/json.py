@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...bundle import Bundle
-from ...errors import BundleError
+from .records import proof_json
 
 if TYPE_CHECKING:
     from ...targets.spec import TargetSpec
@@ -17,24 +15,7 @@ if TYPE_CHECKING:
     from ..plan import Plan
     from .census import Census
 
-__all__ = ["bundle_json", "compiled_json", "inspection_json", "plan_json", "proof_json", "target_json"]
-
-
-def proof_json(bundle: Bundle, name: str) -> Mapping[str, Any] | None:
-    """What `proof/NAME.json` of a bundle holds; None when there is none, or it is of another payload.
-
-    Raises:
-        BundleError: The file is no JSON object.
-    """
-    file = bundle.proof / f"{name}.json"
-    if not file.is_file():
-        return None
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        bound = values["bundle"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(str(file), f"is not a {name} ({error})", remedy="Prove the bundle again") from error
-    return values if bound == bundle.digest else None
+__all__ = ["bundle_json", "compiled_json", "inspection_json", "plan_json", "target_json"]
 
 
 def compiled_json(result: CompileResult, census: Census) -> dict[str, object]:

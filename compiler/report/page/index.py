@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ....bundle import Bundle
 from ...building.outcome import Outcome
-from ..json import proof_json
+from ..records import proof_json
 from ..units import plural, share, size
 from . import PAGE
 from .numbers import quantity

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....bundle import Bundle
-from ..json import proof_json
+from ..records import proof_json
 
 __all__ = ["Record", "Sources", "sources_of"]
 
