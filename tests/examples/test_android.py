@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from support.grammar import broken
 from support.kotlin import kotlin_classes
+from support.wrapped import manifest_only
 
 from edgec.compiler.wrap import wrap
-from support.wrapped import manifest_only
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ANDROID_STUB = Path(__file__).parents[1] / "support" / "android_stub"

@@ -1,4 +1,4 @@
-"""The Swift wrapper: its grammar, and the real compiler, warnings as errors, and a program over a stub of ONNX Runtime."""
+"""The Swift wrapper: its grammar, the real compiler with warnings as errors, a program over a stub of ONNX Runtime."""
 
 from __future__ import annotations
 
