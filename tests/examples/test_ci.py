@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -36,14 +36,15 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
     folder = tmp_path_factory.mktemp("tools")
     venv.create(folder, with_pip=True)
     made = Tools(folder)
     got = made.call("python", "-m", "pip", "install", "--quiet", *TOOLS)
     if got.returncode != 0:
         pytest.skip(f"{', '.join(TOOLS)} cannot be installed: {got.stderr[-300:]}")
-    return made
+    yield made
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +65,8 @@ def blocks(repository: Path) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def desk(repository: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """The machine of somebody who typed what docs/ci.md says."""
+def desk(repository: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The machine of somebody who typed what docs/ci.md says; half a gigabyte, which goes with it."""
     folder = tmp_path_factory.mktemp("desk")
     made = Desk(folder, {**python(folder, wheel), "EDGEC": str(repository)})
     place = folder
@@ -75,13 +76,16 @@ def desk(repository: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory
         assert code == 0, f"{command}: {said}"
         place = Path((folder / "pwd").read_text().strip())
         made.seconds[command] = time.perf_counter() - began
-    return made
+    yield made
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
-def runner(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def runner(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a runner: an empty Python."""
-    return python(tmp_path_factory.mktemp("runner"), wheel)
+    folder = tmp_path_factory.mktemp("runner")
+    yield python(folder, wheel)
+    shutil.rmtree(folder)
 
 
 def noise(model: Path) -> None:
@@ -238,3 +242,4 @@ def test_the_container_file_installs_edgec_for_somebody_who_is_not_root(
     code, told = shell(command, tmp_path, environment)
     assert code == 0, told
     assert "edgec compile model.onnx" in told
+    shutil.rmtree(tmp_path / "python")
