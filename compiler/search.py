@@ -48,8 +48,8 @@ LARGEST_WEIGHTS = 512 << 20
 # Where fewer MACs than this have integer kernels, conversions cost what these save: gtcrn_stream (45 %) ran at 1.08x
 # float's time, espnetv2 (47 %) at 1.5x, and both lost accuracy on top (ONNX Runtime 1.31.1, one thread, 2026-11-21).
 _PAYS = 0.5
-# How many times less noise is tried where evaluation samples are not sure.
-_SURER = 2.0
+# How many times less noise is tried where evaluation samples are not sure, and the share of the MACs it may cost.
+_SURER, _PRICE = 2.0, 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +177,7 @@ def _settle(
         return _without_integers(hastened, trials, Goal.of(request.contract), verifier, candidates, request)
     if found.answer.undecided and not found.wide.record:  # once: a little less noise may make them sure
         surer = round_of(found.goal.tighter(_SURER / max(1.0, found.restored.excess)), found.rejected)
-        if surer is not None and surer.answer == Answer():
+        if surer is not None and surer.answer == Answer() and _costs(surer, found, trials) <= _PRICE:
             found = surer
     repairs = (*hastened.notes, *faults.notes, *ranged.notes, *balanced.notes, *found.wide.notes)
     notes = (*repairs, *notes_of(trials, found.goal, found.restored, found.rejected), *found.finer.notes)
@@ -191,6 +191,11 @@ def _settle(
     if found.restored.names:
         measured["accuracy"] = accuracy_record(trials, found.goal, found.restored, found.rejected)
     return _found(found.made, hastened, measured, notes, candidates, request)
+
+
+def _costs(surer: Round, found: Round, trials: Trials) -> float:
+    """The share of the MACs that one round leaves to float and the other does not."""
+    return trials.units.share(surer.restored.names) - trials.units.share(found.restored.names)
 
 
 def _without_integers(

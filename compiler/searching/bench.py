@@ -163,8 +163,7 @@ def open_bench(
     carried = set(samples.state.carried.values())
     feeds = {**chosen[0].feeds, **start_state(session.inputs, samples.state)}
     judged = [info.name for info in session.outputs if info.name not in carried]
-    references = _answers(session, chosen, samples, workers)
-    kept = _within(references, judged)
+    kept = _references(session, chosen, samples, workers, judged)
     shapes = [tuple(array.shape) for array in chosen[0].feeds.values()]
     several = any(len(each.steps) > 1 for each in chosen)
     forms = {name: form_of([step[name] for steps in kept for step in steps], shapes, steps=several) for name in judged}
@@ -173,7 +172,7 @@ def open_bench(
         reference=session,
         samples=chosen[: len(kept)],
         source=samples,
-        references=tuple([{name: step[name] for name in judged} for step in steps] for steps in kept),
+        references=tuple(kept),
         forms=forms,
         workers=workers,
         feeds=feeds,
@@ -195,13 +194,17 @@ def _answers(session: Session, samples: Sequence[Sample], source: Samples, worke
         return list(pool.map(answer, samples))
 
 
-def _within(references: Sequence[Answers], judged: Sequence[str]) -> list[Answers]:
-    """The answers that fit into `_BYTES`; those of one sample at least."""
+def _references(
+    session: Session, samples: Sequence[Sample], source: Samples, workers: int, judged: Sequence[str]
+) -> list[Answers]:
+    """Float's answers to the first samples, as many as fit into `_BYTES`, one at least; no more are ever held."""
     kept: list[Answers] = []
     total = 0
-    for steps in references:
-        total += sum(step[name].nbytes for step in steps for name in judged)
-        if kept and total > _BYTES:
-            break
-        kept.append(steps)
+    for first in range(0, len(samples), workers):
+        for steps in _answers(session, samples[first : first + workers], source, workers):
+            answers = [{name: step[name] for name in judged} for step in steps]
+            total += sum(array.nbytes for step in answers for array in step.values())
+            if kept and total > _BYTES:
+                return kept
+            kept.append(answers)
     return kept
