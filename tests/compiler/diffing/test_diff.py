@@ -19,7 +19,6 @@ from edgec.compiler.diff import diff
 from edgec.compiler.diffing.weights import compare_weights
 from edgec.errors import BundleError
 
-
 # What follows from a weight: its source's digest stands in the notice and in the bill of materials.
 CHANGED = ["NOTICE.txt", "golden/outputs.npz", "model.onnx", "sbom.cdx.json"]
 
