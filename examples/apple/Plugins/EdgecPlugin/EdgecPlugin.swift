@@ -27,7 +27,7 @@ struct EdgecPlugin: BuildToolPlugin {
                         // A plugin may write nowhere else.
                         "--cache-dir", context.pluginWorkDirectory.appending("cache").string,
                     ],
-                    inputFiles: inputs(of: toml, depfile),
+                    inputFiles: [edgec] + inputs(of: toml, depfile),
                     outputFiles: [model, manifest]
                 ),
                 Command.buildCommand(
@@ -43,22 +43,23 @@ struct EdgecPlugin: BuildToolPlugin {
         }
     }
 
-    /// The project file, the files it names, and what the last build wrote down that it was made of: weights beside
-    /// the model, folders of samples.
+    /// The project file, the files it names, and what the last build wrote down that it was made of besides: weights
+    /// beside the model, folders of samples. They are new to the second build, which takes the bundle from the cache.
     private func inputs(of toml: Path, _ depfile: Path) -> [Path] {
-        var found: Set<String> = [toml.string]
+        var files = [toml.string]
         if let text = try? String(contentsOfFile: toml.string, encoding: .utf8) {
             for (index, word) in text.components(separatedBy: "\"").enumerated() where index % 2 == 1 {
-                let file = URL(fileURLWithPath: word, relativeTo: URL(fileURLWithPath: toml.string)).standardized.path
-                if FileManager.default.fileExists(atPath: file) { found.insert(file) }
+                let file = word.hasPrefix("/") ? word : "\(toml.removingLastComponent())/\(word)"
+                if FileManager.default.fileExists(atPath: file) { files.append(file) }
             }
         }
         if let text = try? String(contentsOfFile: depfile.string, encoding: .utf8) {
-            // Every file has a rule of its own without prerequisites.
-            for line in text.split(separator: "\n") where line.hasSuffix(":") {
-                found.insert(line.dropLast().replacingOccurrences(of: "\\ ", with: " "))
+            // Every file has a rule of its own without prerequisites; the one of edgec itself is told by its command.
+            for line in text.split(separator: "\n") where line.hasSuffix(":") && !line.hasSuffix("/__init__.py:") {
+                files.append(line.dropLast().replacingOccurrences(of: "\\ ", with: " "))
             }
         }
+        let found = Set(files.map { URL(fileURLWithPath: $0).standardized.path })
         return found.sorted().map { Path($0) }
     }
 
