@@ -21,7 +21,7 @@ from .load import load_model, quantized_ops
 from .loading.source import open_source
 from .materialize import weight_bytes
 from .pipeline import run_passes
-from .planning.macs import macs_by_op
+from .planning.macs import macs_by_op, unsized
 from .report.census import Census
 
 __all__ = ["Inspection", "Tensor", "inspect_model"]
@@ -57,7 +57,7 @@ class Inspection:
         census: What would run in integers; None for a model that is quantized already, or a target of floats.
         skipped: Node name → why it would stay float.
         checked: What the support rules of the target's providers say of the model as it is; None without such rules.
-        notes: What loading did.
+        notes: What loading did, and inputs whose free sizes count as 1.
     """
 
     origin: str
@@ -125,7 +125,7 @@ def inspect_model(
         census=census,
         skipped=skipped,
         checked=None if checked is None else checked_json(checked),
-        notes=loaded.notes,
+        notes=(*loaded.notes, *unsized(model)),
     )
 
 

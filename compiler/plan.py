@@ -31,7 +31,7 @@ from .observing.part import counted_every
 from .older import target_of
 from .pipeline import run_passes
 from .planning.liveness import peak_activation_bytes, value_elements
-from .planning.macs import macs_by_op
+from .planning.macs import macs_by_op, unsized
 from .planning.peak import compile_peak
 from .request import CompileRequest
 from .scheme import choose_scheme
@@ -97,7 +97,7 @@ class Plan:
         float_nodes: Node name → why it stays float.
         schemes: What each scheme would need on the device.
         compile_peak_bytes: Peak memory of this compile itself, without the proof.
-        notes: What loading had to do.
+        notes: What loading had to do, and inputs whose free sizes count as 1.
     """
 
     target: TargetSpec
@@ -136,6 +136,7 @@ def plan(model: Any, **options: Any) -> Plan:
     whole = scheme in STATIC_SCHEMES or not target.rules
     static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8")).without_samples()
     decided = _at_sample_shapes(request, target, loaded, data)
+    macs, notes = macs_by_op(decided), (*loaded.notes, *unsized(decided))
     _decide(decided, static)
     decides = scheme in STATIC_SCHEMES
     state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)
@@ -144,12 +145,12 @@ def plan(model: Any, **options: Any) -> Plan:
         scheme=scheme,
         reason=reason,
         recipe=recipe,
-        macs=macs_by_op(loaded.model),
+        macs=macs,
         integer_nodes=tuple(str(node.name) for node, _ in decided_nodes(decided.graph)) if decides else (),
         float_nodes=SkipNotes.of(decided) if decides else {},
         schemes=tuple(_estimate(name, decided, target, state) for name in _ESTIMATED),
-        compile_peak_bytes=_compile_peak(loaded.model, decided, static, data, request),
-        notes=loaded.notes,
+        compile_peak_bytes=_compile_peak(loaded.model, decided, static, data, request, macs),
+        notes=notes,
     )
 
 
@@ -256,7 +257,12 @@ def _width(value: ir.Value, scheme: str) -> int:
 
 
 def _compile_peak(
-    model: ir.Model, decided: ir.Model, recipe: Recipe, data: CompileData, request: CompileRequest
+    model: ir.Model,
+    decided: ir.Model,
+    recipe: Recipe,
+    data: CompileData,
+    request: CompileRequest,
+    macs: Mapping[str, int],
 ) -> int:
     """Peak of a static compile, without the proof."""
     computing = next((each for each in recipe.passes if isinstance(each, ComputeParams)), ComputeParams())
@@ -268,7 +274,7 @@ def _compile_peak(
         samples=0 if samples is None else len(samples),
         sessions=2 if samples is not None and counted_every(needs, samples) > 1 else 1,
         threads=request.threads,
-        macs=sum(macs_by_op(model).values()),
+        macs=sum(macs.values()),
         guarded=request.search and weight_bytes(model) <= LARGEST_WEIGHTS,
     )
 

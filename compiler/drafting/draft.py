@@ -78,9 +78,9 @@ class _Writer:
 
     def model_section(self, path: str) -> list[str]:
         model = self.model
-        facts = (
-            f"{count(model.parameters)} parameters, {count(sum(model.macs.values()))} MACs, {size(model.file_bytes)}"
-        )
+        sized = not any(free_dimensions(tensor) not in ((), (0,)) for tensor in model.inputs)
+        macs = f"{count(sum(model.macs.values()))} MACs, " if sized else ""  # of sizes left free nothing is known
+        facts = f"{count(model.parameters)} parameters, {macs}{size(model.file_bytes)}"
         head = comment(
             "What `edgec build` compiles, for which devices, and what every bundle has to keep. Keys that are "
             "commented out are not in force. Flags of `edgec compile` and `edgec prove` go over what stands here."
@@ -101,7 +101,8 @@ class _Writer:
 
     def _image(self, tensor: Tensor, image: Image) -> Iterator[str]:
         gray, integers = image.channels == 1, tensor.dtype == "uint8"
-        sides = "any size" if None in (image.height, image.width) else f"{image.height} x {image.width}"
+        free = image.height is None and image.width is None
+        sides = "any size" if free else f"{image.height or 'any'} x {image.width or 'any'}"
         what = f"{tensor.name} is {'a gray' if gray else 'an RGB'} image of {sides}, {image.layout.upper()}"
         yield from comment(
             self.guess(what)

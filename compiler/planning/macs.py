@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["macs_by_op", "macs_of"]
+__all__ = ["macs_by_op", "macs_of", "unsized"]
 
 
 def macs_by_op(model: ir.Model) -> Counter[str]:
@@ -20,6 +20,16 @@ def macs_by_op(model: ir.Model) -> Counter[str]:
         if macs := macs_of(node):
             found[node.op_type] += macs
     return found
+
+
+def unsized(model: ir.Model) -> tuple[str, ...]:
+    """A note for people where counts are of a size that no sample has; none where only the batch is free."""
+    names = [
+        str(value.name)
+        for value in model.graph.inputs
+        if value.shape is not None and any(not isinstance(dim, int) for dim in list(value.shape)[1:])
+    ]
+    return (f"sizes left free count as 1 ({', '.join(names)}): --shape fixes them",) if names else ()
 
 
 def macs_of(node: ir.Node) -> int:

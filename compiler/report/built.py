@@ -39,6 +39,8 @@ def _row(outcome: Outcome) -> tuple[RenderableType, ...]:
 
 
 def _missed(outcome: Outcome) -> list[dict[str, Any]]:
-    """The results of clauses that are broken or undecided."""
-    results = [] if outcome.verdict is None else outcome.verdict["results"]
-    return [each for each in results if each["status"] not in ("met", "unknown")]
+    """The results of clauses that keep a bundle from being proved; unknown ones that are excused do not."""
+    if outcome.verdict is None:
+        return []
+    expected = ("met", "unknown") if outcome.verdict["word"] in ("proved", "checked") else ("met",)
+    return [each for each in outcome.verdict["results"] if each["status"] not in expected]

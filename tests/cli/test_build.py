@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgec.bundle import read_manifest
@@ -55,6 +56,19 @@ def test_the_clause_that_is_broken_gives_the_exit_code(project: Path, edgec: Cal
     assert answer.code == 16, answer.err
     _, _, below = answer.out.partition("\nfaces/small\n")
     assert " ".join(below.split("size_ratio")[1].split()).startswith("broken 0.01x 0.")
+
+
+def test_a_clause_that_cannot_be_measured_is_shown(project: Path, edgec: Callable[..., Any]) -> None:
+    with np.load(project / "eval.npz") as arrays:
+        np.savez(project / "eval.npz", **{name: arrays[name] for name in arrays.files if name != "label"})
+    with (project / "edgec.toml").open("a", encoding="utf-8") as file:
+        file.write('[contract]\naccuracy_drop = "1pt"\n')
+    answer = edgec("build", "--no-cache", "-t", "host")
+    assert answer.code == 5, answer.err
+    _, _, below = answer.out.partition("\nfaces/host\n")
+    assert " ".join(below.split("accuracy_drop")[1].split()) == (
+        "unknown 1pt the evaluation samples have no labels: add them (npz key `label`, or `labels.csv`)"
+    )
 
 
 def test_one_target_of_a_project(project: Path, edgec: Callable[..., Any]) -> None:

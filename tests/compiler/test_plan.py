@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 
 import edgec
 from edgec.compiler.planning.liveness import peak_activation_bytes
-from edgec.compiler.planning.macs import macs_by_op
+from edgec.compiler.planning.macs import macs_by_op, unsized
 from edgec.compiler.planning.memory import peak_bytes, resident_bytes
 from edgec.compiler.planning.peak import compile_peak
 from edgec.targets import find_target
@@ -96,6 +97,32 @@ def test_macs_by_hand() -> None:
     from edgec.compiler.load import load_model
 
     assert macs_by_op(load_model(proto).model) == {"Conv": 4 * 8 * 8 * 27, "Gemm": 2560}
+
+
+@pytest.fixture
+def free_width() -> ir.Model:
+    return ir.from_onnx_text(
+        '<ir_version: 8, opset_import: ["" : 17]> '
+        "g (float[N, 3, 8, W] x, float[4, 3, 1, 1] w) => (float[N, 4, 8, W] y) { y = Conv(x, w) }"
+    )
+
+
+def test_macs_of_free_sizes_say_what_they_count(free_width: ir.Model) -> None:
+    planned = edgec.plan(free_width)
+    assert (planned.macs, planned.notes[-1]) == (
+        {"Conv": 4 * 8 * 3},
+        "sizes left free count as 1 (x): --shape fixes them",
+    )
+
+
+def test_macs_of_free_sizes_are_those_of_the_samples(free_width: ir.Model) -> None:
+    samples = [{"x": np.ones((1, 3, 8, 5), np.float32), "w": np.ones((4, 3, 1, 1), np.float32)}]
+    planned = edgec.plan(free_width, calibration=samples)
+    assert (planned.macs, [note for note in planned.notes if "free" in note]) == ({"Conv": 4 * 8 * 5 * 3}, [])
+
+
+def test_a_free_batch_is_one_sample() -> None:
+    assert unsized(model("y = Tanh(x)")) == ()
 
 
 def test_memory_of_this_process() -> None:

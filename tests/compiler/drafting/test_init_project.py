@@ -76,6 +76,22 @@ def test_every_key_and_every_target_is_offered(save: Save, tmp_path: Path) -> No
     assert (image.resize, image.layout, image.channels, len(image.mean)) == ((32, 32), "nchw", "rgb", 3)
 
 
+@pytest.mark.parametrize(
+    ("shape", "sides", "macs"),
+    [
+        ("N, 3, H, W", "any size", ""),
+        ("1, 3, 64, W", "64 x any", ""),
+        ("N, 3, 64, 32", "64 x 32", "24.6 k MACs, "),  # 64 * 32 * 4 * 3, of one sample
+    ],
+)
+def test_what_is_said_of_free_sizes(save: Save, tmp_path: Path, shape: str, sides: str, macs: str) -> None:
+    out = shape.replace("3", "4", 1)
+    graph = f"g (float[{shape}] x, float[4, 3, 1, 1] w) => (float[{out}] y) {{ y = Conv(x, w) }}"
+    begun = init_project(save(graph), tmp_path / "edgec.toml")
+    assert begun.guesses[0] == f"x is an RGB image of {sides}, NCHW"
+    assert f" parameters, {macs}" in begun.file.read_text(encoding="utf-8")
+
+
 def test_state_and_many_inputs(save: Save, tmp_path: Path) -> None:
     graph = """g (float[1, 4] x, int64[N, T] ids, float[1, P] past_k, float[1, 4] h_in)
         => (float[1, 4] y, float[1, P1] present_k, float[1, 4] h_out, int64[N, T] z) {
