@@ -1,4 +1,7 @@
-"""Weights of two models side by side, in real numbers: integers are read through their DequantizeLinear.
+"""Weights of two models side by side, in real numbers: integers are read through what dequantizes them.
+
+That is a DequantizeLinear, or the Cast and the Mul that float kernels fold at load. Codes that integer kernels read as
+they are compare with codes alone.
 
 A weight stored as `conv.weight_quantized` in one and as `conv.weight` in the other is the same weight, so that bundles
 of different schemes compare. One weight of each side is in memory at a time.
@@ -31,7 +34,8 @@ class WeightChange:
         name: Its name, without the suffix of its integers.
         layer: The node that reads it.
         old, new: How either side stores it: `int8 [16, 3, 3, 3]`; "" where it has none.
-        sqnr_db: The old one's signal to the difference, in dB; None where shapes differ or one is missing.
+        sqnr_db: The old one's signal to the difference, in dB; None where shapes differ, one is missing, or the scale
+            of one is unknown.
         max_error: The largest difference; None as above.
         peak: The old one's largest magnitude; None as above.
     """
@@ -66,7 +70,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class _Weight:
-    """A weight of one model: the value that holds it, its DequantizeLinear if there is one, and who reads it."""
+    """A weight of one model: the value that holds it, what dequantizes it if anything does, and who reads it."""
 
     value: ir.Value
     dequantize: ir.Node | None
@@ -78,14 +82,23 @@ class _Weight:
         assert tensor is not None
         return f"{tensor.dtype.name.lower()} [{', '.join(map(str, tensor.shape.numpy()))}]"
 
+    @property
+    def coded(self) -> bool:
+        """Whether its numbers are codes of an unknown scale."""
+        tensor = self.value.const_value
+        assert tensor is not None
+        return self.dequantize is None and tensor.dtype.is_integer() and tensor.dtype.itemsize <= 1
+
     def real(self) -> np.ndarray:
-        """The numbers it stands for, float64."""
+        """The numbers it stands for, or its codes, float64."""
         codes = constant_array(self.value)
         assert codes is not None
         wide = codes.astype(np.float64)
         if self.dequantize is None:
             return wide
         scale = constant_array(self.dequantize.inputs[1])
+        if is_op(self.dequantize, "Mul"):
+            return np.asarray(wide * scale)
         zero = constant_array(self.dequantize.inputs[2]) if len(self.dequantize.inputs) > 2 else None
         if scale is None:
             return wide
@@ -119,7 +132,7 @@ def _compared(name: str, old: _Weight | None, new: _Weight | None) -> WeightChan
     if old is None or new is None:
         return WeightChange(name=name, layer=layer, **forms)
     x, y = old.real(), new.real()
-    if x.shape != y.shape:
+    if x.shape != y.shape or old.coded != new.coded:
         return WeightChange(name=name, layer=layer, **forms)
     if forms["old"] == forms["new"] and np.array_equal(x, y, equal_nan=True):
         return None
@@ -139,15 +152,36 @@ def _weights(model: ir.Model) -> Mapping[str, _Weight]:
         if value.const_value is None or not uses:
             continue
         readers = [node for node, _ in uses]
-        if all(is_op(node, "QuantizeLinear", "DequantizeLinear") and index > 0 for node, index in uses):
+        if all(_scales(node, index) for node, index in uses):
             continue
-        dequantize = next((node for node in readers if is_op(node, "DequantizeLinear")), None)
+        dequantize = next(filter(None, map(_dequantizing, readers)), None)
         if dequantize is not None:
             behind = [node for node, _ in dequantize.outputs[0].uses()]
             readers = behind or readers
         layer = str(readers[0].name or readers[0].op_type)
         found[str(value.name).removesuffix(_SUFFIX)] = _Weight(value, dequantize, layer)
     return found
+
+
+def _scales(node: ir.Node, index: int) -> bool:
+    """Whether an operand is a scale or a zero point."""
+    if is_op(node, "QuantizeLinear", "DequantizeLinear"):
+        return index > 0
+    codes = node.inputs[0] if index == 1 and is_op(node, "Mul") else None
+    cast = None if codes is None else codes.producer()
+    return cast is not None and is_op(cast, "Cast") and _dequantizing(cast) is node
+
+
+def _dequantizing(reader: ir.Node) -> ir.Node | None:
+    """What makes real numbers of the codes it reads: itself, or the Mul by a constant behind a Cast of integers."""
+    if is_op(reader, "DequantizeLinear"):
+        return reader
+    stored = reader.inputs[0].const_value if is_op(reader, "Cast") and reader.inputs[0] is not None else None
+    if stored is None or not stored.dtype.is_integer():
+        return None
+    behind = [node for node, _ in reader.outputs[0].uses()]
+    multiplies = len(behind) == 1 and is_op(behind[0], "Mul") and constant_array(behind[0].inputs[1]) is not None
+    return behind[0] if multiplies else None
 
 
 def _along(numbers: np.ndarray, like: np.ndarray, axis: int, block: int) -> np.ndarray:

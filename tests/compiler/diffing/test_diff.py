@@ -109,6 +109,41 @@ def test_blocks_and_axes_are_read(tmp_path: Path) -> None:
     assert columns.changed[0].max_error == np.abs(real - codes * scale[0]).max()
 
 
+FLOATS = "(float[1, 2] x) => (float[1, 2] y)"
+
+
+def written(path: Path, nodes: str, signature: str = FLOATS, **weights: np.ndarray) -> Path:
+    proto = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": 21]> g {signature} {{ {nodes} }}')
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in weights.items())
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def test_codes_that_float_kernels_expand_are_read(tmp_path: Path) -> None:
+    codes, steps = np.array([[1, -2], [3, 4]], np.int8), np.array([[0.5], [2.0]], np.float32)
+    left = written(tmp_path / "float.onnx", "[product] y = MatMul(x, w)", w=codes * steps)
+    expanded = "[cast] c = Cast <to = 1> (w_quantized) [mul] w = Mul(c, w_steps) [product] y = MatMul(x, w)"
+    right = written(tmp_path / "expanded.onnx", expanded, w_quantized=codes, w_steps=steps)
+    (change,) = compare_weights(left, right).changed
+    assert (change.name, change.layer, change.old, change.new) == ("w", "product", "float [2, 2]", "int8 [2, 2]")
+    assert (change.max_error, change.peak) == (0.0, 8.0)
+    other = written(tmp_path / "other.onnx", expanded, w_quantized=codes, w_steps=2 * steps)
+    (change,) = compare_weights(right, other).changed
+    assert (change.max_error, change.sqnr_db) == (8.0, pytest.approx(0.0))
+
+
+def test_codes_of_an_unknown_scale_are_no_real_numbers(tmp_path: Path) -> None:
+    codes = np.array([[1, 2], [3, 4]], np.int8)
+    left = written(tmp_path / "float.onnx", "[product] y = MatMul(x, w)", w=codes.astype(np.float32))
+    integers, signature = "[product] y = MatMulInteger(x, w_quantized)", "(int8[1, 2] x) => (int32[1, 2] y)"
+    right = written(tmp_path / "integer.onnx", integers, signature, w_quantized=codes)
+    (change,) = compare_weights(left, right).changed
+    assert (change.name, change.sqnr_db, change.max_error, change.peak) == ("w", None, None, None)
+    other = written(tmp_path / "other.onnx", integers, signature, w_quantized=codes + np.int8(1))
+    (change,) = compare_weights(right, other).changed
+    assert (change.max_error, change.peak) == (1.0, 4.0)
+
+
 def test_a_side_without_proof_is_said(bundles: Path, tmp_path: Path) -> None:
     shutil.copytree(bundles / "a", tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "proof")

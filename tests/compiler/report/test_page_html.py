@@ -112,6 +112,20 @@ def everything(name: str = "r") -> Sources:
 
 
 @pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([[0, "a", "Conv", None]], "<p>Every value that was compared is identical.</p>"),
+        ([[0, "a", "Conv", 9.0]], "<summary>The lowest value</summary>"),
+        ([[0, "a", "Conv", 9.0], [1, "b", "Relu", 8.0]], "<summary>The lowest 2 values</summary>"),
+    ],
+)
+def test_how_many_values_are_lowest(values: list[list[object]], said: str) -> None:
+    html = page_html(sources("proved", depth={**DEPTH, "values": values}))
+    assert said in html
+    assert html.count('aria-label="Lowest values"') == ("The lowest" in said)
+
+
+@pytest.mark.parametrize(
     "found",
     [
         sources("proved", [result("finite", "met", measured=0.0, n=1)]),
