@@ -97,11 +97,11 @@ class _Weight:
         if self.dequantize is None:
             return wide
         scale = constant_array(self.dequantize.inputs[1])
+        if scale is None:
+            return wide
         if is_op(self.dequantize, "Mul"):
             return np.asarray(wide * scale)
         zero = constant_array(self.dequantize.inputs[2]) if len(self.dequantize.inputs) > 2 else None
-        if scale is None:
-            return wide
         axis = self.dequantize.attributes.get_int("axis", 1)
         block = self.dequantize.attributes.get_int("block_size", 0)
         steps = _along(scale, wide, axis, block)
