@@ -1,10 +1,10 @@
-"""Weights of two models side by side, in real numbers: integers are read through what dequantizes them.
+"""Weights of two models side by side, in real numbers: integers are read through what expands them.
 
-That is a DequantizeLinear, or the Cast and the Mul that float kernels fold at load. Codes that integer kernels read as
-they are compare with codes alone.
+That is a DequantizeLinear, or the Cast and the Mul that float kernels fold at load, or a Cast alone. Codes that integer
+kernels read as they are compare with codes alone.
 
-A weight stored as `conv.weight_quantized` in one and as `conv.weight` in the other is the same weight, so that bundles
-of different schemes compare. One weight of each side is in memory at a time.
+A weight stored as `conv.weight_quantized` or `conv.weight_float16` in one and as `conv.weight` in the other is the same
+weight, so that bundles of different schemes compare. One weight of each side is in memory at a time.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class _Weight:
-    """A weight of one model: the value that holds it, what dequantizes it if anything does, and who reads it."""
+    """A weight of one model: the value that holds it, what expands it if anything does, and who reads it."""
 
     value: ir.Value
-    dequantize: ir.Node | None
+    expand: ir.Node | None
     layer: str
 
     @property
@@ -87,23 +87,23 @@ class _Weight:
         """Whether its numbers are codes of an unknown scale."""
         tensor = self.value.const_value
         assert tensor is not None
-        return self.dequantize is None and tensor.dtype.is_integer() and tensor.dtype.itemsize <= 1
+        return self.expand is None and tensor.dtype.is_integer() and tensor.dtype.itemsize <= 1
 
     def real(self) -> np.ndarray:
         """The numbers it stands for, or its codes, float64."""
         codes = constant_array(self.value)
         assert codes is not None
         wide = codes.astype(np.float64)
-        if self.dequantize is None:
+        if self.expand is None or is_op(self.expand, "Cast"):
             return wide
-        scale = constant_array(self.dequantize.inputs[1])
+        scale = constant_array(self.expand.inputs[1])
         if scale is None:
             return wide
-        if is_op(self.dequantize, "Mul"):
+        if is_op(self.expand, "Mul"):
             return np.asarray(wide * scale)
-        zero = constant_array(self.dequantize.inputs[2]) if len(self.dequantize.inputs) > 2 else None
-        axis = self.dequantize.attributes.get_int("axis", 1)
-        block = self.dequantize.attributes.get_int("block_size", 0)
+        zero = constant_array(self.expand.inputs[2]) if len(self.expand.inputs) > 2 else None
+        axis = self.expand.attributes.get_int("axis", 1)
+        block = self.expand.attributes.get_int("block_size", 0)
         steps = _along(scale, wide, axis, block)
         return np.asarray(steps * (wide if zero is None else wide - _along(zero, wide, axis, block)))
 
@@ -154,12 +154,13 @@ def _weights(model: ir.Model) -> Mapping[str, _Weight]:
         readers = [node for node, _ in uses]
         if all(_scales(node, index) for node, index in uses):
             continue
-        dequantize = next(filter(None, map(_dequantizing, readers)), None)
-        if dequantize is not None:
-            behind = [node for node, _ in dequantize.outputs[0].uses()]
+        expand = next(filter(None, map(_expanding, readers)), None)
+        if expand is not None:
+            behind = [node for node, _ in expand.outputs[0].uses()]
             readers = behind or readers
         layer = str(readers[0].name or readers[0].op_type)
-        found[str(value.name).removesuffix(_SUFFIX)] = _Weight(value, dequantize, layer)
+        suffix = f"_{value.const_value.dtype.numpy().name}" if expand is not None and is_op(expand, "Cast") else _SUFFIX
+        found[str(value.name).removesuffix(suffix)] = _Weight(value, expand, layer)
     return found
 
 
@@ -169,19 +170,19 @@ def _scales(node: ir.Node, index: int) -> bool:
         return index > 0
     codes = node.inputs[0] if index == 1 and is_op(node, "Mul") else None
     cast = None if codes is None else codes.producer()
-    return cast is not None and is_op(cast, "Cast") and _dequantizing(cast) is node
+    return cast is not None and is_op(cast, "Cast") and _expanding(cast) is node
 
 
-def _dequantizing(reader: ir.Node) -> ir.Node | None:
-    """What makes real numbers of the codes it reads: itself, or the Mul by a constant behind a Cast of integers."""
+def _expanding(reader: ir.Node) -> ir.Node | None:
+    """What makes the real numbers of what it reads: itself, or the Mul by a constant behind a Cast of integers."""
     if is_op(reader, "DequantizeLinear"):
         return reader
-    stored = reader.inputs[0].const_value if is_op(reader, "Cast") and reader.inputs[0] is not None else None
-    if stored is None or not stored.dtype.is_integer():
+    if not is_op(reader, "Cast"):
         return None
+    stored = reader.inputs[0].const_value if reader.inputs[0] is not None else None
     behind = [node for node, _ in reader.outputs[0].uses()]
     multiplies = len(behind) == 1 and is_op(behind[0], "Mul") and constant_array(behind[0].inputs[1]) is not None
-    return behind[0] if multiplies else None
+    return behind[0] if multiplies and stored is not None and stored.dtype.is_integer() else reader
 
 
 def _along(numbers: np.ndarray, like: np.ndarray, axis: int, block: int) -> np.ndarray:

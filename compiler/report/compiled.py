@@ -77,7 +77,7 @@ def integer_lines(census: Census) -> Iterator[str]:
     if census.following:
         yield f"{_counted(census.following)} pass integers on"
     if census.weights:
-        yield f"{plural(census.weights, 'weight')} stored in 8 bits, expanded when the model is loaded"
+        yield f"{plural(census.weights, 'weight')} stored in fewer bits, expanded when the model is loaded"
 
 
 def float_lines(skipped: Mapping[str, str], census: Census) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from edgec.compiler.report.census import grouped
+from edgec.compiler.report.census import Census, grouped
+from edgec.compiler.report.compiled import integer_lines
 from edgec.compiler.report.text import golden_text, proof_facts, verdict_line, verdict_table
 from edgec.compiler.report.units import count, plural, seconds, share, size
 
@@ -52,6 +53,12 @@ def test_numbers(show: Callable[[float], str], number: float, text: str) -> None
 
 def test_plurals() -> None:
     assert [plural(number, "step") for number in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
+
+
+def test_stored_weights_are_of_any_width() -> None:
+    assert list(integer_lines(Census(weights=2))) == [
+        "2 weights stored in fewer bits, expanded when the model is loaded"
+    ]
 
 
 def test_reasons_are_grouped_without_the_names_in_them() -> None:

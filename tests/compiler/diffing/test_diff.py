@@ -132,6 +132,17 @@ def test_codes_that_float_kernels_expand_are_read(tmp_path: Path) -> None:
     assert (change.max_error, change.sqnr_db) == (8.0, pytest.approx(0.0))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.int8])
+def test_what_a_cast_alone_expands_is_the_same_weight(tmp_path: Path, dtype: type[np.generic]) -> None:
+    numbers = np.array([[1, -2], [3, 4]], np.float32)
+    left = written(tmp_path / "float.onnx", "[product] y = MatMul(x, w)", w=numbers)
+    name = f"w_{np.dtype(dtype).name}"
+    expanded = f"[cast] w = Cast <to = 1> ({name}) [product] y = MatMul(x, w)"
+    right = written(tmp_path / "narrow.onnx", expanded, **{name: numbers.astype(dtype)})
+    (change,) = compare_weights(left, right).changed
+    assert (change.name, change.layer, change.max_error) == ("w", "product", 0.0)
+
+
 def test_codes_of_an_unknown_scale_are_no_real_numbers(tmp_path: Path) -> None:
     codes = np.array([[1, 2], [3, 4]], np.int8)
     left = written(tmp_path / "float.onnx", "[product] y = MatMul(x, w)", w=codes.astype(np.float32))
