@@ -21,7 +21,7 @@ from .load import load_model, quantized_ops
 from .loading.source import open_source
 from .materialize import weight_bytes
 from .pipeline import run_passes
-from .planning.macs import macs_by_op, unsized
+from .planning.macs import macs_by_op, unsized, unsized_notes
 from .report.census import Census
 
 __all__ = ["Inspection", "Tensor", "inspect_model"]
@@ -52,12 +52,13 @@ class Inspection:
         weight_bytes: Bytes of all initializers.
         ops: Nodes by operator type, subgraphs included, after inlining functions.
         macs: MACs of one inference by operator type; unknown dimensions count as 1.
+        unsized: Nodes of such dimensions, the batch aside.
         quantized: Operators of quantized arithmetic; empty for a float model.
         target: Whose rules the next two follow.
         census: What would run in integers; None for a model that is quantized already, or a target of floats.
         skipped: Node name → why it would stay float.
         checked: What the support rules of the target's providers say of the model as it is; None without such rules.
-        notes: What loading did, and inputs whose free sizes count as 1.
+        notes: What loading did, and whether MACs are of unknown sizes.
     """
 
     origin: str
@@ -73,6 +74,7 @@ class Inspection:
     weight_bytes: int
     ops: Mapping[str, int]
     macs: Mapping[str, int]
+    unsized: tuple[str, ...]
     quantized: tuple[str, ...]
     target: str
     census: Census | None
@@ -120,12 +122,13 @@ def inspect_model(
         weight_bytes=weight_bytes(model),
         ops=Counter(node.op_type for node in model.graph.all_nodes()),
         macs=macs_by_op(model),
+        unsized=unsized(model),
         quantized=quantized,
         target=target.name,
         census=census,
         skipped=skipped,
         checked=None if checked is None else checked_json(checked),
-        notes=(*loaded.notes, *unsized(model)),
+        notes=(*loaded.notes, *unsized_notes(model)),
     )
 
 

@@ -31,7 +31,7 @@ from .observing.part import counted_every
 from .older import target_of
 from .pipeline import run_passes
 from .planning.liveness import peak_activation_bytes, value_elements
-from .planning.macs import macs_by_op, unsized
+from .planning.macs import macs_by_op, unsized_notes
 from .planning.peak import compile_peak
 from .request import CompileRequest
 from .scheme import choose_scheme
@@ -97,7 +97,7 @@ class Plan:
         float_nodes: Node name → why it stays float.
         schemes: What each scheme would need on the device.
         compile_peak_bytes: Peak memory of this compile itself, without the proof.
-        notes: What loading had to do, and inputs whose free sizes count as 1.
+        notes: What loading had to do, and whether MACs are of unknown sizes.
     """
 
     target: TargetSpec
@@ -136,7 +136,7 @@ def plan(model: Any, **options: Any) -> Plan:
     whole = scheme in STATIC_SCHEMES or not target.rules
     static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8")).without_samples()
     decided = _at_sample_shapes(request, target, loaded, data)
-    macs, notes = macs_by_op(decided), (*loaded.notes, *unsized(decided))
+    macs, notes = macs_by_op(decided), (*loaded.notes, *unsized_notes(decided))
     _decide(decided, static)
     decides = scheme in STATIC_SCHEMES
     state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)

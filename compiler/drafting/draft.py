@@ -78,8 +78,7 @@ class _Writer:
 
     def model_section(self, path: str) -> list[str]:
         model = self.model
-        sized = not any(free_dimensions(tensor) not in ((), (0,)) for tensor in model.inputs)
-        macs = f"{count(sum(model.macs.values()))} MACs, " if sized else ""  # of sizes left free nothing is known
+        macs = "" if model.unsized else f"{count(sum(model.macs.values()))} MACs, "
         facts = f"{count(model.parameters)} parameters, {macs}{size(model.file_bytes)}"
         head = comment(
             "What `edgec build` compiles, for which devices, and what every bundle has to keep. Keys that are "

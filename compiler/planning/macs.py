@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["macs_by_op", "macs_of", "unsized"]
+__all__ = ["macs_by_op", "macs_of", "unsized", "unsized_notes"]
 
 
 def macs_by_op(model: ir.Model) -> Counter[str]:
@@ -23,13 +23,19 @@ def macs_by_op(model: ir.Model) -> Counter[str]:
 
 
 def unsized(model: ir.Model) -> tuple[str, ...]:
-    """A note for people where counts are of a size that no sample has; none where only the batch is free."""
-    names = [
-        str(value.name)
-        for value in model.graph.inputs
-        if value.shape is not None and any(not isinstance(dim, int) for dim in list(value.shape)[1:])
-    ]
-    return (f"sizes left free count as 1 ({', '.join(names)}): --shape fixes them",) if names else ()
+    """Nodes whose MACs are counted of sizes that nobody knows; a free batch is one sample."""
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    return tuple(str(node.name) for node in nodes if macs_of(node) and _free(node))
+
+
+def unsized_notes(model: ir.Model) -> tuple[str, ...]:
+    """What to tell people of them."""
+    number = len(unsized(model))
+    if not number:
+        return ()
+    what = f"{number} node has" if number == 1 else f"{number} nodes have"
+    free = any(not isinstance(dim, int) for value in model.graph.inputs for dim in value.shape or ())
+    return (f"{what} MACs of unknown sizes, counted as 1{': --shape fixes those of inputs' if free else ''}",)
 
 
 def macs_of(node: ir.Node) -> int:
@@ -56,6 +62,16 @@ def macs_of(node: ir.Node) -> int:
             steps = _product(_dims(node.inputs[0])[:2])
             return steps * (_product(w) + (_product(_dims(recurrent)) if recurrent is not None else 0))
     return 0
+
+
+def _free(node: ir.Node) -> bool:
+    """Whether a size that its MACs are counted of is unknown, the batch aside."""
+    recurrent = node.op_type in ("LSTM", "GRU", "RNN")
+    value = node.inputs[0] if recurrent or node.op_type == "ConvTranspose" else node.outputs[0]
+    if value is None or value.shape is None:
+        return True
+    batch = 1 if recurrent else 0
+    return any(not isinstance(dim, int) for axis, dim in enumerate(value.shape) if axis != batch)
 
 
 def _dims(value: ir.Value) -> list[int]:

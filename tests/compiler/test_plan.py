@@ -13,7 +13,7 @@ import pytest
 
 import edgec
 from edgec.compiler.planning.liveness import peak_activation_bytes
-from edgec.compiler.planning.macs import macs_by_op, unsized
+from edgec.compiler.planning.macs import macs_by_op, unsized, unsized_notes
 from edgec.compiler.planning.memory import peak_bytes, resident_bytes
 from edgec.compiler.planning.peak import compile_peak
 from edgec.targets import find_target
@@ -111,18 +111,38 @@ def test_macs_of_free_sizes_say_what_they_count(free_width: ir.Model) -> None:
     planned = edgec.plan(free_width)
     assert (planned.macs, planned.notes[-1]) == (
         {"Conv": 4 * 8 * 3},
-        "sizes left free count as 1 (x): --shape fixes them",
+        "1 node has MACs of unknown sizes, counted as 1: --shape fixes those of inputs",
     )
+
+
+def test_no_shape_helps_where_no_input_is_free() -> None:
+    body = "f = Reshape(x, s) c = Conv(f, w) d = Conv(c, w) y = Relu(d)"
+    signature = "(float[1, 4, 4, 4] x, int64[4] s, float[4, 4, 1, 1] w) => (float[A, B, C, D] y)"
+    assert unsized_notes(model(body, signature)) == ("2 nodes have MACs of unknown sizes, counted as 1",)
 
 
 def test_macs_of_free_sizes_are_those_of_the_samples(free_width: ir.Model) -> None:
     samples = [{"x": np.ones((1, 3, 8, 5), np.float32), "w": np.ones((4, 3, 1, 1), np.float32)}]
     planned = edgec.plan(free_width, calibration=samples)
-    assert (planned.macs, [note for note in planned.notes if "free" in note]) == ({"Conv": 4 * 8 * 5 * 3}, [])
+    assert (planned.macs, [note for note in planned.notes if "MACs" in note]) == ({"Conv": 4 * 8 * 5 * 3}, [])
 
 
-def test_a_free_batch_is_one_sample() -> None:
-    assert unsized(model("y = Tanh(x)")) == ()
+@pytest.mark.parametrize(
+    ("body", "signature", "unknown"),
+    [
+        ("y = MatMul(x, w)", "(float[N, 8] x, float[8, 8] w) => (float[N, 8] y)", 0),
+        ("y = MatMul(x, w)", "(float[N, T, 8] x, float[8, 8] w) => (float[N, T, 8] y)", 1),
+        ("y, h = GRU<hidden_size = 2>(x, w, r)", "(float[4, N, 8] x, float[1, 6, 8] w, float[1, 6, 2] r) => "
+         "(float[4, 1, N, 2] y, float[1, N, 2] h)", 0),
+        ("y, h = GRU<hidden_size = 2>(x, w, r)", "(float[T, 1, 8] x, float[1, 6, 8] w, float[1, 6, 2] r) => "
+         "(float[T, 1, 1, 2] y, float[1, 1, 2] h)", 1),
+        # A size that only the numbers of an input say is unknown too.
+        ("f = Reshape(x, s) y = Conv(f, w)", "(float[N, 3, 4, 4] x, int64[4] s, float[4, 3, 1, 1] w) => "
+         "(float[N, 4, H, W] y)", 1),
+    ],
+)  # fmt: skip
+def test_a_free_batch_is_one_sample(body: str, signature: str, unknown: int) -> None:
+    assert len(unsized(model(body, signature))) == unknown
 
 
 def test_memory_of_this_process() -> None:
