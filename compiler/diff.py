@@ -101,9 +101,11 @@ def diff(old: str | Path | Bundle, new: str | Path | Bundle) -> BundleDiff:
         new: The one there is now.
 
     Raises:
-        BundleError: One is no bundle, or a record of its proof cannot be read.
+        BundleError: One is no bundle, has other files than its manifest says, or a record of its proof cannot be read.
     """
     left, right = (each if isinstance(each, Bundle) else Bundle.open(each) for each in (old, new))
+    for each in (left, right):
+        each.verify()  # what is said of the payloads is said by their manifests
     locks = [_record(each.path / "recipe.lock", {}) for each in (left, right)]
     proofs = [_record(each.proof / "proof.json", {}) for each in (left, right)]
     verdicts = [_record(each.proof / "verdict.json", {}) for each in (left, right)]

@@ -179,6 +179,17 @@ def test_what_is_no_bundle_is_refused(bundles: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_payload_that_was_altered_is_not_called_the_same(bundles: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundles / "a", tmp_path / "altered")
+    with (tmp_path / "altered" / "NOTICE.txt").open("a") as file:
+        file.write("more")
+    with pytest.raises(BundleError) as raised:
+        diff(bundles / "a", tmp_path / "altered")
+    assert str(raised.value) == (
+        f"{tmp_path}/altered/NOTICE.txt: does not have the sha256 of the manifest. Compile the bundle again."
+    )
+
+
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     def call(*words: object) -> tuple[int, str]:
