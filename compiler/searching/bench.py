@@ -85,9 +85,10 @@ class Bench:
         return self.open(model)
 
     def close(self) -> None:
-        """Free both sessions."""
+        """Free both sessions and what float answered; nothing is asked any more."""
         self.forget()
         self.reference.close()
+        self.samples = self.references = ()
 
     def forget(self) -> None:
         """Free the candidate's session, where another candidate is to be built and observed."""

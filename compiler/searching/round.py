@@ -80,6 +80,7 @@ def one_round(
     chosen = _mixed(restored, trials, goal) if restored.names else wide.made
     finer = better_rounding(chosen, trials, goal, restored.names | trials.base)
     recipe = finer.made.recipe
+    trials.bench.forget()  # what ships may be observed first
     made = hastened.made if recipe == hastened.made.recipe else candidates.build(recipe)
     answer = Answer() if verifier is None else verifier.ask(made.model)
     return Round(goal=goal, rejected=rejected, wide=wide, restored=restored, finer=finer, made=made, answer=answer)
