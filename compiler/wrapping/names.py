@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable
 
 __all__ = ["camel", "identifiers", "pascal", "snake"]
 
-# A capital begins a word, a row of capitals is one, with the s of a plural; digits end the word they follow:
-# `inputIDs_2` has input, IDs, 2, and `conv2d` is conv2, d.
-_WORD = re.compile(r"[A-Z]{2,}s(?![a-z])[0-9]*|[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
+# A capital begins a word, a row of capitals is one, with the s of a plural; digits belong to the word they stand in:
+# `inputIDs_2` has input, IDs, 2, and `Conv2d_16k` has Conv2d, 16k.
+_WORD = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
 
 
 def snake(name: str) -> str:

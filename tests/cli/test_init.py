@@ -25,7 +25,7 @@ def test_from_a_model_to_a_proved_build(folder: Path, edgec: Edgec) -> None:
     (folder / "eval.npz").rename("evaluation.npz")
     # The labels here are of nobody: what is limited by default is loosened to what six of them can show.
     file = folder / "edgec.toml"
-    file.write_text(file.read_text(encoding="utf-8").replace('"1pt"', '"100pt"').replace('"1.0x"', '"100x"'))
+    file.write_text(file.read_text(encoding="utf-8").replace('"1pt"', '"100pt"').replace('"1.1x"', '"100x"'))
     built = edgec("build", "--no-cache", "--format", "json")
     assert built.code == 0, built.out
     assert json.loads(built.out)["bundles"][0]["verdict"]["word"] == "proved"

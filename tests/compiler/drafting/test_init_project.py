@@ -53,7 +53,7 @@ def test_a_classifier(tmp_path: Path) -> None:
     assert project.model is not None
     assert Path(project.model.path) == tmp_path / "model.onnx"
     assert list(project.targets) == ["host"]
-    assert project.contract.to_json() == {"accuracy_drop": "1pt", "latency_ratio": "1x", "proof": "checked"}
+    assert project.contract.to_json() == {"accuracy_drop": "1pt", "latency_ratio": "1.1x", "proof": "checked"}
     full = in_force(begun.file)
     assert full.model is not None
     assert (full.model.name, full.model.license) == (tmp_path.name, "Apache-2.0")
