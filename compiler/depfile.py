@@ -7,15 +7,14 @@ written as `\ `, `#` as `\#`, `$` as `$$`; a backslash is doubled only where it 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import OutputError
 from .loading.source import open_source
 from .request import CompileRequest
+from .write_whole import write_whole
 
 __all__ = ["sources_of", "write_depfile"]
 
@@ -64,10 +63,7 @@ def write_depfile(file: Path, rules: Mapping[Path, Iterable[Path]]) -> None:
     lines += [f"{_quoted(source)}:" for source in every if "%" not in str(source)]  # with it, a pattern of Make
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write("\n".join(lines) + "\n")
-        Path(name).replace(file)
+        write_whole(file, "\n".join(lines) + "\n")
     except OSError as error:
         raise OutputError(
             f"--depfile {file}", f"cannot be written: {error.strerror}", remedy="Name another file"

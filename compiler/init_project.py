@@ -12,6 +12,7 @@ from ..targets import ALIASES, find_target, target_names
 from .drafting.draft import draft
 from .inspect import inspect_model
 from .project import Project
+from .write_whole import write_whole
 
 __all__ = ["Begun", "init_project"]
 
@@ -53,9 +54,7 @@ def init_project(model: str | Path, output: str | Path = "edgec.toml", *, force:
     targets = [find_target(name) for name in target_names() if name not in ALIASES]
     made = draft(inspect_model(str(model), find_target("host")), _path_from(file, Path(model)), targets)
     try:
-        part = file.with_name(f".{file.name}.part")
-        part.write_text(made.text, encoding="utf-8", newline="\n")
-        part.replace(file)
+        write_whole(file, made.text)
     except OSError as error:
         raise OutputError(str(output), f"cannot be written: {error.strerror}", remedy="Give another -o") from error
     Project.load(file)  # what is written here is read there

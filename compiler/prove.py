@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from .proving.places import place_on
 from .proving.proof import Proof
 from .samples import DataSource, ImagePreprocess
 from .samples.base import State
+from .write_whole import write_whole
 
 __all__ = ["measure", "prove", "write_proof", "write_records"]
 
@@ -149,7 +148,8 @@ def write_records(bundle: Bundle, records: Mapping[str, Mapping[str, object]]) -
     try:
         bundle.proof.mkdir(exist_ok=True)
         for name, values in records.items():
-            _replace(bundle.proof / f"{name}.json", values)
+            text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            write_whole(bundle.proof / f"{name}.json", text)
     except OSError as error:
         raise OutputError(
             str(bundle.proof),
@@ -157,17 +157,3 @@ def write_records(bundle: Bundle, records: Mapping[str, Mapping[str, object]]) -
             affects="The verdict stands, its record does not",
             remedy="Make the bundle's folder writable",
         ) from error
-
-
-def _replace(file: Path, values: Mapping[str, object]) -> None:
-    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        partial.chmod(0o644)
-        partial.replace(file)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

@@ -16,6 +16,7 @@ from .wrapping.render import render
 from .wrapping.subject import subject_of
 from .wrapping.swift import SWIFT
 from .wrapping.typescript import TYPESCRIPT
+from .write_whole import write_whole
 
 __all__ = ["LANGUAGES", "wrap"]
 
@@ -58,7 +59,7 @@ def wrap(bundle: Bundle | str | Path, language: str, output: str | Path, *, name
     text = render(subject_of(opened, called), into)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text.encode())
+        write_whole(file, text)
     except OSError as error:
         raise OutputError(str(file), f"cannot be written: {error.strerror}", remedy="Name another folder") from error
     return file

@@ -16,6 +16,7 @@ from typing import Any
 from ...errors import ContractError, OutputError
 from ..clauses import CLAUSE_KINDS
 from ..contract import ClauseResult, Verdict
+from ..write_whole import write_whole
 from .outcome import Outcome
 
 __all__ = ["Baseline", "Kept"]
@@ -97,9 +98,7 @@ class Baseline:
         }
         text = json.dumps({"schema_version": _VERSION, "verdicts": verdicts}, indent=2, sort_keys=True) + "\n"
         try:
-            part = file.with_name(f".{file.name}.part")
-            part.write_text(text, encoding="utf-8")
-            part.replace(file)
+            write_whole(file, text)
         except OSError as error:
             raise OutputError(str(file), f"cannot be written: {error.strerror}", remedy="Name another file") from error
 

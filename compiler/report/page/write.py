@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from markupsafe import Markup
 
 from ....bundle import Bundle
 from ....errors import OutputError
+from ...write_whole import write_whole
 from . import PAGE
 from .sources import Sources, sources_of
 from .view import page_of
@@ -81,15 +80,9 @@ def write_text(file: Path, text: str) -> Path:
     Raises:
         OutputError: It cannot be written.
     """
-    partial: Path | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        partial = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        partial.chmod(0o644)
-        partial.replace(file)
+        write_whole(file, text)
     except OSError as error:
         raise OutputError(
             str(file),
@@ -97,7 +90,4 @@ def write_text(file: Path, text: str) -> Path:
             affects="The proof stands, its page does not",
             remedy="Make its folder writable, or give --no-report",
         ) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
     return file
