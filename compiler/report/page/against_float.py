@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -170,12 +171,12 @@ def _output(name: str, output: Mapping[str, Any]) -> OutputRow:
 
 
 def samples_text(proof: Record) -> str:
-    """Which samples the outputs are of; "" for none."""
+    """Which samples the outputs are of; "" for none. A page names files, not this machine's folders."""
     found = proof["evaluation"]
     if found is None:
         return ""
     steps = "" if found["steps"] == found["samples"] else f" in {plural(found['steps'], 'step')}"
-    return f"{plural(found['samples'], 'sample')}{steps} of {found['origin']}"
+    return f"{plural(found['samples'], 'sample')}{steps} of {Path(found['origin']).name}"
 
 
 def latency_rows(proof: Record) -> tuple[LatencyRow, ...]:

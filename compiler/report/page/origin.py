@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ..units import plural, short_digest, size
@@ -101,7 +102,7 @@ def _facts(sources: Sources) -> Iterator[tuple[str, str, bool]]:
     yield "Calibration", _calibration(samples["calibration"]), False
     evaluation = proof["evaluation"]
     if evaluation is not None:
-        taken = f"{plural(evaluation['samples'], 'sample')} of {evaluation['origin']}, sha256 "
+        taken = f"{plural(evaluation['samples'], 'sample')} of {Path(evaluation['origin']).name}, sha256 "
         yield "Evaluation", taken + short_digest(evaluation["digest"]), False
     yield "Golden sample", str(samples.get("golden") or ""), False
     yield "Golden replay", _golden(proof["golden"]), False

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.pages import kernel, latency, metric, result, sources
 
-from edgec.compiler.report.page.against_float import cards, latency_rows, load_text, output_rows
+from edgec.compiler.report.page.against_float import cards, latency_rows, load_text, output_rows, samples_text
 from edgec.compiler.report.page.clauses import banner_of, clause_rows
 from edgec.compiler.report.page.kernels import kernels_of
 from edgec.compiler.report.page.numbers import between, duration, limit_text, number, quantity
@@ -169,6 +169,15 @@ def test_session_options_are_compared_with_the_bundle_without_them() -> None:
     assert [(row.label, row.p50) for row in rows] == [
         ("1", "1.00\N{NO-BREAK SPACE}ms"), ("1, without session options", "1.50\N{NO-BREAK SPACE}ms"),
     ]  # fmt: skip
+
+
+def test_a_page_names_files_and_no_folders_of_the_machine() -> None:
+    found = sources()
+    found.proof["evaluation"]["origin"] = "/home/somebody/secret/photos.npz"
+    page = page_of(found)
+    assert samples_text(found.proof).endswith(" of photos.npz")
+    assert "photos.npz" in repr(page)
+    assert "somebody" not in repr(page)
 
 
 def test_outputs_say_what_they_can() -> None:
