@@ -22,10 +22,11 @@ OTHERS = ("x86-64-vnni", "pixel-8-nnapi")  # uint8 activations; fused as it open
 
 @pytest.mark.zoo
 @pytest.mark.slow
+@pytest.mark.usefixtures("zoo")
 @pytest.mark.parametrize("scheme", ["auto", "d8w8"])
 @pytest.mark.parametrize("each", MODELS.values(), ids=list(MODELS))
-def test_a_reduced_build_opens_it(each: ZooModel, scheme: str, zoo: Path, tmp_path: Path) -> None:
-    source = zoo / "models" / each.name / "model.onnx"
+def test_a_reduced_build_opens_it(each: ZooModel, scheme: str, tmp_path: Path) -> None:
+    source = each.path
     if not source.is_file():
         pytest.skip(f"{each.name} is not in the zoo: `make bench-zoo` builds it")
     file = tmp_path / "samples.npz"
