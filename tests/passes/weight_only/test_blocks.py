@@ -23,7 +23,8 @@ def test_zero_points_are_of_each_block():
 
 def test_one_block_is_a_row():
     form = BlockForm(bits=8, size=0)
-    assert form.blocks_of(5) == 1 and BlockForm(bits=8, size=2).blocks_of(5) == 3
+    assert form.blocks_of(5) == 1
+    assert BlockForm(bits=8, size=2).blocks_of(5) == 3
     blocks = Blocks(form=form, codes=np.full((1, 5), 129, np.uint8), scale=np.full((1, 1), 3, np.float32))
     np.testing.assert_array_equal(blocks.real, np.full((1, 5), 3, np.float32))
 
@@ -38,6 +39,5 @@ def test_the_first_code_lies_in_the_lowest_bits(bits, made):
     ("wrong", "said"), [({"bits": 5}, "bits: 5 is not one of 2, 3, 4, 8"), ({"size": -1}, "size: -1 is below 0")]
 )
 def test_forms_that_are_none(wrong, said):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=f"^{said}$"):
         BlockForm(**{"bits": 4, "size": 32, **wrong})
-    assert str(caught.value) == said
