@@ -2,9 +2,10 @@
 
 1. f(a x) = a f(x) element by element: Relu, LeakyRelu, PRelu, a one-sided Clip at 0, products with a constant.
 2. Pooling and resizing along axes on which the label does not vary; padding with zeros.
-3. Movers: Reshape, Transpose, Split, Slice, Concat and their kin move labels as they move elements.
+3. Movers: Reshape, Transpose, Split, Slice, Concat, Expand and their kin move labels as they move elements.
 4. Add, Sub, Sum, Max, Min of several values: their labels become one.
-5. x * g and x / g with a computed g: g is pinned, x carried (squeeze-and-excite).
+5. x * g and x / g with a computed g: g is pinned, x carried (squeeze-and-excite). Of two factors that could be
+   carried, the one that nobody reads who does not scale: beside a gate, what it opens for (SwiGLU).
 6. MatMul(p, v) of two values: p is pinned, and columns of v are carried (attention probabilities and values).
 """
 
@@ -17,7 +18,7 @@ import onnx_ir as ir
 
 from ..edit import constant_array, is_op
 from ..quantize.clamps import bounds_of
-from .movers import Trace, concat, pad, reshape, slice_, split
+from .movers import Trace, concat, expand, pad, reshape, slice_, split
 
 __all__ = ["JOINERS", "carry", "has_ceiling"]
 
@@ -66,6 +67,8 @@ def carry(node: ir.Node, inputs: Sequence[np.ndarray | None], trace: Trace) -> l
         return split(node, x)
     if is_op(node, "Slice"):
         return slice_(node, x)
+    if is_op(node, "Expand"):
+        return expand(node, x)
     return None
 
 
@@ -80,7 +83,7 @@ def _joined(inputs: Sequence[np.ndarray | None], trace: Trace) -> list[np.ndarra
 
 def _product(node: ir.Node, inputs: Sequence[np.ndarray | None], trace: Trace) -> list[np.ndarray] | None:
     x, g = inputs
-    if x is None or (g is not None and node.op_type == "Mul" and not x.any()):
+    if x is None or (g is not None and node.op_type == "Mul" and (not x.any() or (g.any() and trace.is_bound(x)))):
         if node.op_type == "Div":
             return None
         x, g = g, x

@@ -1,4 +1,4 @@
-"""Movers: what Concat, Pad, Reshape, Split and Slice do to labels as they do it to elements (see `trace`).
+"""Movers: what Concat, Expand, Pad, Reshape, Split and Slice do to labels as they do it to elements (see `trace`).
 
 Each takes a node and labels and returns the labels of its outputs, or None when they cannot be told.
 """
@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from ..edit import constant_array
 
-__all__ = ["Trace", "concat", "pad", "reshape", "slice_", "split"]
+__all__ = ["Trace", "concat", "expand", "pad", "reshape", "slice_", "split"]
 
 _LARGEST = 1 << 20
 
@@ -23,6 +23,7 @@ class Trace(Protocol):
 
     def join(self, a: np.ndarray, b: np.ndarray) -> None: ...  # from now on the same
     def fresh(self, shape: tuple[int, ...]) -> np.ndarray: ...
+    def is_bound(self, labels: np.ndarray) -> bool: ...  # who does not scale reads them
 
 
 def concat(node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
@@ -42,6 +43,14 @@ def concat(node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarra
     sizes = [max(part.shape[k] for part in parts) for k in range(rank)]
     wide = [np.broadcast_to(p, [p.shape[k] if k == axis else sizes[k] for k in range(rank)]) for p in parts]
     return [np.concatenate(wide, axis=axis)]
+
+
+def expand(node: ir.Node, x: np.ndarray) -> list[np.ndarray] | None:
+    """Copies take the label of what they copy; only an axis of size 1 is copied."""
+    shape = node.outputs[0].shape
+    if shape is None or len(shape) < x.ndim:
+        return None
+    return [x.reshape((1,) * (len(shape) - x.ndim) + x.shape)]
 
 
 def pad(node: ir.Node, x: np.ndarray, trace: Trace) -> list[np.ndarray] | None:

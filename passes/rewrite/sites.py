@@ -1,4 +1,4 @@
-"""Where SmoothQuant applies: layers that read one activation, and how 1 / s gets into it."""
+"""Where SmoothQuant and AWQ apply: layers that read one activation, and how 1 / s gets into it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from .channels import Channels, Scaled
 
 __all__ = ["entry_of", "foldable_sites", "mark_done", "unfoldable_sites"]
 
-_DONE = "edgec.smoothed"
 # Written in float by every kernel set that has integer matrix products.
 _FLOAT = ("Gelu", "Mul", "Div", "Tanh", "HardSwish", "Swish", "Mish", "Elu", "Softplus")
 
 
-def foldable_sites(channels: Channels) -> Iterator[list[Scaled]]:
-    """Layers that read the same channels, all free to be scaled and not smoothed before."""
+def foldable_sites(channels: Channels, done: str) -> Iterator[list[Scaled]]:
+    """Layers that read the same channels, all free to be scaled and not marked `done`."""
     free = _free(channels)
     sites: list[tuple[set[int], list[Scaled]]] = []
     for each in channels.layers:
@@ -32,11 +31,11 @@ def foldable_sites(channels: Channels) -> Iterator[list[Scaled]]:
             readers = [*site[1], *readers]
         sites.append((labels, readers))
     for _, readers in sites:
-        if not any(_DONE in each.layer.node.meta for each in readers):
+        if not any(_mark(done) in each.layer.node.meta for each in readers):
             yield readers
 
 
-def unfoldable_sites(channels: Channels) -> Iterator[list[Scaled]]:
+def unfoldable_sites(channels: Channels, done: str) -> Iterator[list[Scaled]]:
     """Matrix products that read one value whose channels are not free, written by a node that stays float."""
     free = _free(channels)
     by_value: dict[ir.Value, list[Scaled]] = {}
@@ -45,7 +44,7 @@ def unfoldable_sites(channels: Channels) -> Iterator[list[Scaled]]:
         if x is None or x.shape is None or free[each.columns].any() or not is_op(each.layer.node, "Gemm", "MatMul"):
             continue
         value = entry_of(each)[0]
-        if is_op(value.producer(), *_FLOAT) and _DONE not in each.layer.node.meta:
+        if is_op(value.producer(), *_FLOAT) and _mark(done) not in each.layer.node.meta:
             by_value.setdefault(value, []).append(each)
     yield from by_value.values()
 
@@ -82,6 +81,10 @@ def _free(channels: Channels) -> np.ndarray:
     return free
 
 
-def mark_done(reader: Scaled) -> None:
-    """Remember that a layer was smoothed: what was observed of its input is stale."""
-    reader.layer.node.meta[_DONE] = True
+def mark_done(reader: Scaled, done: str) -> None:
+    """Remember what was done to a layer: what was observed of its input is stale."""
+    reader.layer.node.meta[_mark(done)] = True
+
+
+def _mark(done: str) -> str:
+    return f"edgec.{done}"

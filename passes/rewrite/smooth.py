@@ -20,18 +20,20 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, fresh_name, insert_after, rewire, value_names
 from ..observe.statistics import Extremes, Need, Range, observation_of
 from ..spec import PerAxis
-from .channels import Channels, Scaled
-from .rescale import replace_constant, rescale
-from .sites import entry_of, foldable_sites, mark_done, unfoldable_sites
+from .channels import Scaled
+from .fold_factors import fold_factors, insert_factors
+from .sites import foldable_sites, mark_done, unfoldable_sites
 from .smoothing import Site, search_alpha, smoothing_factors
 from .trace import trace_channels
 
 __all__ = ["SmoothQuant"]
 
 _log = logging.getLogger(__name__)
+
+# What its constants and the layers it saw are marked with.
+_SMOOTHED = "smoothed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,30 +60,29 @@ class SmoothQuant(Pass):
 
     def needs(self, model: ir.Model) -> Sequence[Need]:
         channels = trace_channels(model, norms=True)
-        sites = [*foldable_sites(channels), *(unfoldable_sites(channels) if self.insert else ())]
+        sites = [*foldable_sites(channels, _SMOOTHED), *(unfoldable_sites(channels, _SMOOTHED) if self.insert else ())]
         return tuple({need.value: need for site in sites for need in map(_need, site)}.values())
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         channels = trace_channels(model, norms=True)
         s = np.ones(channels.count)
-        inserted = list(unfoldable_sites(channels)) if self.insert else []
-        for readers in foldable_sites(channels):
+        inserted = list(unfoldable_sites(channels, _SMOOTHED)) if self.insert else []
+        for readers in foldable_sites(channels, _SMOOTHED):
             site = _site([(each, each.columns) for each in readers])
             if site is not None:
                 s[site.labels] = self._factors(site, readers)
-        modified = _restore(model.graph, channels, s)
-        modified |= rescale(model.graph, channels, s, "smoothed")
+        modified = fold_factors(model.graph, channels, s, _SMOOTHED)
         for readers in inserted:
             channel = np.arange(readers[0].layer.inputs)[None]
             site = _site([(each, channel) for each in readers])
             if site is not None:
-                modified |= _insert(model.graph, readers, self._factors(site, readers))
+                modified |= insert_factors(model.graph, readers, self._factors(site, readers), _SMOOTHED)
         return ir.passes.PassResult(model, modified=modified)
 
     def _factors(self, site: Site, readers: Sequence[Scaled]) -> np.ndarray:
         """Factors of a site; all 1 where smoothing does not pay."""
         for each in readers:
-            mark_done(each)
+            mark_done(each, _SMOOTHED)
         alpha = self.alpha
         if alpha is None:
             alpha = search_alpha(
@@ -118,42 +119,3 @@ def _site(readers: Sequence[tuple[Scaled, np.ndarray]]) -> Site | None:
         np.maximum.at(high, columns.reshape(-1), observed.high)
         weights.append((each.layer.weight, columns))
     return Site(labels=labels, low=low, high=high, weights=tuple(weights))
-
-
-def _restore(graph: ir.Graph, channels: Channels, s: np.ndarray) -> bool:
-    """Multiply values by their factors again for the readers that do not scale."""
-    taken = value_names(graph) | {node.name for node in graph if node.name}
-    modified = False
-    for value, uses in channels.foreign.items():
-        factors = s[channels.values[value]]
-        if np.all(factors == 1.0):
-            continue
-        name = fresh_name(f"{value.name}_restored", taken)
-        scale = add_initializer(graph, fresh_name(f"{name}_by", taken), factors.astype(np.float32))
-        node = ir.node("Mul", [value, scale], name=name)
-        restored = node.outputs[0]
-        restored.name, restored.type, restored.shape = name, value.type, value.shape
-        insert_after(graph, value, (node,))
-        rewire(uses, restored)
-        modified = True
-    return modified
-
-
-def _insert(graph: ir.Graph, readers: Sequence[Scaled], s: np.ndarray) -> bool:
-    """Put Mul(1 / s) between x and its readers, whose weights are multiplied by s."""
-    if np.all(s == 1.0):
-        return False
-    taken = value_names(graph) | {node.name for node in graph if node.name}
-    x = entry_of(readers[0])[0]
-    uses = [entry_of(each)[1] for each in readers]
-    name = fresh_name(f"{x.name}_smoothed", taken)
-    by = add_initializer(graph, fresh_name(f"{name}_by", taken), (1.0 / s).astype(np.float32))
-    node = ir.node("Mul", [x, by], name=name)
-    smoothed = node.outputs[0]
-    smoothed.name, smoothed.type, smoothed.shape = name, x.type, x.shape
-    insert_after(graph, x, (node,))
-    rewire(uses, smoothed)
-    for each in readers:
-        weight = each.layer.weight * s[None, None, :, None]
-        replace_constant(graph, each.layer.node, 1, each.layer.stored(weight), "smoothed", taken)
-    return True

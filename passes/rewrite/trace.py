@@ -22,6 +22,7 @@ from ..edit import is_constant, is_op, subgraph_nodes
 from .carriers import JOINERS, carry, has_ceiling
 from .channels import Ceiling, Channels, Factor, Scaled
 from .linear import Linear, linear_of
+from .norms import norm_of
 
 __all__ = ["Tracer", "trace_channels"]
 
@@ -59,6 +60,7 @@ class Tracer:
     ceilings: list[Ceiling] = field(default_factory=list)
     foreign: dict[ir.Value, tuple[tuple[ir.Node, int], ...]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    bound: list[np.ndarray] = field(default_factory=list)
 
     def visit(self, node: ir.Node) -> None:
         layer = linear_of(node)
@@ -85,6 +87,7 @@ class Tracer:
             self.refused[str(node.name)] = reason
             if self.norms:
                 self.foreign[value] = (*self.foreign.get(value, ()), (node, index))
+                self.bound.append(labels.reshape(-1))
             else:
                 self.pin(labels)
 
@@ -127,18 +130,20 @@ class Tracer:
         return [x]
 
     def _gain(self, node: ir.Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
-        """LayerNormalization, RMSNormalization, and x * c with a constant c that varies."""
-        out = node.outputs[0].shape
+        """Normalizations (see `norms`), and x * c with a constant c that varies."""
+        out, norm = node.outputs[0].shape, norm_of(node)
         if is_op(node, "Mul"):
             index = next((k for k in (1, 0) if inputs[k] is None), None)
             x = None if index is None else inputs[1 - index]
             indices: tuple[int, ...] = () if index is None else (index,)
-        elif is_op(node, "LayerNormalization", "RMSNormalization"):
-            x, indices = PINNED, tuple(k for k in (1, 2) if len(node.inputs) > k and node.inputs[k] is not None)
+        elif norm is not None:
+            wanted = (norm.gain, norm.offset)
+            x, indices = PINNED, tuple(k for k in wanted if k is not None and k < len(node.inputs) and node.inputs[k])
         else:
             return None
         constants = [node.inputs[k] for k in indices]
-        if x is None or out is None or not constants or any(tuple(other.uses()) for other in node.outputs[1:]):
+        others = [value for k, value in enumerate(node.outputs) if k and (norm is None or k != norm.total)]
+        if x is None or out is None or not constants or any(tuple(other.uses()) for other in others):
             return None
         if any(c is None or not is_constant(c) or c.dtype != ir.DataType.FLOAT or c.shape is None for c in constants):
             return None
@@ -146,6 +151,8 @@ class Tracer:
         rank = len(out)
         if len(set(dims)) > 1 or len(dims[0]) > rank or np.prod(dims[0]) == 1 or x.ndim not in (0, rank):
             return None
+        if norm is not None:
+            self._refuse(node, inputs, f"{node.op_type} does not scale channel by channel")
         rows = self.fresh(dims[0])
         for k in indices:
             columns = x if is_op(node, "Mul") and x.ndim else PINNED
@@ -163,6 +170,10 @@ class Tracer:
     def join(self, a: np.ndarray, b: np.ndarray) -> None:
         """The labels of a and b, broadcast, are the same."""
         self.same.append(np.stack([each.reshape(-1) for each in np.broadcast_arrays(a, b)]))
+
+    def is_bound(self, labels: np.ndarray) -> bool:
+        """Whether some node that does not scale was seen to read one of these labels."""
+        return any(np.isin(labels, each).any() for each in self.bound)
 
     def pin(self, labels: np.ndarray) -> None:
         self.join(labels, PINNED)

@@ -160,6 +160,135 @@ def test_a_layer_before_and_the_gate_between() -> None:
     )
 
 
+def test_a_norm_that_reads_the_channels_reads_them_restored() -> None:
+    smoothed(
+        model(
+            """g (float[2,5,8] x) => (float[2,5,4] y, float[2,5,8] z) {
+                a = Tanh(x)
+                p = Mul(a, gain)
+                n = LayerNormalization(p, gain)
+                t = Tanh(n)
+                z = MatMul(t, v)
+                y = MatMul(p, w)
+            }""",
+            gain=outliers(CHANNELS),
+            v=weights(CHANNELS, CHANNELS),
+            w=weights(CHANNELS, 4, seed=1),
+        ),
+        """a = Tanh(x)
+           p = Mul(a, gain_smoothed)
+           p_restored = Mul(p, p_restored_by)
+           n = LayerNormalization(p_restored, gain)
+           t = Tanh(n)
+           t_smoothed = Mul(t, t_smoothed_by)
+           z = MatMul(t_smoothed, v_smoothed)
+           y = MatMul(p, w_smoothed)""",
+    )
+
+
+def test_what_a_norm_reads_is_not_scaled_behind_a_layer() -> None:
+    """To restore it would cost more than it gains."""
+    source = model(
+        """g (float[2,5,8] x) => (float[2,5,8] n, float[2,5,4] y) {
+            h = MatMul(x, v)
+            n = LayerNormalization(h, gain)
+            y = MatMul(h, w)
+        }""",
+        gain=outliers(CHANNELS),
+        v=weights(CHANNELS, CHANNELS),
+        w=weights(CHANNELS, 4, seed=1),
+    )
+    assert not SmoothQuant(alpha=0.5).needs(source)
+
+
+def test_the_unit_behind_the_gate_takes_the_factors() -> None:
+    """SwiGLU as exporters write it: the gate, which nothing can scale, comes first."""
+    smoothed(
+        model(
+            """g (float[2,5,8] x) => (float[2,5,3] y) {
+                h = MatMul(x, wg)
+                a = Sigmoid(h)
+                b = Mul(h, a)
+                u = MatMul(x, wu)
+                p = Mul(b, u)
+                y = MatMul(p, w)
+            }""",
+            wu=outliers(8, 6),
+            wg=weights(8, 6, seed=2),
+            w=weights(6, 3, seed=3),
+        ),
+        """h = MatMul(x, wg)
+           a = Sigmoid(h)
+           b = Mul(h, a)
+           u = MatMul(x, wu_smoothed)
+           p = Mul(b, u)
+           y = MatMul(p, w_smoothed)""",
+    )
+
+
+def test_heads_that_share_values_share_their_factors() -> None:
+    """Two heads of values for four of queries: each of its channels is read twice."""
+    source = smoothed(
+        model(
+            """g (float[2,5,8] x, float[2,4,5,5] p) => (float[2,5,3] y) {
+                v = MatMul(x, wv)
+                h = Reshape(v, split)
+                e = Unsqueeze(h, three)
+                r = Expand(e, twice)
+                f = Reshape(r, heads)
+                t = Transpose<perm=[0,2,1,3]>(f)
+                a = MatMul(p, t)
+                b = Transpose<perm=[0,2,1,3]>(a)
+                c = Reshape(b, flat)
+                y = MatMul(c, w)
+            }""",
+            wv=outliers(8, 6),
+            w=weights(12, 3, seed=3),
+            split=np.array([2, 5, 2, 3]),
+            three=np.array([3]),
+            twice=np.array([1, 1, 1, 2, 1]),
+            heads=np.array([2, 5, 4, 3]),
+            flat=np.array([2, 5, 12]),
+        ),
+        """v = MatMul(x, wv_smoothed)
+           h = Reshape(v, split)
+           e = Unsqueeze(h, three)
+           r = Expand(e, twice)
+           f = Reshape(r, heads)
+           t = Transpose<perm=(0,2,1,3)>(f)
+           a = MatMul(p, t)
+           b = Transpose<perm=(0,2,1,3)>(a)
+           c = Reshape(b, flat)
+           y = MatMul(c, w_smoothed)""",
+    )
+    ratio = constant(source, "w_smoothed") / weights(12, 3, seed=3)
+    np.testing.assert_allclose(ratio[:3], ratio[3:6], rtol=1e-5)
+    np.testing.assert_allclose(ratio[6:9], ratio[9:], rtol=1e-5)
+
+
+@pytest.mark.parametrize("op", ["SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization"])
+def test_norms_of_onnx_runtime(op: str) -> None:
+    """The sum that a skip normalization hands on is not scaled."""
+    skip = op.startswith("Skip")
+    outputs, inputs = ("n, none, nor, s", "x, z, gain") if skip else ("n", "x, gain")
+    source = model(
+        f"""g (float[2,5,8] x, float[2,5,8] z) => (float[2,5,4] y, float[2,5,8] o) {{
+            {outputs} = {"com.microsoft." if skip else ""}{op}<epsilon=0.00001>({inputs})
+            y = MatMul(n, w)
+            o = Neg({"s" if skip else "z"})
+        }}""",
+        domains='"com.microsoft": 1',
+        infer=False,
+        gain=outliers(CHANNELS),
+        w=weights(CHANNELS, 4),
+    )
+    for node in source.graph:
+        for value in node.outputs[:1]:
+            value.shape, value.type = value.shape or ir.Shape([2, 5, 8]), ir.TensorType(ir.DataType.FLOAT)
+    before = graph_text(source)
+    smoothed(source, before.replace("gain", "gain_smoothed").replace(", w)", ", w_smoothed)"))
+
+
 def test_a_convolution_behind_a_convolution() -> None:
     smoothed(
         model(
