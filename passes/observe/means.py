@@ -1,4 +1,4 @@
-"""Mean per index of an axis, by a reduction in the graph.
+"""Mean per index of an axis, of values or of their magnitudes, by a reduction in the graph.
 
 Every run is weighed by its rows, so that samples of different lengths give the mean over all elements:
 mean = Σ rows_i mean_i / Σ rows_i, summed in float64.
@@ -45,7 +45,8 @@ class MeansProbe:
         rank = rank_of(value, need.value, "a mean per index")
         axis = statistic.axis % rank
         others = [k for k in range(rank) if k != axis]
-        mean = publish(model, reduce(model, "Mean", value, others, f"{prefix}_mean"), 1)
+        averaged = emit(model, "Abs", [value], f"{prefix}_magnitudes") if statistic.magnitudes else value
+        mean = publish(model, reduce(model, "Mean", averaged, others, f"{prefix}_mean"), 1)
         shape = publish(model, emit(model, "Shape", [value], f"{prefix}_shape"), 1, ir.DataType.INT64)
         return cls(need=need, axis=axis, mean=mean, shape=shape)
 

@@ -7,8 +7,8 @@ asked       measured        who wants it
 =========== =============== ==================================================================
 `Extremes`  `Range`         scales by min-max and moving average; channel maxima for SmoothQuant and equalization
 `Counts`    `Histogram`     scales by percentile, entropy, MSE, SQNR; coverage of ranges
-`Means`     `Mean`          bias correction, high-bias absorption
-`Products`  `Gram`          second-order rounding (GPTQ)
+`Means`     `Mean`          bias correction, high-bias absorption; of magnitudes AWQ
+`Products`  `Gram`          second-order rounding (GPTQ), AWQ
 =========== =============== ==================================================================
 """
 
@@ -71,9 +71,15 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Means:
-    """Mean over all elements of each index along `axis`."""
+    """Mean over all elements of each index along `axis`.
+
+    Attributes:
+        axis: Whose indices are kept apart.
+        magnitudes: Of |x| instead of x.
+    """
 
     axis: int
+    magnitudes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,17 @@ def test_channels_of_an_image(opset: int, axis: int) -> None:
     np.testing.assert_allclose(found, every.mean((0, 2, 3)), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("opset", [13, 18])
+def test_magnitudes(opset: int) -> None:
+    source = model("g (float[N,T,3] x) => (float[N,T,3] y) { y = Relu(x) }", opset=opset)
+    samples = [feeds_of(source, seed=seed) for seed in range(5)]
+    needs = [Need(value="x", statistic=Means(axis=-1, magnitudes=each)) for each in (True, False)]
+    every = np.concatenate([feeds["x"] for feeds in samples]).astype(np.float64)
+    found = observe(source, needs, samples)
+    np.testing.assert_allclose(found[needs[0]].mean, np.abs(every).mean((0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(found[needs[1]].mean, every.mean((0, 1)), rtol=1e-5, atol=1e-7)
+
+
 def test_long_samples_weigh_more() -> None:
     source = model("g (float[1,T,3] x) => (float[1,T,3] y) { y = Relu(x) }")
     short, long = np.zeros((1, 1, 3), np.float32), np.ones((1, 9, 3), np.float32)
