@@ -15,6 +15,9 @@ from ..passes.quantize.dynamic import DynamicQuantization
 from ..passes.quantize.insert_qdq import InsertQdq
 from ..passes.recipe import Recipe
 from ..passes.weight_only.compact_weights import CompactWeights
+from ..passes.weight_only.dequantize_blocks import DequantizeBlocks
+from ..passes.weight_only.expand_blocks import ExpandBlocks
+from ..passes.weight_only.gather_blocks import GatherBlocks
 from ..passes.weight_only.half_weights import HalfWeights
 from ..passes.weight_only.pack_products import PackProducts
 from ..targets.policy import widths
@@ -33,7 +36,18 @@ from .searching.guard_room import threads_within
 __all__ = ["Built", "build", "measuring"]
 
 _QUANTIZERS = tuple(
-    each.__name__ for each in (InsertQdq, DynamicQuantization, CompactWeights, PackProducts, HalfWeights, ComputeInHalf)
+    each.__name__
+    for each in (
+        InsertQdq,
+        DynamicQuantization,
+        CompactWeights,
+        PackProducts,
+        GatherBlocks,
+        DequantizeBlocks,
+        ExpandBlocks,
+        HalfWeights,
+        ComputeInHalf,
+    )
 )
 
 

@@ -86,10 +86,15 @@ from .round.own_biases import OwnBiases
 from .round.round_weights import RoundWeights
 from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
 from .weight_only.compact_weights import CompactWeights
+from .weight_only.decide_storage import DecideStorage
+from .weight_only.dequantize_blocks import DequantizeBlocks
+from .weight_only.expand_blocks import ExpandBlocks
 from .weight_only.expand_dequantized import ExpandDequantized
+from .weight_only.gather_blocks import GatherBlocks
 from .weight_only.half_weights import HalfWeights
 from .weight_only.narrow_integers import NarrowIntegers
 from .weight_only.pack_products import PackProducts
+from .weight_only.round_blocks import RoundBlocks
 from .weight_only.widen_codes import WidenCodes
 
 __all__ = ["KINDS", "PASSES"]
@@ -174,7 +179,12 @@ PASSES: tuple[type[Any], ...] = (
     ClipBeforeStrides,
     ComputeInHalf,
     NarrowIntegers,
+    DecideStorage,
+    RoundBlocks,
     PackProducts,
+    GatherBlocks,
+    ExpandBlocks,
+    DequantizeBlocks,
     WidenCodes,
     ShareConstants,
     DropTraces,

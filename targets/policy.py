@@ -15,14 +15,18 @@ __all__ = [
     "ROUNDINGS",
     "SCHEMES",
     "STATIC_SCHEMES",
+    "WEIGHTS_ALONE",
+    "WEIGHT_FORMS",
     "Policy",
     "widths",
 ]
 
 STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4")
-SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", "w8", "w4", "fp16", "bf16", "float")
+SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", "w8", "w4", "w3", "w2", "fp16", "bf16", "float")
+WEIGHTS_ALONE = ("w8", "w4", "w3", "w2")
 CALIBRATION_METHODS = ("auto", "minmax", "moving-average", "percentile", "entropy", "mse", "sqnr")
-ROUNDINGS = ("nearest", "gptq", "adaround")
+ROUNDINGS = ("nearest", "hqq", "gptq", "adaround")
+WEIGHT_FORMS = ("auto", "packed", "folded", "standard")
 RECURRENT = ("float", "dynamic")
 BIAS_CORRECTIONS = ("off", "fast", "sequential")
 
@@ -33,7 +37,7 @@ class Policy:
 
     Attributes:
         scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `d8w8` dynamic int8, `w8`,
-            `w4`, `fp16`, `bf16` stored weights only, `float` none;
+            `w4`, `w3`, `w2`, `fp16`, `bf16` stored weights only, `float` none;
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
@@ -43,8 +47,12 @@ class Policy:
         per_channel: Weights have a scale per output channel.
         recurrent: LSTMs compute in `float`, or in integers with ranges taken at every step (`dynamic`): 2 to 5 times
             faster from 128 cells on, and 33 to 38 dB from float.
-        block_size: Elements that share a scale of 4-bit weights stored for float kernels, and of those of
-            matrices whose integer kernel takes blocks (QNN).
+        block_size: Elements that share a scale: of weights stored alone, of 4-bit weights stored for float kernels,
+            and of those of matrices whose integer kernel takes blocks (QNN); None is what suits the kernels there.
+        zero_points: Weights stored alone have a zero point in every block, not the middle of the codes.
+        weight_form: Weights stored alone are multiplied as they are stored (`packed`), expanded when the model is
+            loaded (`folded`), written in standard operators (`standard`), or `auto`: packed where that is no slower
+            than float, else folded.
         reduce_range: 7-bit weights; None follows the target.
         reduce_range_nodes: Regular expressions over names of nodes that have 7-bit weights where the others have 8.
         reduce_range_auto: On kernels that saturate, 7-bit weights in just those layers whose sums leave 16 bits on
@@ -57,7 +65,8 @@ class Policy:
         balance: Cross-layer factors that lessen the noise of values with one scale and of weights together.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
-        rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer).
+        rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer); for
+            weights stored alone also `hqq` (half-quadratic: forgives outliers, needs no samples).
         bias_correction: `off`, `fast` (from float statistics) or `sequential` (layer after layer, quantized inputs).
     """
 
@@ -69,7 +78,9 @@ class Policy:
     float_weights: tuple[str, ...] = ()
     wide_nodes: tuple[str, ...] = ()
     per_channel: bool = True
-    block_size: int = 32
+    block_size: int | None = None
+    zero_points: bool = False
+    weight_form: str = "auto"
     recurrent: str = "float"
     reduce_range: bool | None = None
     reduce_range_nodes: tuple[str, ...] = ()
@@ -91,7 +102,8 @@ class Policy:
         _one_of("--recurrent", self.recurrent, RECURRENT)
         _one_of("--rounding", self.rounding, ROUNDINGS)
         _one_of("--bias-correction", self.bias_correction, BIAS_CORRECTIONS)
-        if not 16 <= self.block_size <= 1024:
+        _one_of("--weight-form", self.weight_form, WEIGHT_FORMS)
+        if self.block_size is not None and not 16 <= self.block_size <= 1024:
             raise OptionError(
                 "--block-size", f"{self.block_size} is not from 16 to 1024", remedy="Give a power of two like 32"
             )
@@ -114,6 +126,10 @@ class Policy:
             raise OptionError(
                 "--percentile", f"{self.percentile:g} is not above 50 and at most 100", remedy="Give one like 99.99"
             )
+
+    def block(self, fits: int) -> int:
+        """Elements that share a scale: as asked, else what fits."""
+        return fits if self.block_size is None else self.block_size
 
 
 def widths(scheme: str) -> tuple[int, int]:

@@ -1,149 +1,199 @@
-"""MatMul(x, W) -> MatMulNBits(x, codes, scales): weights in 4 bits, multiplied as they are stored.
+"""MatMul(x, W) -> MatMulNBits(x, codes, scales): weights in few bits, multiplied as they are stored.
 
-W (K, N) in blocks of B along K, w ≈ (c - 8) s: c in 4 bits, two in a byte, the lower half first, (N, K/B, B/2); s
-(N, K/B) in one row (ONNX Runtime 1.31.1, contrib operator documentation, `MatMulNBits`). For providers that have this
-kernel and do not put it in the place of DequantizeLinear and MatMul themselves: WebGPU (onnxruntime-node 1.30.0).
+1. MatMul with a decided matrix on its right.
+2. Gemm(x, W, C) with transA 0, alpha and beta 1, W as it is or transposed; C goes along where it is a row of N numbers,
+   else it is added behind.
+3. What adds a constant row of N numbers to 1: the kernel adds it.
 
-1. MatMul with a constant matrix on its right.
-2. Gemm(x, W, C) with transA 0, alpha and beta 1, W as it is or transposed -> Add(MatMulNBits(x, ...), C).
+What the kernels have no fast form for is widened (`nbits.py`), with a note. Left to others, with a reason: weights read
+in another way too, forms that nothing fast holds, and, unless `always`, matrices that float kernels multiply as fast.
 
-Left alone, with a reason: no block whose length is a power of two divides K; others read W, too.
-Scope: the main graph.
+Float against 4 bits, one thread, ratio of times (ONNX Runtime 1.31.1, AVX512-VNNI, 2026-11), rows 1, 16, 64, 256::
+
+                  blocks of 32              blocks of 128
+     256 x  256   .93  1.33  1.58  1.31     .90  1.16  1.11  1.15
+     512 x  512   .57  1.09  1.23  1.24     .52   .86   .97   .95
+     384 x 1536   .38  1.17  1.24  1.27     .33   .79  1.00  1.01
+    1024 x 1024   .32   .88   .86   .94     .25   .65   .54   .66
+
+Scope: the main graph and bodies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, is_op, is_overridable, skip, value_names
-from ..scope import out_of_scope
-from .packing import pack_blocks
+from ..edit import add_initializer, constant_array, fresh_name, is_op, skip, sole_consumer
+from .nbits import DOMAIN, INT8, Operands, add_operands, kernel_form, matmul_nbits, set_operands
+from .storage import Storage, blocks_of, stored_values
+from .stored import every_name
 
 __all__ = ["PackProducts"]
 
-_DOMAIN = "com.microsoft"
+# See the table above: elements of a matrix, elements of a block, and rows that smaller blocks still pay for.
+_ELEMENTS, _BLOCK, _ROWS = 1 << 18, 128, 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackProducts(Pass):
-    """Store matrices in 4 bits, for a kernel that multiplies them so.
+    """Multiply by matrices as they are stored.
 
     Attributes:
-        block_size: Most elements that share a scale; a power of two.
-        minimum: Fewest elements of a matrix.
-        float_nodes: Names of nodes whose weights stay as they are.
+        always: Whatever their size; else where that is no slower than float.
+        share: Fewest of all decided elements that must be in matrices so multiplied, or none are.
+        accuracy_level: 4 rounds activations to int8 in blocks; 0 multiplies floats.
+        biased: The kernel takes a bias; else it is added behind.
     """
 
-    block_size: int = 32
-    minimum: int = 1024
-    exclude_nodes: tuple[str, ...] = ()
-    exclude_ops: tuple[str, ...] = ()
-    only_ops: tuple[str, ...] = ()
-    float_nodes: tuple[str, ...] = ()
+    always: bool = False
+    share: float = 0.0
+    accuracy_level: int = INT8
+    biased: bool = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        graph = model.graph
-        found: dict[ir.Value, list[ir.Node]] = {}
-        for node in graph:
-            if is_op(node, "MatMul", "Gemm") and _is_own(node.inputs[1], self.minimum):
-                reason = self._excluded(node) or _unfit(node)
-                if reason is not None:
-                    skip(node, reason)
-                    continue
-                assert node.inputs[1] is not None
-                found.setdefault(node.inputs[1], []).append(node)
-        taken = value_names(graph) | {node.name for node in graph if node.name}
-        done = [weight for weight, readers in found.items() if self._try_pack(graph, weight, readers, taken)]
+        decided = tuple(stored_values(model))
+        fits = [(weight, storage) for weight, storage in decided if self._fits(weight, storage)]
+        if sum(_size(weight) for weight, _ in fits) < self.share * sum(_size(weight) for weight, _ in decided):
+            return ir.passes.PassResult(model, modified=False)
+        taken = every_name(model)
+        done = [weight for weight, storage in fits if self._try_pack(weight, storage, taken)]
         if done:
-            graph.opset_imports.setdefault(_DOMAIN, 1)
+            model.graph.opset_imports.setdefault(DOMAIN, 1)
         return ir.passes.PassResult(model, modified=bool(done))
 
-    def _excluded(self, node: ir.Node) -> str | None:
-        if node.name in self.float_nodes:
-            return "was measured to be better off in float, weights included"
-        scope = {"exclude_nodes": self.exclude_nodes, "exclude_ops": self.exclude_ops, "only_ops": self.only_ops}
-        return out_of_scope(node, **scope)
+    def _fits(self, weight: ir.Value, storage: Storage) -> bool:
+        """Whether a weight has blocks that only products and tables read, and multiplying them so pays."""
+        readers = tuple(weight.uses())
+        products = [node for node, index in readers if index == 1 and is_op(node, "MatMul", "Gemm")]
+        if blocks_of(weight) is None or not products:
+            return False
+        reason = next((why for node in products if (why := _unfit(node, storage))), None)
+        others = len(products) + sum(is_op(node, "Gather") and index == 0 for node, index in readers) < len(readers)
+        if reason is None and others:
+            reason = f"its weights {weight.name!r} are read in another way, too"
+        columns = _shape(weight)[storage.summed[0]]
+        if reason is None and kernel_form(storage.form, columns) is None:
+            reason = f"no fast kernel multiplies blocks of {storage.form.size}"
+        if reason is not None:
+            for node in products:
+                skip(node, reason)
+            return False
+        return self.always or _pays(_size(weight), storage, products)
 
-    def _try_pack(self, graph: ir.Graph, weight: ir.Value, readers: list[ir.Node], taken: set[str]) -> bool:
-        if {node for node, _ in weight.uses()} != set(readers) or len({_is_turned(node) for node in readers}) > 1:
-            for node in readers:
-                skip(node, f"its weights {weight.name!r} are read in another way, too")
-            return False
-        w = constant_array(weight)
-        assert w is not None
-        matrix = w.T if _is_turned(readers[0]) else w
-        block = _block(matrix.shape[0], self.block_size)
-        packed = None if block is None else pack_blocks(matrix, (0,), block)
-        if packed is None:
-            for node in readers:
-                skip(node, f"sums {matrix.shape[0]} products, which make no blocks of 16 or more, a power of two")
-            return False
-        codes = add_initializer(graph, fresh_name(f"{weight.name}_quantized", taken), nibbles(packed.codes[0]))
-        scale = np.ascontiguousarray(packed.scale[0, :, 0].T).reshape(-1)
-        scales = add_initializer(graph, fresh_name(f"{weight.name}_scale", taken), scale)
-        for node in readers:
-            _replace(graph, node, codes, scales, taken)
-        del graph.initializers[str(weight.name)]
+    def _try_pack(self, weight: ir.Value, storage: Storage, taken: set[str]) -> bool:
+        graph, blocks = weight.graph, blocks_of(weight)
+        assert graph is not None
+        assert blocks is not None
+        operands = add_operands(graph, str(weight.name), blocks, taken)
+        set_operands(weight, operands)
+        for node in [node for node, index in weight.uses() if index == 1 and is_op(node, "MatMul", "Gemm")]:
+            _note(node, storage, operands)
+            self._replace(node, operands, taken)
+        if not tuple(weight.uses()):
+            del graph.initializers[str(weight.name)]
         return True
 
+    def _replace(self, node: ir.Node, operands: Operands, taken: set[str]) -> None:
+        graph, x = node.graph, node.inputs[0]
+        assert isinstance(graph, ir.Graph)
+        assert x is not None
+        rows = operands.blocks.codes.shape[0]
+        added, old = _added(node, rows) if self.biased else (None, [node])
+        bias = added if len(node.inputs) < 3 or node.inputs[2] is None else node.inputs[2]
+        along = self.biased and bias is not None and _is_row(bias, rows)
+        product = matmul_nbits(
+            x,
+            operands,
+            bias=_flat(graph, bias, taken) if along and bias is not None else None,
+            name=str(node.name or ""),
+            accuracy_level=self.accuracy_level,
+        )
+        made, (end,) = [product], old[-1].outputs
+        (new,) = product.outputs
+        if bias is not None and not along:
+            new.name = fresh_name(f"{end.name}_product", taken)
+            made.append(ir.node("Add", [new, bias], name=fresh_name(f"{node.name or end.name}_Add", taken)))
+            (new,) = made[-1].outputs
+        new.name, new.type, new.shape = end.name, end.type, end.shape
+        ir.convenience.replace_nodes_and_values(graph, old[-1], old, made, [end], [new])
 
-def nibbles(codes: np.ndarray) -> np.ndarray:
-    """Codes as the kernel reads them.
 
-    Args:
-        codes: int4, (K/B, B, N), from -8 to 7.
-
-    Returns:
-        uint8, (N, K/B, B/2): c + 8, two in a byte, the first in the lower half.
-    """
-    rows = (codes.astype(np.int8) + 8).astype(np.uint8).transpose(2, 0, 1)
-    return np.ascontiguousarray(rows[..., 0::2] | rows[..., 1::2] << 4)
-
-
-def _block(length: int, size: int) -> int | None:
-    """The longest power of two from 16 to `size` that divides a length; None where none does."""
-    powers = (1 << bits for bits in range(size.bit_length() - 1, 3, -1))
-    return next((power for power in powers if length % power == 0), None)
-
-
-def _is_own(value: ir.Value | None, minimum: int) -> bool:
-    """Whether a weight is a float32 matrix of the graph's own, and large enough."""
-    if value is None or not value.is_initializer() or value.is_graph_output() or is_overridable(value):
+def _pays(elements: int, storage: Storage, products: Sequence[ir.Node]) -> bool:
+    """Whether multiplying a matrix so is no slower than float, as far as shapes say."""
+    if elements < _ELEMENTS:
         return False
-    held = value.const_value
-    return held is not None and held.dtype == ir.DataType.FLOAT and len(held.shape) == 2 and held.size >= minimum
+    return not 0 < storage.form.size < _BLOCK or all(_known_rows(node.inputs[0]) <= _ROWS for node in products)
 
 
-def _is_turned(node: ir.Node) -> bool:
-    return node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1
+def _known_rows(x: ir.Value | None) -> int:
+    """Rows of a product's first operand; free dimensions count as 1."""
+    dims = [] if x is None or x.shape is None else list(x.shape)[:-1]
+    return int(np.prod([dim for dim in dims if isinstance(dim, int)]))
 
 
-def _unfit(node: ir.Node) -> str | None:
+def _unfit(node: ir.Node, storage: Storage) -> str | None:
     """Why a product has another form than the kernel's, or None."""
     if node.inputs[0] is node.inputs[1]:
         return "multiplies its weights by themselves"
+    if node.inputs[0] is None or (node.inputs[0].shape is not None and len(node.inputs[0].shape) < 2):
+        return "multiplies a vector, which the kernel has no form for"
+    get, turned = node.attributes, False
     if node.op_type == "Gemm":
-        get = node.attributes
         if get.get_int("transA", 0) or get.get_float("alpha", 1.0) != 1.0 or get.get_float("beta", 1.0) != 1.0:
             return "is scaled or transposed, which the kernel has no form for"
+        turned = get.get_int("transB", 0) == 1
+    if storage.summed != (1 if turned else 0,) or len(_shape(node.inputs[1])) != 2:
+        return "multiplies its weights along another axis than they are stored"
     return None
 
 
-def _replace(graph: ir.Graph, node: ir.Node, codes: ir.Value, scales: ir.Value, taken: set[str]) -> None:
-    columns, blocks, half = codes.shape.numpy() if codes.shape is not None else (0, 0, 0)
-    sizes = {"K": blocks * half * 2, "N": columns, "bits": 4, "block_size": half * 2}
-    product = ir.node("MatMulNBits", [node.inputs[0], codes, scales], sizes, domain=_DOMAIN, name=node.name)
-    (old,), (new,) = node.outputs, product.outputs
-    made = [product]
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if bias is not None:
-        new.name, new.type, new.shape = fresh_name(f"{old.name}_product", taken), old.type, old.shape
-        add = ir.node("Add", [new, bias], name=fresh_name(f"{node.name or old.name}_Add", taken))
-        made.append(add)
-        (new,) = add.outputs
-    new.name, new.type, new.shape = old.name, old.type, old.shape
-    ir.convenience.replace_nodes_and_values(graph, node, [node], made, node.outputs, [new])
+def _note(node: ir.Node, storage: Storage, operands: Operands) -> None:
+    """Say on a node that its weights take more bits than asked."""
+    asked, bits = storage.form, operands.blocks.form.bits
+    if bits != asked.bits:
+        blocks = f" in blocks of {asked.size}" if asked.size else ""
+        skip(node, f"holds its {asked.bits}-bit weights{blocks} in {bits} bits, which a fast kernel multiplies")
+
+
+def _added(node: ir.Node, rows: int) -> tuple[ir.Value | None, list[ir.Node]]:
+    """The constant row added to a MatMul, and the nodes that one product replaces."""
+    reader = sole_consumer(node.outputs[0])
+    if not is_op(node, "MatMul") or reader is None or not is_op(reader, "Add") or reader.graph is not node.graph:
+        return None, [node]
+    other = next(value for value in reader.inputs if value is not node.outputs[0])
+    if other is None or not _is_row(other, rows) or other.shape is None or node.inputs[0] is None:
+        return None, [node]
+    rank = 1 if node.inputs[0].shape is None else len(node.inputs[0].shape)
+    return (other, [node, reader]) if len(other.shape) <= rank else (None, [node])
+
+
+def _is_row(value: ir.Value, rows: int) -> bool:
+    array = constant_array(value)
+    return (
+        array is not None and array.dtype == np.float32 and array.size == rows and max(array.shape, default=0) == rows
+    )
+
+
+def _flat(graph: ir.Graph, bias: ir.Value, taken: set[str]) -> ir.Value:
+    """A bias with one axis."""
+    array = constant_array(bias)
+    assert array is not None
+    if array.ndim == 1:
+        return bias
+    return add_initializer(graph, fresh_name(f"{bias.name}_flat", taken), array.reshape(-1))
+
+
+def _shape(value: ir.Value | None) -> tuple[int, ...]:
+    assert value is not None
+    assert value.const_value is not None
+    return tuple(value.const_value.shape.numpy())
+
+
+def _size(weight: ir.Value) -> int:
+    assert weight.const_value is not None
+    return int(weight.const_value.size)

@@ -61,6 +61,7 @@ from ...passes.weight_only.widen_codes import WidenCodes
 from ..policy import STATIC_SCHEMES, Policy, widths
 from ..spec import TargetSpec
 from .kinds import of_widths
+from .weights import weights_alone
 
 __all__ = ["recipe"]
 
@@ -68,6 +69,8 @@ __all__ = ["recipe"]
 _OLD = 22
 # Elements from which on a PRelu without branches is faster, whatever its slopes.
 _BRANCHES = 8192
+# Elements that share a scale of 4-bit weights of float kernels among integer ones.
+_BLOCK = 32
 # Where joining groups was measured to pay: VNNI multiplies 30 times as many int8 as a grouped float Conv does floats.
 _CHEAP_PRODUCTS = "x86_64+vnni"
 # Kernels of so many pixels are slower with pads of their own.
@@ -99,8 +102,8 @@ def recipe(
     reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in rules)
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     compact = CompactWeights(
-        dtype=f"int{weights}",
-        block_size=policy.block_size,
+        dtype="int4" if weights == 4 else "int8",
+        block_size=policy.block(_BLOCK),
         per_channel=policy.per_channel,
         exclude_nodes=nodes,
         exclude_ops=ops,
@@ -148,8 +151,10 @@ def recipe(
             passes += (KeepFloat(), WidenCodes(), compact, NarrowIntegers())
         case "a16w8" | "a16w4":
             passes += (ExpandDequantized(), KeepFloat(), compact, NarrowIntegers())
-        case "d8w8" | "w8" | "w4":
+        case "d8w8":
             passes += (compact, NarrowIntegers())
+        case "w8" | "w4" | "w3" | "w2":
+            passes += weights_alone(target, policy)
     if align:
         passes += (PReluToMax(least=_BRANCHES),)
     # Where MLAS has blocked kernels; behind what drops empty inputs at a node's end.

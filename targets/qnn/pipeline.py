@@ -118,10 +118,11 @@ def _block(target: TargetSpec, policy: Policy) -> int | None:
     """Rows that share a scale under a policy, or None where every column has one."""
     if widths(policy.scheme)[1] != 4 or not policy.per_channel:
         return None
-    if policy.block_size % BLOCK:
+    size = policy.block(BLOCK)
+    if size % BLOCK:
         raise OptionError(
-            f"--block-size {policy.block_size}",
+            f"--block-size {size}",
             f"is no multiple of {BLOCK}, and target {target.name} computes such blocks wrong",
             remedy=f"Choose {BLOCK} or a multiple of it; one as large as a layer's inputs is a scale per channel",
         )
-    return policy.block_size
+    return size

@@ -15,13 +15,17 @@ from ...passes.prepare.sum_to_add import SumToAdd
 from ...passes.prepare.within_half import WithinHalf
 from ...passes.recipe import Recipe
 from ...passes.weight_only.compact_weights import CompactWeights
+from ...passes.weight_only.decide_storage import DecideStorage
 from ...passes.weight_only.pack_products import PackProducts
+from ...passes.weight_only.round_blocks import RoundBlocks
 from ..cpu.pipeline import normalize
 from ..policy import Policy
 from ..spec import TargetSpec
 
 __all__ = ["SCHEMES", "recipe"]
 
+# Most elements of a matrix that share a scale.
+_BLOCK = 32
 SCHEMES = ("w8", "w4", "fp16", "float")
 
 
@@ -50,14 +54,17 @@ def recipe(target: TargetSpec, policy: Policy) -> Recipe:
         case "w8":
             passes += (compact,)
         case "w4":
-            products = PackProducts(
-                block_size=policy.block_size,
+            decide = DecideStorage(
+                block_size=policy.block(_BLOCK),
+                whole=True,
+                ops=("MatMul", "Gemm"),
                 exclude_nodes=nodes,
                 exclude_ops=ops,
                 only_ops=only,
                 float_nodes=policy.float_weights,
             )
-            passes += (products, compact)
+            products = PackProducts(always=True, accuracy_level=0, biased=False)
+            passes += (decide, RoundBlocks(), products, compact)
         case "fp16":
             half = ComputeInHalf(exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes)
             passes += (WithinHalf(), half)

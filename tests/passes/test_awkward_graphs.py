@@ -34,7 +34,11 @@ from edgec.passes.quantize.set_ranges import SetRanges
 from edgec.passes.round.correct_bias import CorrectBias
 from edgec.passes.round.correct_bias_in_turn import CorrectBiasInTurn
 from edgec.passes.weight_only.compact_weights import CompactWeights
+from edgec.passes.weight_only.dequantize_blocks import DequantizeBlocks
+from edgec.passes.weight_only.expand_blocks import ExpandBlocks
+from edgec.passes.weight_only.gather_blocks import GatherBlocks
 from edgec.passes.weight_only.half_weights import HalfWeights
+from edgec.passes.weight_only.pack_products import PackProducts
 
 ROUNDS = (
     InsertQdq,
@@ -42,6 +46,10 @@ ROUNDS = (
     DynamicLstm,
     CompactWeights,
     HalfWeights,
+    PackProducts,
+    GatherBlocks,
+    ExpandBlocks,
+    DequantizeBlocks,
     CorrectBias,
     CorrectBiasInTurn,
     PartClamps,
@@ -70,6 +78,10 @@ OPTIONS: dict[str, dict[str, object]] = {
     "fp16 nvidia-cuda": {"target": "nvidia-cuda"},
     "fp16 iphone-15": {"target": "iphone-15"},
     "w4 web-webgpu": {"target": "web-webgpu"},
+    "w4 packed": {"weight_form": "packed"},
+    "w4 standard": {"weight_form": "standard", "zero_points": True},
+    "w2 packed": {"weight_form": "packed", "block_size": 16},
+    "w3 folded": {"weight_form": "folded", "zero_points": True},
 }
 Feeds = Mapping[str, np.ndarray]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgec.passes.quantize.decision import clipped_of, decided_nodes, decided_values, params_of, rounded_of
+from edgec.passes.weight_only.storage import blocks_of, stored_values
 
 __all__ = ["signature", "snapshot"]
 
@@ -25,4 +26,5 @@ def snapshot(model: ir.Model) -> tuple[bytes, tuple[object, ...]]:
         for node, decision in decided
     )
     values = tuple((v.name, str(source), params_of(v) is not None) for v, source in decided_values(graph))
-    return ir.serde.serialize_model(model).SerializeToString(deterministic=True), (decisions, values)
+    stored = tuple((v.name, str(storage), blocks_of(v) is not None) for v, storage in stored_values(model))
+    return ir.serde.serialize_model(model).SerializeToString(deterministic=True), (decisions, values, stored)

@@ -1,0 +1,71 @@
+"""Policy of weights stored alone: which are multiplied as they are stored, which are expanded at load."""
+
+from __future__ import annotations
+
+from ...passes.base import Pass
+from ...passes.weight_only.compact_weights import CompactWeights
+from ...passes.weight_only.decide_storage import DecideStorage
+from ...passes.weight_only.dequantize_blocks import DequantizeBlocks
+from ...passes.weight_only.expand_blocks import ExpandBlocks
+from ...passes.weight_only.gather_blocks import GatherBlocks
+from ...passes.weight_only.narrow_integers import NarrowIntegers
+from ...passes.weight_only.pack_products import PackProducts
+from ...passes.weight_only.round_blocks import RoundBlocks
+from ..policy import Policy, widths
+from ..spec import TargetSpec
+
+__all__ = ["weights_alone"]
+
+# A scale costs a quarter of a bit each; kernels of 128 are the fastest (passes/weight_only/nbits.py).
+_BLOCK = 128
+# From so many elements on a table is worth the kernel that reads rows as they are stored.
+_TABLE = 1 << 18
+# Most of the weights must be in matrices that are multiplied as stored, for the first of them to be.
+_MATRICES = 0.5
+_EIGHT = ("MatMul", "Gemm", "Gather", "LSTM", "GRU", "RNN")
+
+
+def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
+    """Decide, round, write; what has no blocks is stored in int8.
+
+    Args:
+        target: The target.
+        policy: What the user asked for; its scheme is w8, w4, w3 or w2.
+    """
+    bits = widths(policy.scheme)[1]
+    nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
+    decide = DecideStorage(
+        bits=bits,
+        block_size=policy.block(_BLOCK),
+        symmetric=not policy.zero_points,
+        ops=_EIGHT if bits == 8 else (),
+        exclude_nodes=nodes,
+        exclude_ops=ops,
+        only_ops=only,
+        float_nodes=policy.float_weights,
+    )
+    rest = CompactWeights(
+        per_channel=policy.per_channel,
+        exclude_nodes=nodes,
+        exclude_ops=ops,
+        only_ops=only,
+        float_nodes=policy.float_weights,
+    )
+    return (decide, RoundBlocks(), *_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
+
+
+def _written(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
+    """The forms that come before expansion at load."""
+    match policy.weight_form:
+        case "standard":
+            return (DequantizeBlocks(),)
+        case "packed":
+            return (PackProducts(always=True), GatherBlocks())
+        case "auto" if _multiplies_blocks(target):
+            return (PackProducts(share=_MATRICES), GatherBlocks(minimum=_TABLE))
+    return ()
+
+
+def _multiplies_blocks(target: TargetSpec) -> bool:
+    """Whether it has int8 kernels for weights in blocks: x86 from AVX2 on, arm64 with dot products (MLAS, 1.31.1)."""
+    return target.isa.startswith("x86_64") or target.isa.endswith(("+dotprod", "+i8mm"))
