@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..bundle import MANIFEST, Bundle
-from ..errors import EdgecError, InternalError, OptionError
+from ..errors import EdgecError, InternalError
 from ..runtimes.cache import cache_folder
-from .building.job import Job, jobs_of, request_of_job, request_to_build
+from .building.job import Job, in_one_folder, jobs_of, request_of_job, request_to_build
 from .building.key import Uncacheable, bundle_key
 from .building.outcome import Outcome, exit_code_of
 from .building.shelf import Shelf
@@ -89,9 +89,7 @@ def build_projects(
     Raises:
         InputError: A project file is wrong; `alone` is given, and there are several bundles.
     """
-    jobs = jobs_of([Path(file) for file in files], Path(output), only)
-    if alone is not None:
-        jobs = [replace(_the_one(jobs), output=alone)]
+    jobs = in_one_folder(jobs_of([Path(file) for file in files], Path(output), only), alone)
     outcomes: dict[Job, Outcome] = {}
     keys: dict[Job, str] = {}
 
@@ -117,16 +115,6 @@ def build_projects(
         for future in as_completed(futures):
             end(_result(future, futures[future]))
     return [outcomes[job] for job in jobs]
-
-
-def _the_one(jobs: Sequence[Job]) -> Job:
-    if len(jobs) > 1:
-        raise OptionError(
-            "--bundle",
-            f"names one folder, and there are {len(jobs)} bundles: {', '.join(job.name for job in jobs)}",
-            remedy="Choose one with --target, or give -o for all of them",
-        )
-    return jobs[0]
 
 
 def build_one(job: Job, options: BuildOptions, key: str) -> Outcome:

@@ -9,13 +9,17 @@ from typing import Any, TypeAlias
 
 from ..bundle import Bundle
 from ..errors import BundleError, EdgecError
+from .baking.bake import baking_of
 from .building.baseline import Baseline
-from .building.job import Job, jobs_of, request_of_job
+from .building.job import Job, in_one_folder, jobs_of, request_of_job
 from .building.outcome import Outcome
-from .loading.source import open_source
+from .building.same_project import check_same_project
+from .data import open_data
 from .progress import Progress
 from .prove import prove
 from .request import CompileRequest
+from .samples.base import DataSource
+from .signature import inputs_in
 
 __all__ = ["check_projects"]
 
@@ -27,6 +31,7 @@ def check_projects(
     output: str | Path,
     *,
     only: Sequence[str] = (),
+    alone: Path | None = None,
     baseline: Baseline | None = None,
     on: str | None = None,
     progress: Progress | None = None,
@@ -38,19 +43,20 @@ def check_projects(
         files: Project files.
         output: The folder that `build_projects` wrote.
         only: Names of targets; all of them where there is none.
+        alone: The folder of the bundle itself, where there is one only.
         baseline: Earlier verdicts: what is worse than tolerated there counts as broken, too.
         on: The place to prove on; None takes the best that is at hand for each target.
         progress: Who watches.
         done: Told of every bundle as it is done.
 
     Returns:
-        One outcome a bundle. A bundle that is missing, altered, or of another model is one with an error.
+        One outcome a bundle. A bundle that is missing, altered, or of another model or project is one with an error.
 
     Raises:
-        InputError: A project file is wrong.
+        InputError: A project file is wrong; `alone` is given, and there are several bundles.
     """
     outcomes = []
-    for job in jobs_of([Path(file) for file in files], Path(output), only):
+    for job in in_one_folder(jobs_of([Path(file) for file in files], Path(output), only), alone):
         outcome = _check(job, baseline, {"on": on, "progress": progress})
         outcomes.append(outcome)
         if done is not None:
@@ -67,10 +73,11 @@ def _check(job: Job, baseline: Baseline | None, options: dict[str, Any]) -> Outc
                 str(job.output), "was not built", remedy="Build it: edgec build, with the same -o if there is one"
             )
         bundle = Bundle.open(job.output)
-        _same_source(bundle, request)
+        check_same_project(bundle, request, job)
+        evaluation, notes = _evaluation(bundle, request)
         verdict = prove(
             bundle,
-            evaluation=request.evaluation,
+            evaluation=evaluation,
             contract=request.contract,
             metric=request.metric,
             float_model=str(request.model),
@@ -78,6 +85,7 @@ def _check(job: Job, baseline: Baseline | None, options: dict[str, Any]) -> Outc
             seed=request.seed,
             state=request.state if request.state.carried else None,
             preprocess=request.preprocess,
+            notes=notes,
             write=False,
             **options,
         )
@@ -94,16 +102,21 @@ def _check(job: Job, baseline: Baseline | None, options: dict[str, Any]) -> Outc
     )
 
 
-def _same_source(bundle: Bundle, request: CompileRequest) -> None:
-    """Refuse a bundle of another model than the project names.
+def _evaluation(bundle: Bundle, request: CompileRequest) -> tuple[DataSource | None, tuple[str, ...]]:
+    """What proves, and what the verdict must say of it; of a project without samples for it, what the build held out.
 
     Raises:
-        BundleError: It is one.
+        BundleError: The build observed other samples: it may have seen what would be held out now.
     """
-    assert isinstance(request.model, str | Path)
-    if bundle.manifest["source"].get("digest") != open_source(request.model).digest():
+    if request.evaluation is not None or request.calibration is None:
+        return request.evaluation, ()
+    data = open_data(request, inputs_in(bundle.manifest), baking_of(bundle.manifest))
+    observed = bundle.manifest["samples"].get("calibration") or {}
+    if data.calibration is None or data.calibration.digest() != observed.get("digest"):
         raise BundleError(
             str(bundle.path),
-            f"was not compiled from {request.model} as it is now",
+            f"was compiled on other samples than {request.calibration} as they are now",
+            affects="What is held out of them to prove with may have been observed",
             remedy="Build it again: edgec build",
         )
+    return data.evaluation, data.notes

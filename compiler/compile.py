@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     scheme=recipe.scheme,
                     source=_source(loaded, request),
                     calibration=data.calibration_facts(),
-                    options=_payload_options(request),
+                    options=request.payload_options(),
                     notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
                     golden=data.golden_origin,
                     baking=loaded.baking,
@@ -253,14 +253,3 @@ def _source(loaded: Loaded, request: CompileRequest) -> dict[str, str]:
     licence = request.license or source_licence(loaded.before.metadata_props, loaded.files)
     said = {"origin": Path(loaded.origin).name, "digest": loaded.digest}
     return {**said, "licence": licence} if licence else said
-
-
-def _payload_options(request: CompileRequest) -> dict[str, Any]:
-    """Options the payload depends on, as the manifest records them."""
-    return {
-        "shapes": {name: list(shape) for name, shape in request.shapes.items()},
-        "samples": request.samples,
-        "seed": request.seed,
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in asdict(request.policy).items()},
-        "recipe": request.recipe is not None,
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -153,3 +153,14 @@ class CompileRequest:
         if bent:
             given["policy"] = replace(given.get("policy", Policy()), **bent)
         return cls(model=model, **given)
+
+    def payload_options(self) -> dict[str, Any]:
+        """Options the payload depends on, as the manifest records them."""
+        policy = asdict(self.policy)
+        return {
+            "shapes": {name: list(shape) for name, shape in self.shapes.items()},
+            "samples": self.samples,
+            "seed": self.seed,
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in policy.items()},
+            "recipe": self.recipe is not None,
+        }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import ml_dtypes  # noqa: F401 - numpy knows bfloat16 by its name from here on
+import numpy as np
 import onnx_ir as ir
 
 from ..errors import ModelError
 from ..runtimes.base import TensorInfo
 
-__all__ = ["inputs_of", "outputs_of"]
+__all__ = ["inputs_in", "inputs_of", "outputs_of"]
 
 
 def inputs_of(model: ir.Model) -> tuple[TensorInfo, ...]:
@@ -22,6 +27,14 @@ def inputs_of(model: ir.Model) -> tuple[TensorInfo, ...]:
 def outputs_of(model: ir.Model) -> tuple[TensorInfo, ...]:
     """Outputs that are tensors of a known type."""
     return tuple(_info(value) for value in model.graph.outputs if value.dtype is not None)
+
+
+def inputs_in(manifest: Mapping[str, Any]) -> tuple[TensorInfo, ...]:
+    """Inputs of a bundle's model, as its manifest lists them."""
+    return tuple(
+        TensorInfo(name=each["name"], dtype=np.dtype(each["dtype"]), shape=tuple(each["shape"]))
+        for each in manifest["inputs"]
+    )
 
 
 def _info(value: ir.Value) -> TensorInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..proving.judge import check_units
 from ..request import CompileRequest
 from ..samples.check import nearest
 
-__all__ = ["Job", "jobs_of", "request_of_job", "request_to_build"]
+__all__ = ["Job", "in_one_folder", "jobs_of", "request_of_job", "request_to_build"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +75,23 @@ def jobs_of(files: Sequence[Path], output: Path, only: Sequence[str] = ()) -> li
                 remedy=f"Its targets are {', '.join(known)}",
             )
     return [job for job in jobs if not only or job.target in only]
+
+
+def in_one_folder(jobs: Sequence[Job], folder: Path | None) -> list[Job]:
+    """The one bundle of a build in a folder that was named for it; None leaves every bundle where it is.
+
+    Raises:
+        OptionError: There are several.
+    """
+    if folder is None:
+        return list(jobs)
+    if len(jobs) > 1:
+        raise OptionError(
+            "--bundle",
+            f"names one folder, and there are {len(jobs)} bundles: {', '.join(job.name for job in jobs)}",
+            remedy="Choose one with --target, or give -o for all of them",
+        )
+    return [replace(job, output=folder) for job in jobs]
 
 
 def request_to_build(job: Job) -> CompileRequest:

@@ -20,6 +20,7 @@ __all__ = ["EXAMPLES", "check"]
 EXAMPLES = """
 edgec check -o build/ --junit edgec.xml --markdown "$GITHUB_STEP_SUMMARY"
 edgec check faces/edgec.toml -t raspberry-pi-5 --baseline verdicts.lock
+edgec check app/edgec.toml --bundle app/dist/model
 edgec check --baseline verdicts.lock --update-baseline
 """
 
@@ -35,6 +36,10 @@ class CheckOptions:
     output: Annotated[Path, Option("-o", "--output", metavar="DIR", help="The folder that `edgec build` wrote.")] = (
         Path("build")
     )
+    bundle: Annotated[
+        Path | None,
+        Option("--bundle", metavar="DIR", help="Where the one bundle is, in the stead of -o.", rich_help_panel=OUTPUT),
+    ] = None
     target: Annotated[
         list[str] | None, Option("-t", "--target", metavar="NAME", help="Only this one of [targets]; once per target.")
     ] = None
@@ -82,6 +87,7 @@ def check(options: CheckOptions, talk: TalkOptions) -> int:
             options.projects or [Path(PROJECT_FILE)],
             options.output,
             only=options.target or (),
+            alone=options.bundle,
             baseline=known,
             on=options.on,
             progress=talker.progress,

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from support.classifier import images, save_npz
 
 from edgec.bundle import MANIFEST, Bundle, read_manifest, sha256_of
 from edgec.compiler.build_project import BuildOptions, build_projects
@@ -23,7 +24,7 @@ from edgec.compiler.contract import ClauseResult, Limit, Verdict
 from edgec.compiler.report.junit import junit_xml
 from edgec.compiler.report.markdown import markdown_summary
 from edgec.compiler.report.sarif import sarif_json
-from edgec.errors import ContractError
+from edgec.errors import ContractError, OptionError
 
 SQNR = CLAUSE_KINDS["sqnr"].exit_code
 
@@ -131,6 +132,95 @@ def test_a_bundle_of_another_model(built: Path) -> None:
     outcomes = check(built)
     assert outcomes[0].error == (
         f"{built.parent}/build/faces/host: was not compiled from {file} as it is now. Build it again: edgec build."
+    )
+
+
+class TestAnotherProject:
+    """Another project may build another bundle of the same model and name to the same folder."""
+
+    @pytest.mark.parametrize(
+        ("old", "new", "problem"),
+        [
+            ('target = "host"', 'target = "pixel-8"', "its target is host, the project says pixel-8"),
+            ('scheme = "w8"', 'scheme = "w4"', 'it was compiled with scheme = w8, the project says w4'),
+            (
+                '[calibration]\npath = "calib.npz"\n',
+                "",
+                "it was compiled with calibration samples, the project says without calibration samples",
+            ),
+            (
+                '[contract]\n',
+                '[model.inputs.image]\ndtype = "uint8"\nlayout = "nchw"\n[contract]\n',
+                "of its inputs it has baked {}, the project says ",
+            ),
+        ],
+    )  # fmt: skip
+    def test_says_another_thing(self, built: Path, old: str, new: str, problem: str) -> None:
+        text = built.read_text(encoding="utf-8")
+        assert old in text
+        built.write_text(text.replace(old, new), encoding="utf-8")
+        outcome = check(built, only=["small"])[0]
+        assert outcome.exit_code == 2
+        assert outcome.error.startswith(f"{built.parent}/build/faces/small: is not of {built}: {problem}")
+        assert outcome.error.endswith(". Build it again: edgec build; or name the folder of its own build with -o."), (
+            outcome.error
+        )
+
+    def test_has_other_samples_by_the_same_name(self, built: Path) -> None:
+        save_npz(built.parent / "calib.npz", image=images(seed=9))
+        (outcome,) = check(built, only=["host"])
+        assert outcome.exit_code == 2
+        assert f"is not of {built}: its calibration samples have the digest " in outcome.error
+
+    def test_other_limits_and_samples_that_are_not_here_are_no_other_project(self, built: Path) -> None:
+        (built.parent / "calib.npz").unlink()
+        built.write_text(built.read_text(encoding="utf-8").replace("5dB", "4dB"), encoding="utf-8")
+        assert [outcome.exit_code for outcome in check(built)] == [0, 0]
+
+
+class TestHeldOut:
+    """A project without evaluation samples: its build observes one half of the others and proves with the other."""
+
+    @pytest.fixture
+    def halved(self, project: Path) -> Path:
+        text = project.read_text(encoding="utf-8")
+        project.write_text(text.replace('[evaluation]\npath = "eval.npz"\n', ""), encoding="utf-8")
+        build_projects([project], project.parent / "build", only=["host"], options=BuildOptions(cache=False))
+        return project
+
+    def test_what_proved_proves_again(self, halved: Path) -> None:
+        (outcome,) = check(halved, only=["host"])
+        assert outcome.exit_code == 0
+        file = halved.parent / "build/faces/host/proof/verdict.json"
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        assert outcome.verdict is not None
+        sqnr, before = (
+            next(result for result in verdict["results"] if result["id"] == "sqnr")
+            for verdict in (outcome.verdict, kept)
+        )
+        assert (sqnr["measured"], sqnr["n"]) == (before["measured"], before["n"])
+        assert outcome.verdict["notes"][0] == kept["notes"][0]
+        assert outcome.verdict["notes"][0].startswith("no evaluation samples: ")
+
+    def test_samples_that_came_since_may_have_been_observed(self, halved: Path) -> None:
+        save_npz(halved.parent / "calib.npz", image=images(30))
+        (outcome,) = check(halved, only=["host"])
+        folder = halved.parent
+        assert (outcome.exit_code, outcome.error) == (
+            2,
+            f"{folder}/build/faces/host: was compiled on other samples than {folder}/calib.npz as they are now. "
+            "What is held out of them to prove with may have been observed. Build it again: edgec build.",
+        )
+
+
+def test_the_folder_of_the_one_bundle(built: Path) -> None:
+    (outcome,) = check(built, only=["host"], alone=built.parent / "build/faces/host")
+    assert (outcome.exit_code, outcome.bundle) == (0, built.parent / "build/faces/host")
+    with pytest.raises(OptionError) as raised:
+        check(built, alone=built.parent / "build/faces/host")
+    assert str(raised.value) == (
+        "--bundle: names one folder, and there are 2 bundles: faces/host, faces/small. Choose one with --target, or "
+        "give -o for all of them."
     )
 
 
