@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import OutputError
 from ..targets import ALIASES, find_target, target_names
 from .drafting.draft import draft
+from .drafting.wishes import path_from, wishes_of
 from .inspect import inspect_model
 from .project import Project
 from .write_whole import write_whole
@@ -36,23 +36,35 @@ class Begun:
         return {"file": str(self.file), "guesses": list(self.guesses), "missing": list(self.missing)}
 
 
-def init_project(model: str | Path, output: str | Path = "edgec.toml", *, force: bool = False) -> Begun:
-    """Write a project file for a model; guesses stand in it as comments.
+def init_project(
+    model: str | Path,
+    output: str | Path = "edgec.toml",
+    *,
+    samples: str | Path | None = None,
+    targets: Sequence[str] = (),
+    force: bool = False,
+) -> Begun:
+    """Write a project file for a model; guesses stand in it as comments, but for those that samples or targets need.
 
     Args:
         model: An ONNX file.
         output: The file to write.
-        force: Replace it where it exists.
+        samples: What is observed, and proves; None leaves them to bring.
+        targets: What a build is for; none means `host`.
+        force: Replace the file where it exists.
 
     Raises:
         ModelError: The model cannot be read, or is invalid.
+        SamplesError: The samples do not exist.
+        TargetError: There is no such target.
         OutputError: The file exists, or cannot be written.
     """
     file = Path(output).absolute()
     if file.exists() and not force:
         raise OutputError(str(output), "exists", remedy="Give --force to replace it, or another -o")
-    targets = [find_target(name) for name in target_names() if name not in ALIASES]
-    made = draft(inspect_model(str(model), find_target("host")), _path_from(file, Path(model)), targets)
+    wishes = wishes_of(file, samples, targets)
+    others = [find_target(name) for name in target_names() if name not in ALIASES]
+    made = draft(inspect_model(str(model), find_target("host")), path_from(file, Path(model)), wishes, others)
     try:
         write_whole(file, made.text)
     except OSError as error:
@@ -60,11 +72,3 @@ def init_project(model: str | Path, output: str | Path = "edgec.toml", *, force:
     Project.load(file)  # what is written here is read there
     missing = tuple(name for name in made.missing if not (file.parent / name).exists())
     return Begun(file=file, guesses=made.guesses, missing=missing)
-
-
-def _path_from(file: Path, model: Path) -> str:
-    """The model's path as a project file names it: relative, with slashes; absolute on another drive."""
-    try:
-        return Path(os.path.relpath(model.absolute(), file.parent)).as_posix()
-    except ValueError:
-        return model.absolute().as_posix()

@@ -9,13 +9,14 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .groups import takes_groups
-from .options import OUTPUT, TalkOptions, one_of
+from .options import DATA, OUTPUT, TalkOptions, one_of
 
 __all__ = ["EXAMPLES", "init"]
 
 EXAMPLES = """
 edgec init model.onnx
 edgec init models/faces.onnx -o faces/edgec.toml
+edgec init model.onnx --samples photos --target android-cpu
 """
 
 
@@ -27,6 +28,19 @@ class InitChoice:
     model_option: Annotated[
         str | None, Option("-m", "--model", metavar="MODEL", help="The same as an option.", rich_help_panel="Model")
     ] = None
+    samples: Annotated[
+        Path | None,
+        Option(
+            "--samples",
+            metavar="DATA",
+            help="What to observe and to prove with: .npz, .parquet, or a folder of .npy, .npz or images.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    target: Annotated[
+        list[str] | None,
+        Option("-t", "--target", metavar="NAME", help="What to build for, else host; once per target."),
+    ] = None
     output: Annotated[
         Path, Option("-o", "--output", metavar="FILE", help="The project file.", rich_help_panel=OUTPUT)
     ] = Path("edgec.toml")
@@ -37,7 +51,8 @@ class InitChoice:
 def init(choice: InitChoice, talk: TalkOptions) -> int:
     """Write a commented project file for a model: its inputs, where its data go, limits, targets.
 
-    What is guessed (images, state, the batch, classes) stands there as a comment that says so.
+    What is guessed (images, state, the batch, classes) stands there as a comment that says so; what --samples and
+    --target need of it is in force.
     """
     from ..init_project import init_project
     from .console import print_json, print_text
@@ -45,7 +60,9 @@ def init(choice: InitChoice, talk: TalkOptions) -> int:
 
     model = one_of("MODEL", choice.model, "-m/--model", choice.model_option)
     with talking(talk) as talker, talker.progress.stage("inspect"):
-        begun = init_project(model, choice.output, force=choice.force)
+        begun = init_project(
+            model, choice.output, samples=choice.samples, targets=choice.target or (), force=choice.force
+        )
     if talk.json:
         print_json(begun.to_json())
         return 0

@@ -12,6 +12,7 @@ from ..projecting.choices import ModelChoice
 from ..report.units import count, size
 from .guesses import Image, classes_of, free_dimensions, image_of, is_batch, start_of, state_of, suggested_shape
 from .lines import comment, entry, table
+from .wishes import Wishes
 
 __all__ = ["Draft", "draft"]
 
@@ -33,18 +34,19 @@ class Draft:
 
     text: str
     guesses: tuple[str, ...]
-    missing: tuple[str, ...] = (CALIBRATION, EVALUATION)
+    missing: tuple[str, ...]
 
 
-def draft(model: Inspection, path: str, targets: Sequence[TargetSpec]) -> Draft:
+def draft(model: Inspection, path: str, wishes: Wishes, targets: Sequence[TargetSpec]) -> Draft:
     """A project file for a model.
 
     Args:
         model: What it is.
         path: As `[model]` is to name it.
-        targets: Those that a build may be for; the first is chosen, the others are comments.
+        wishes: What was said beside it; a guess that it needs is in force.
+        targets: Those that a build may be for: comments, where they are not wished for.
     """
-    writer = _Writer(model=model, state=state_of(model.inputs, model.outputs))
+    writer = _Writer(model=model, wishes=wishes, state=state_of(model.inputs, model.outputs))
     sections = [
         writer.model_section(path),
         writer.input_section(),
@@ -56,7 +58,8 @@ def draft(model: Inspection, path: str, targets: Sequence[TargetSpec]) -> Draft:
         writer.target_section(targets),
     ]
     text = "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
-    return Draft(text=text, guesses=tuple(writer.guesses))
+    missing = (CALIBRATION, EVALUATION) if wishes.samples is None else ()
+    return Draft(text=text, guesses=tuple(writer.guesses), missing=missing)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -64,6 +67,7 @@ class _Writer:
     """Writes one section after the other, and keeps what it guessed."""
 
     model: Inspection
+    wishes: Wishes
     state: dict[str, str]
     guesses: list[str] = field(default_factory=list)
 
@@ -105,8 +109,9 @@ class _Writer:
         what = f"{tensor.name} is {'a gray' if gray else 'an RGB'} image of {sides}, {image.layout.upper()}"
         yield from comment(
             self.guess(what)
-            + " Where the samples are a folder of image files, say how a file becomes the input, with the values that "
-            "the model was trained with. mean and std are in units of pixel * scale; those here are the commonest."
+            + (" Say" if self.wishes.images else " Where the samples are a folder of image files, say")
+            + " how a file becomes the input, with the values that the model was trained with. mean and std are in "
+            "units of pixel * scale; those here are the commonest."
         )
         lines = [table("inputs", tensor.name)]
         if image.height is not None and image.width is not None:
@@ -120,7 +125,7 @@ class _Writer:
         else:
             mean, std = ([0.5], [0.5]) if gray else (_MEAN, _STD)
             lines += [entry("scale", "1/255"), entry("mean", mean), entry("std", std)]
-        yield from comment(of=lines)
+        yield from lines if self.wishes.images else comment(of=lines)
 
     def state_section(self) -> list[str]:
         if not self.state:
@@ -143,6 +148,14 @@ class _Writer:
 
     def data_section(self) -> list[str]:
         arrays = [f"  {_shown(tensor)}" for tensor in self.fed]
+        if self.wishes.samples is not None:
+            return [
+                table("calibration"), entry("path", self.wishes.samples, "one half gives ranges, the other proves"),
+                *comment(of=[entry("samples", 200, "use so many of them; else all")]),
+                "",
+                *comment("Samples of their own to prove with: then all of those above give ranges.",
+                         of=[table("evaluation"), entry("path", EVALUATION)]),
+            ]  # fmt: skip
         return [
             *comment(
                 "Samples: an .npz with an array for each input, the first axis the sample; or a folder of .npy, .npz "
@@ -176,7 +189,7 @@ class _Writer:
             limits = {"sqnr": "15dB", **limits}
         weights = 4 * self.model.parameters
         if limits and weights > max(_HEAVY * self.model.file_bytes, _LARGE):
-            limits["size_ratio"] = "0.5x"
+            limits["size_ratio"] = "0.6x" if self.wishes.halves else "0.5x"
         lines = comment(
             "What a bundle must keep, on the place that proves it. A limit carries its unit; each has an exit code of "
             "its own (`edgec --help`). What cannot be measured is never taken for met: exit code 5."
@@ -190,7 +203,7 @@ class _Writer:
 
     def compile_section(self) -> list[str]:
         lines = [table("compile")]
-        said = []
+        said: list[str] = []
         if self.model.quantized:
             said.append(f"The model is quantized already ({', '.join(self.model.quantized)}): it is packed as it is.")
             lines.append(entry("scheme", "float"))
@@ -202,19 +215,23 @@ class _Writer:
             names = ", ".join(tensor.name for tensor in open_)
             said.append(f"{self.guess(f'{names}: {what}')} A phone's accelerator needs every size fixed.")
         shapes = {tensor.name: suggested_shape(tensor) for tensor in open_}
-        lines += [entry("scheme", "auto", "a8w8, a8w4, a16w8, a16w4, d8w8, w8, w4, fp16, bf16, float")]
-        if shapes:
-            lines.append(entry("shapes", shapes))
-        return comment(*said, "Options of every target; `edgec compile --help` says what they do.", of=lines)
+        scheme = entry("scheme", "auto", "a8w8, a8w4, a16w8, a16w4, d8w8, w8, w4, fp16, bf16, float")
+        prose = (*said, "Options of every target; `edgec compile --help` says what they do.")
+        if shapes and self.wishes.fixed:
+            return [*comment(*prose), *lines, *comment(of=[scheme]), entry("shapes", shapes)]
+        return comment(*prose, of=[*lines, scheme, *([entry("shapes", shapes)] if shapes else [])])
 
     def target_section(self, targets: Sequence[TargetSpec]) -> list[str]:
-        first, *others = targets
         lines = comment(
             "A bundle is made for each; options and [targets.NAME.contract] of its own go over those above."
         )
-        lines += [table("targets", first.name), *comment(first.description)]
-        for each in others:
-            lines += comment(of=[f"{table('targets', each.name):<28}  # {each.description}"])
+        for name, spec in self.wishes.targets.items():
+            lines += [table("targets", name), *comment(spec.description)]
+            if name in self.wishes.paths:
+                lines.append(entry("target", self.wishes.paths[name]))
+        for each in targets:
+            if each.name not in self.wishes.targets:
+                lines += comment(of=[f"{table('targets', each.name):<28}  # {each.description}"])
         return lines
 
 

@@ -17,7 +17,7 @@ from edgec.compiler.clauses import CLAUSE_KINDS
 from edgec.compiler.drafting.lines import entry, table
 from edgec.compiler.init_project import init_project
 from edgec.compiler.project import Project
-from edgec.errors import ModelError, OutputError
+from edgec.errors import ModelError, OutputError, SamplesError, TargetError
 from edgec.targets import ALIASES, target_names
 from edgec.targets.strict import read_toml
 
@@ -60,6 +60,60 @@ def test_a_classifier(tmp_path: Path) -> None:
     assert full.metric is not None
     assert (full.metric.name, full.metric.output) == ("top1", "logits")
     assert full.compile.shapes == {"image": (1, 3, 8, 8)}
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_what_samples_and_targets_need_is_in_force(save: Save, tmp_path: Path, *, empty: bool) -> None:
+    model = save("g (float[N, 1, 32, 32] image) => (float[N, 1, 32, 32] y) { y = Relu(image) }")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "labels.csv").touch()
+    if not empty:
+        (photos / "one.JPG").touch()
+    app = tmp_path / "app"
+    app.mkdir()
+    begun = init_project(model, app / "edgec.toml", samples=photos, targets=["iphone-15", "host"])
+    assert begun.missing == ()
+    project = Project.load(begun.file)
+    assert list(project.targets) == ["iphone-15", "host"]
+    assert project.compile.shapes == {"image": (1, 1, 32, 32)}
+    assert project.calibration is not None
+    assert project.calibration.path == str(app / "../photos")
+    assert project.evaluation is None
+    assert list(project.inputs) == ([] if empty else ["image"])
+    full = in_force(begun.file)
+    assert set(full.targets) == set(target_names()) - set(ALIASES)
+    assert full.evaluation is not None
+
+
+def test_half_floats_are_half_the_size_and_more(digits: Path, tmp_path: Path) -> None:
+    limits = []
+    for target in ("host", "iphone-15"):
+        file = init_project(digits / "digits.onnx", tmp_path / f"{target}.toml", targets=[target]).file
+        limits.append(Project.load(file).contract.to_json()["size_ratio"])
+    assert limits == ["0.5x", "0.6x"]
+
+
+def test_a_target_of_the_user(save: Save, tmp_path: Path) -> None:
+    (tmp_path / "kiosk.toml").write_text('name = "kiosk"\nbase = "raspberry-pi-5"\n', encoding="utf-8")
+    model = save("g (float[1, 4] x) => (float[1, 4] y) { y = Relu(x) }")
+    project = Project.load(init_project(model, tmp_path / "edgec.toml", targets=[str(tmp_path / "kiosk.toml")]).file)
+    assert list(project.targets) == ["kiosk"]
+    assert project.for_target("kiosk").compile.target == str(tmp_path / "kiosk.toml")
+
+
+def test_samples_and_targets_that_are_not_there(save: Save, tmp_path: Path) -> None:
+    model = save("g (float[1, 4] x) => (float[1, 4] y) { y = Relu(x) }")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(SamplesError) as raised:
+        init_project(model, tmp_path / "edgec.toml", samples=tmp_path / "fotos")
+    assert str(raised.value) == (
+        f"{tmp_path}/fotos: does not exist, did you mean 'photos'? Name an .npz, a .parquet, or a folder of .npy, "
+        ".npz or image files."
+    )
+    with pytest.raises(TargetError):
+        init_project(model, tmp_path / "edgec.toml", targets=["hosts"])
+    assert not (tmp_path / "edgec.toml").exists()
 
 
 def test_every_key_and_every_target_is_offered(save: Save, tmp_path: Path) -> None:
