@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .clauses import BUDGETS
 from .request import CompileRequest
 from .samples import overlap, split
 from .samples.base import Sample, Samples
+from .samples.decoders import Afresh, golden_steps, is_decoder
 
 __all__ = ["CompileData", "open_data"]
 
@@ -40,10 +42,9 @@ class CompileData:
 
     def golden(self, inputs: Sequence[TensorInfo]) -> Sample:
         """The first calibration sample, else the first evaluation sample, else seeded noise."""
-        for samples in (self.calibration, self.evaluation):
-            if samples is not None:
-                return next(iter(samples))
-        return _noise(inputs, self.seed)
+        found = next((samples for samples in (self.calibration, self.evaluation) if samples is not None), None)
+        sample = _noise(inputs, self.seed) if found is None else next(iter(found))
+        return golden_steps(sample) if is_decoder(inputs) else sample
 
     @property
     def golden_origin(self) -> str:
@@ -74,13 +75,25 @@ class CompileData:
         }
 
 
-def open_data(request: CompileRequest, inputs: Sequence[TensorInfo], baking: Baking = Baking()) -> CompileData:
+def open_data(
+    request: CompileRequest,
+    inputs: Sequence[TensorInfo],
+    baking: Baking = Baking(),
+    companions: Mapping[str, bytes] = MappingProxyType({}),
+) -> CompileData:
     """Open what the request names.
 
     A proof without evaluation samples holds out half of the calibration samples: selection and verdict
-    never see the same ones.
+    never see the same ones. The cache of a decoder starts empty in every sample that is observed.
+
+    Args:
+        request: What the user asked for.
+        inputs: Every input of the model.
+        baking: What is baked into it.
+        companions: What ships with it: the tokenizer of a decoder.
     """
     common: dict[str, Any] = {"preprocess": request.preprocess, "state": request.state, "seed": request.seed}
+    common["companions"] = companions
     calibration = evaluation = None
     notes: tuple[str, ...] = ()
     if request.calibration is not None:
@@ -98,6 +111,8 @@ def open_data(request: CompileRequest, inputs: Sequence[TensorInfo], baking: Bak
             f"no evaluation samples: {len(evaluation)} of the calibration samples were held out to prove with, "
             f"{len(calibration)} were observed (seed {request.seed})",
         )
+    if calibration is not None and calibration.state.carried and is_decoder(inputs):
+        calibration = Afresh(calibration, inputs)
     return CompileData(calibration=calibration, evaluation=evaluation, seed=request.seed, notes=notes)
 
 

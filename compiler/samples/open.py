@@ -6,20 +6,24 @@ import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, TypeGuard
 
 from ...errors import SamplesError
 from ...runtimes.base import TensorInfo
 from .base import DataSource, Samples, State
 from .check import nearest, quoted
+from .decoders import IDS, MASK, TokenReader, is_decoder
 from .folder import ARRAY_SUFFIXES, FolderReader, visible_files
 from .image_folder import IMAGE_SUFFIXES, ImageReader
 from .images import ImagePreprocess
 from .npz import NpzReader
 from .parquet import PARQUET_SUFFIXES, ParquetReader
 from .python import PythonReader, find_object
+from .rows import arrays_of_npz
 from .sequence import check_state
 from .subset import limited
+from .text import TEXT_SUFFIXES, TextReader
 from .view import Reader, SamplesReader, View
 
 __all__ = ["open_samples"]
@@ -38,6 +42,7 @@ def open_samples(
     state: State = State(),
     limit: int | None = None,
     seed: int = 0,
+    companions: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Samples:
     """Open samples for a model. Nothing but headers is read until they are iterated.
 
@@ -50,6 +55,7 @@ def open_samples(
         state: Outputs fed back as inputs; the data leave those inputs out, and samples are sequences.
         limit: Use this many, drawn with `seed` and kept in order; all, and a warning, where there are fewer.
         seed: Seeds the draw.
+        companions: What ships with the model: the tokenizer of a decoder, for samples of text.
 
     Returns:
         Samples that can be read again and again, one in memory at a time.
@@ -73,10 +79,26 @@ def open_samples(
     if isinstance(data, View) and data.inputs == tuple(inputs) and data.state is state:
         return limited(data, limit, seed)
     try:
-        reader = _reader(data, inputs, role, preprocess, state)
+        reader = _tokens(data, inputs, state, companions) or _reader(data, inputs, role, preprocess, state)
     except OSError as error:
         raise SamplesError(str(data), f"cannot be read: {error}", affects=_for(role), remedy=_FORMS) from error
     return limited(View(reader, inputs, state), limit, seed)
+
+
+def _tokens(
+    data: DataSource, inputs: Sequence[TensorInfo], state: State, companions: Mapping[str, bytes]
+) -> Reader | None:
+    """Rows of tokens for a decoder; None where the model is none, or the data give all of its inputs."""
+    if not is_decoder(inputs) or not isinstance(data, str | PathLike) or not Path(data).is_file():
+        return None
+    path = Path(data)
+    if path.suffix.lower() in TEXT_SUFFIXES:
+        return TokenReader(TextReader(path, companions), inputs, state)
+    stored = path.suffix.lower() in ARRAY_SUFFIXES
+    if not stored or (path.suffix.lower() == ".npz" and any(array.name == MASK for array in arrays_of_npz(path))):
+        return None
+    ids = [info for info in inputs if info.name == IDS]
+    return TokenReader(NpzReader(path, ids, State()), inputs, state)
 
 
 def _reader(

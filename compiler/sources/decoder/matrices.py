@@ -46,7 +46,8 @@ class Matrix(Protocol):
         ...
 
 
-Weight: TypeAlias = np.ndarray | Blocks | Matrix
+# What a mapping of weights holds: floats as an array or as a tensor that reads them when asked, blocks, or a matrix.
+Weight: TypeAlias = np.ndarray | ir.TensorProtocol | Blocks | Matrix
 
 
 def matrix_of(weights: Mapping[str, Weight], name: str, shape: tuple[int, int], origin: str, level: int) -> Matrix:
@@ -80,9 +81,9 @@ def matrix_of(weights: Mapping[str, Weight], name: str, shape: tuple[int, int], 
         return BlockMatrix(
             name=name, shape=shape, form=found.form, zeros=found.zero is not None, blocks=blocks, level=level
         )
-    _check_shape(found.shape, shape, name, origin)
-    if isinstance(found, np.ndarray):
-        return FloatMatrix(name=name, shape=shape, array=_reader(weights, name))
+    _check_shape(_shape(found), shape, name, origin)
+    if isinstance(found, np.ndarray | ir.TensorProtocol):
+        return FloatMatrix(name=name, shape=shape, array=lambda: _floats(weights[name]))
     return found
 
 
@@ -93,12 +94,12 @@ def vector_of(writer: Writer, weights: Mapping[str, Weight], name: str, size: in
         ModelError: It is missing, or no vector of this size.
     """
     found = _weight(weights, name, origin)
-    if not isinstance(found, np.ndarray):
+    if not isinstance(found, np.ndarray | ir.TensorProtocol):
         raise ModelError(
             f"{origin}, weight {name!r}", "is not an array of floats", remedy="Store norms and biases as floats"
         )
-    _check_shape(found.shape, (size,), name, origin)
-    return writer.constant(name, np.asarray(found, np.float32))
+    _check_shape(_shape(found), (size,), name, origin)
+    return writer.constant(name, np.asarray(_floats(found), np.float32))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,13 +224,15 @@ class BlockMatrix:
         return kernel_bytes(zero, self.form.bits, 0)
 
 
-def _reader(weights: Mapping[str, Weight], name: str) -> Callable[[], np.ndarray]:
-    def read() -> np.ndarray:
-        again = weights[name]
-        assert isinstance(again, np.ndarray)
-        return again
+def _floats(weight: Weight) -> np.ndarray:
+    if isinstance(weight, np.ndarray):
+        return weight
+    assert isinstance(weight, ir.TensorProtocol)
+    return weight.numpy()
 
-    return read
+
+def _shape(weight: np.ndarray | ir.TensorProtocol | Matrix) -> tuple[int, ...]:
+    return tuple(weight.shape.numpy()) if isinstance(weight, ir.TensorProtocol) else tuple(weight.shape)
 
 
 def _weight(weights: Mapping[str, Weight], name: str, origin: str) -> Weight:

@@ -1,0 +1,1 @@
+"""Text from a decoder: tokens in, tokens out, one after the other."""
