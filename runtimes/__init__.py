@@ -51,10 +51,10 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
 
 
 def runtime(name: str, providers: tuple[str, ...] = ("CPUExecutionProvider",), options: Options = NONE) -> Runtime:
-    """The runtime of that name; `python:INTERPRETER` and `ssh:MACHINE` name another interpreter, another machine.
+    """The runtime of that name; `python:INTERPRETER`, `ssh:MACHINE` and `adb:DEVICE` name other places.
 
     Args:
-        name: Of `RUNTIMES`, or one of these two.
+        name: Of `RUNTIMES`, or one of these.
         providers: What another interpreter or machine is to run it with, in order; a runtime of edgec has its own.
         options: What the target gives these providers.
 
@@ -62,18 +62,20 @@ def runtime(name: str, providers: tuple[str, ...] = ("CPUExecutionProvider",), o
         TargetError: edgec has no such runtime.
     """
     from ..errors import TargetError
+    from .adb import PREFIX as ADB
+    from .adb import adb
     from .isolated import PREFIX as PYTHON
     from .isolated import isolated
     from .ssh import PREFIX as SSH
     from .ssh import ssh
 
-    for prefix, place in ((PYTHON, isolated), (SSH, ssh)):
+    for prefix, place in ((PYTHON, isolated), (SSH, ssh), (ADB, adb)):
         if name.startswith(prefix):
             return place(name.removeprefix(prefix), providers, options)
     if name not in RUNTIMES:
         raise TargetError(
             f"runtime {name!r}",
             "is not a runtime edgec has",
-            remedy=f"Choose one of {', '.join(RUNTIMES)}, python:INTERPRETER or ssh:MACHINE",
+            remedy=f"Choose one of {', '.join(RUNTIMES)}, python:INTERPRETER, ssh:MACHINE or adb:DEVICE",
         )
     return RUNTIMES[name]()

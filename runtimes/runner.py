@@ -24,6 +24,7 @@ compile                files of a model that a plugin's backend has compiled (EP
 memory                 resident bytes before a model is opened, and the most while it is opened and run; null both where
                        the system does not tell
 close                  nothing
+receipt                the receipt of a bundle, where the parts in device/ are joined to this file
 ====================== =========================================================================
 
 An answer that is no answer: ``{"error": kind, "message": ...}`` with kind ``import``, ``plugin``, ``provider``,
@@ -47,20 +48,27 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 __all__ = [
     "Evidence",
     "GarbageError",
+    "RefusedError",
     "compile_context",
     "evidence",
+    "fresh_peak",
     "hello",
+    "kernel_events",
+    "main",
     "open_session",
     "options",
+    "peak_bytes",
     "read_message",
     "serve",
+    "write_files",
     "write_message",
 ]
 
@@ -387,7 +395,7 @@ def evidence(
         prints = plugin is not None and plugin.get("prints", False)
         with _printed(Path(folder) / "printed") if prints else contextlib.nullcontext():
             session.run(None, feeds)
-        events = _events(session)
+        events = kernel_events(session)
         graph = placed = None
         if plugin is not None:  # ONNX Runtime saves no graph with a backend's partitions in it
             backend = {file.stem: file.read_text(encoding="utf-8") for file in sorted(written.glob("*.json"))}
@@ -404,7 +412,7 @@ def evidence(
     return Evidence(events=events, assigned=_assigned(session), graph=graph, placed=placed, features=_features())
 
 
-def _events(session: Any) -> list[dict[str, Any]]:
+def kernel_events(session: Any) -> list[dict[str, Any]]:
     """Kernel events of a session that was profiled."""
     profile = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     return [event for event in profile if event.get("cat") == "Node" and event["name"].endswith(_KERNEL)]
@@ -422,7 +430,7 @@ def _as_written(
         session.run(None, feeds)
     except Exception:  # an operator that only another provider has
         return None
-    return _events(session)
+    return kernel_events(session)
 
 
 @contextlib.contextmanager
@@ -497,10 +505,16 @@ def _optimized(
 # ---- the program ---------------------------------------------------------------------------------------------
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
+    """An answer that is no answer: its kind, its message."""
+
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+# What answers a request: header and arrays in, header and arrays out.
+Act = Callable[[dict[str, Any], dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
 
 
 class _Open(NamedTuple):
@@ -520,10 +534,12 @@ class _Server:
 
     Args:
         folder: Where it may write.
+        more: What answers further requests, by name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Mapping[str, Act]) -> None:
         self._folder = folder
+        self._more = more
         self._sessions: dict[int, _Open] = {}
         self._next = 1
 
@@ -532,9 +548,9 @@ class _Server:
         for number in request.get("forget", ()):
             self._free(number)
         acts = {"open": self._open, "run": self._run, "profile": self._profile, "compile": self._compile}
-        act = {**acts, "memory": self._memory, "close": self._close}.get(request["do"])
+        act = {**acts, "memory": self._memory, "close": self._close, **self._more}.get(request["do"])
         if act is None:
-            raise _RefusedError("request", f"{request['do']!r} is not a request")
+            raise RefusedError("request", f"{request['do']!r} is not a request")
         return act(request, arrays)
 
     def _open(self, request: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -543,7 +559,7 @@ class _Server:
         providers = request["providers"]
         absent = [name for name in providers if name not in onnxruntime.get_available_providers()]
         if absent:
-            raise _RefusedError("provider", f"this ONNX Runtime has no {absent[0]}")
+            raise RefusedError("provider", f"this ONNX Runtime has no {absent[0]}")
         number, self._next = self._next, self._next + 1
         model, folder = self._given(number, request, arrays)
         plugin = request.get("plugin")
@@ -556,13 +572,13 @@ class _Server:
             seconds = time.perf_counter() - started
             if session.get_providers()[: len(providers)] != providers:
                 used = session.get_providers()
-                raise _RefusedError("provider", f"ONNX Runtime opened it with {used}, not {providers}")
+                raise RefusedError("provider", f"ONNX Runtime opened it with {used}, not {providers}")
             if plugin is not None:
                 _need_nodes(session, plugin["provider"])
         except Exception as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
-            raise error if isinstance(error, _RefusedError) else _RefusedError("open", str(error)) from error
+            raise error if isinstance(error, RefusedError) else RefusedError("open", str(error)) from error
         names = [value.name for value in session.get_outputs()]
         settings = request["settings"]
         self._sessions[number] = _Open(session, names, model, settings, providers, arrays, kept, folder, plugin)
@@ -579,7 +595,7 @@ class _Server:
             return request["path"], None
         if "files" in request:
             folder = self._folder / f"model-{number}"
-            return str(_written(folder, request["files"], arrays)), folder
+            return str(write_files(folder, request["files"], arrays)), folder
         return arrays.pop("model:").tobytes(), None
 
     def _compile(self, request: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -596,9 +612,9 @@ class _Server:
             files = compile_context(model, made, folder, request["name"])
             found = {file.name: np.fromfile(file, dtype=np.uint8) for file in files}
         except OSError as error:
-            raise _RefusedError("disk", str(error)) from error
+            raise RefusedError("disk", str(error)) from error
         except Exception as error:
-            raise error if isinstance(error, _RefusedError) else _RefusedError("compile", str(error)) from error
+            raise error if isinstance(error, RefusedError) else RefusedError("compile", str(error)) from error
         finally:
             for each in (folder, given):
                 if each is not None:
@@ -613,14 +629,14 @@ class _Server:
         try:
             found = opened.session.run(None, arrays)
         except Exception as error:
-            raise _RefusedError("run", str(error)) from error
+            raise RefusedError("run", str(error)) from error
         seconds = time.perf_counter() - started
         if not request.get("outputs", True):
             return {"seconds": seconds}, {}
         outputs = dict(zip(opened.names, found, strict=True))
         for name, value in outputs.items():
             if not isinstance(value, np.ndarray):
-                raise _RefusedError("run", f"output {name!r} is a {type(value).__name__}, only tensors are sent back")
+                raise RefusedError("run", f"output {name!r} is a {type(value).__name__}, only tensors are sent back")
         return {"seconds": seconds}, outputs
 
     def _profile(self, request: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -630,7 +646,7 @@ class _Server:
         try:
             seen = evidence(opened.model, opened.settings, opened.providers, opened.weights, arrays, opened.plugin)
         except Exception as error:
-            raise _RefusedError("run", str(error)) from error
+            raise RefusedError("run", str(error)) from error
         graphs = {"graph": seen.graph, "placed": seen.placed}
         arrays = {name: np.frombuffer(graph, dtype=np.uint8) for name, graph in graphs.items() if graph is not None}
         told = {name: value for name, value in seen._asdict().items() if name not in graphs}
@@ -668,7 +684,7 @@ def _plug(made: Any, plugin: dict[str, Any]) -> None:
     try:
         plug(made, plugin["provider"], plugin["options"], plugin.get("beside", ()))
     except Exception as error:
-        raise _RefusedError("provider", str(error)) from error
+        raise RefusedError("provider", str(error)) from error
 
 
 def _need_nodes(session: Any, provider: str) -> None:
@@ -680,35 +696,40 @@ def _need_nodes(session: Any, provider: str) -> None:
         for value in session.get_inputs()
         if not all(isinstance(dim, int) for dim in value.shape)
     ]
-    raise _RefusedError("nowhere", f"its inputs have dynamic shapes: {', '.join(open_ended)}" if open_ended else "")
+    raise RefusedError("nowhere", f"its inputs have dynamic shapes: {', '.join(open_ended)}" if open_ended else "")
 
 
-def _written(folder: Path, names: list[str], arrays: dict[str, Any]) -> Path:
+def write_files(folder: Path, names: list[str], arrays: dict[str, Any]) -> Path:
     """Write the files that came with a request; the first one's path."""
     for name in names:
         if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
-            raise _RefusedError("open", f"{name} lies outside the model's folder")
+            raise RefusedError("open", f"{name} lies outside the model's folder")
         file = folder / name
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(arrays.pop("file:" + name))
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise _RefusedError("disk", str(error)) from error
+            raise RefusedError("disk", str(error)) from error
     return folder / names[0]
 
 
-def serve(requests: io.BufferedIOBase, answers: BinaryIO) -> None:
+def serve(requests: io.BufferedIOBase, answers: BinaryIO, more: Mapping[str, Act] = MappingProxyType({})) -> None:
     """Answer requests until the client closes its end, then leave at once, whatever still runs.
 
     The requests are read by a thread of their own, so that the client's end is noticed during a long run too.
+
+    Args:
+        requests: Where they come from.
+        answers: Where answers go.
+        more: What answers further requests, by name.
     """
     import queue
 
     folder = Path(os.environ.get("EDGEC_HOST_FOLDER") or tempfile.mkdtemp(prefix="edgec-"))
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # ONNX Runtime itself leaves a file there (1.31: `.ses`)
     waiting: Any = queue.Queue(maxsize=2)
-    server = _Server(folder)
+    server = _Server(folder, more)
 
     def receive() -> None:
         try:
@@ -728,7 +749,7 @@ def serve(requests: io.BufferedIOBase, answers: BinaryIO) -> None:
             request, arrays = waiting.get()
             try:
                 header, found = server.answer(request, arrays)
-            except _RefusedError as refused:
+            except RefusedError as refused:
                 header, found = {"error": refused.kind, "message": str(refused)}, {}
             except Exception as error:
                 header, found = {"error": "request", "message": f"{type(error).__name__}: {error}"}, {}
@@ -817,7 +838,13 @@ def _load_plugin(named: dict[str, str] | None) -> None:
     onnxruntime.register_execution_provider_library(named["provider"], library)
 
 
-def _main(site: list[str]) -> None:
+def main(site: list[str], more: Mapping[str, Act] = MappingProxyType({})) -> None:
+    """Serve over the standard streams.
+
+    Args:
+        site: Folders for `sys.path`.
+        more: As `serve` takes it.
+    """
     # The folder of this file holds modules of edgec; a guest must not find them by their plain names.
     here = Path(globals().get("__file__", "")).parent
     sys.path[:] = [*site, *(path for path in sys.path if Path(path) != here)]
@@ -825,8 +852,8 @@ def _main(site: list[str]) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is log
     requests: Any = sys.stdin.buffer
-    serve(requests, answers)
+    serve(requests, answers, more)
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    main(sys.argv[1:])

@@ -141,7 +141,7 @@ def install(which: InstallOptions, talk: TalkOptions) -> int:
 def list_runtimes(talk: TalkOptions) -> int:
     """List the runtimes: whether each can be used here, or why not and the command that mends it.
 
-    Places of your own need no name here: python:INTERPRETER, ssh:MACHINE.
+    Places of your own need no name here: python:INTERPRETER, ssh:MACHINE, adb:DEVICE.
     """
     from ...runtimes.install.home import home
     from ...runtimes.install.record import folder_bytes

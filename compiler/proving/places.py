@@ -92,7 +92,7 @@ def place_named(name: str, target: Mapping[str, Any], options: Options = NONE) -
     return Place(
         runtime=found,
         unexecuted="" if mine or native else f"{found.name} is not a place of target {target['name']}",
-        untimed="" if native or name.startswith("ssh:") else _untimed(found.name),
+        untimed="" if native or name.startswith(("ssh:", "adb:")) else _untimed(found.name),
     )
 
 

@@ -12,13 +12,13 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import HostError, OptionError
 from .. import runner
+from ..device.script import python
 from .child import Child
 from .launch import Launch
 
@@ -30,7 +30,10 @@ _SECONDS = "EDGEC_HOST_SECONDS"
 _DYING_SECONDS = 5.0  # between the end of its output and its own
 _HELLO = frozenset({"onnxruntime", "numpy", "python", "machine", "system", "providers"})
 # Reads its own source from the stream that requests come by: for hosts that do not see our files.
-_BOOTSTRAP = "import sys; s=sys.stdin.buffer; exec(compile(s.read(int(s.readline())),'runner','exec'))"
+_BOOTSTRAP = (
+    "import sys; s=sys.stdin.buffer; exec(compile(s.read(int(s.readline())),'runner','exec'),g:={'__name__':'runner'});"
+    " g['serve_receipts'](sys.argv[1:])"
+)
 
 
 def answer_seconds(default: float) -> float:
@@ -69,9 +72,9 @@ class Host:
         self.name = name
         self.launch = launch
         seconds = answer_seconds(START_SECONDS)
-        source = launch.runner or Path(runner.__file__)
         sent = launch.runner is None and not launch.shares_files
-        tail = ("-c", _BOOTSTRAP) if sent else (str(source), *map(str, launch.site))
+        source = ("-c", _BOOTSTRAP) if sent else (str(launch.runner or runner.__file__),)
+        tail = (*source, *map(str, launch.site))
         if launch.quoted:
             tail = tuple(map(shlex.quote, tail))
         plugin = {} if launch.plugin is None else launch.plugin.environment()
@@ -88,7 +91,7 @@ class Host:
         self._end = weakref.finalize(self, self._child.end)
         with self._exchange("start", seconds):
             if sent:
-                code = source.read_bytes()
+                code = python().encode()
                 self._child.stdin.write(b"%d\n" % len(code) + code)
                 self._child.stdin.flush()
             self.hello = self._answer()[0]

@@ -40,7 +40,7 @@ def test_an_unknown_runtime_is_an_error():
         runtime("qnn")
     assert str(caught.value) == (
         f"runtime 'qnn': is not a runtime edgec has. Choose one of {', '.join(RUNTIMES)}, "
-        "python:INTERPRETER or ssh:MACHINE."
+        "python:INTERPRETER, ssh:MACHINE or adb:DEVICE."
     )
 
 

@@ -55,7 +55,7 @@ def write(stream, header, arrays):
     sys.stderr.flush()
     misbehave(stream, header, arrays)
 runner._Server._run, runner.write_message = run, write
-runner._main(sys.argv[2:])
+runner.main(sys.argv[2:])
 """
 
 

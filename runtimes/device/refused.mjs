@@ -1,0 +1,3 @@
+// What a person at the device can mend: said without a trace of the stack.
+
+export class Refused extends Error {}
