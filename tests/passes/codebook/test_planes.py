@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgec.passes.codebook.planes import plane_table, planes
+
+
+@given(st.integers(1, 9), st.booleans(), st.integers(0, 2**32 - 1))
+def test_three_rows_of_the_table_make_eight_codes(groups: int, raised: bool, seed: int) -> None:
+    codes = np.random.default_rng(seed).integers(0, 8, groups * 8).astype(np.uint8)
+    stored, table = planes(codes), plane_table(raised=raised)
+    assert (stored.shape, stored.dtype, table.shape) == ((3, groups), np.uint8, (768, 4))
+    for group in range(groups):
+        low, mid, high = (int(stored[plane, group]) for plane in range(3))
+        halves = table[low] | table[256 + mid] | table[512 + high]
+        made = [int(byte) >> shift & 15 for byte in halves for shift in (0, 4)]
+        assert made == (codes[group * 8 : group * 8 + 8] + 4 * raised).tolist()
