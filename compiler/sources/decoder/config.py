@@ -22,6 +22,7 @@ class Rope:
         factor: How much longer the context is than the one trained on.
         low_frequency, high_frequency: Rotations in the trained context between which `llama3` interpolates.
         trained_context: Tokens, for `llama3`.
+        factors: What each frequency is divided by, for checkpoints that say so number by number; empty for none.
         interleaved: Pairs are neighbours (2i, 2i + 1), as llama.cpp lays them, not halves (i, i + d/2).
     """
 
@@ -31,11 +32,14 @@ class Rope:
     low_frequency: float = 1.0
     high_frequency: float = 4.0
     trained_context: int = 8192
+    factors: tuple[float, ...] = ()
     interleaved: bool = False
 
     def __post_init__(self) -> None:
         if self.scaling not in _SCALINGS:
             raise ValueError(f"scaling: {self.scaling!r} is not one of {', '.join(_SCALINGS)}")
+        if not all(0 < each < float("inf") for each in self.factors):
+            raise ValueError("factors of the frequencies must be above 0")
         if not (self.theta > 0 and self.factor > 0):
             raise ValueError(f"theta {self.theta:g} and factor {self.factor:g} must be above 0")
         if self.scaling == "llama3" and not 0 < self.low_frequency < self.high_frequency:
@@ -103,6 +107,8 @@ class DecoderConfig:
             raise ValueError(
                 f"head_size: {self.head_size} is no multiple of 8, as the kernel of GroupQueryAttention needs"
             )
+        if self.rope.factors and len(self.rope.factors) != self.head_size // 2:
+            raise ValueError(f"rope: {len(self.rope.factors)} factors, and heads have {self.head_size // 2} frequencies")
         if self.window < 0:
             raise ValueError(f"window: {self.window} is below 0")
         if not self.epsilon > 0:

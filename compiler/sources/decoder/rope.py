@@ -26,6 +26,8 @@ def frequencies(rope: Rope, size: int) -> np.ndarray:
         float64, (size / 2,).
     """
     found: np.ndarray = rope.theta ** -(np.arange(0, size, 2, dtype=np.float64) / size)
+    if rope.factors:
+        found = found / np.asarray(rope.factors)
     if rope.scaling == "linear":
         return found / rope.factor
     if rope.scaling == "llama3":
