@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class OrtSession:
         self._inputs = tuple(tensor_info(value.name, value.type, value.shape) for value in self._session.get_inputs())
         self._outputs = tuple(tensor_info(value.name, value.type, value.shape) for value in self._session.get_outputs())
         self._names = [value.name for value in self._outputs]
+        self._run_options: Any = None
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -80,6 +82,17 @@ class OrtSession:
         """Intra-op threads it was opened with; 0 is ONNX Runtime's choice."""
         return self._settings.threads
 
+    @property
+    def overridable(self) -> frozenset[str]:
+        """Inputs that have a default value."""
+        return frozenset(value.name for value in self._session.get_overridable_initializers())
+
+    def with_options(self, options: Any, *held: Any) -> OrtSession:
+        """The same session, run with an `onnxruntime.RunOptions`; `held` lives as long as what is returned."""
+        other = copy.copy(self)
+        other._run_options = (options, held)
+        return other
+
     def run(self, feeds: Feeds) -> dict[str, np.ndarray]:
         """Outputs by name.
 
@@ -93,9 +106,25 @@ class OrtSession:
     def run_seconds(self, feeds: Feeds) -> float:
         """Seconds one run takes, from arrays in to arrays out; feeds are taken as they are."""
         raw: Any = self._session
+        options = self._options
         started = time.perf_counter()
-        raw.run(None, feeds)
+        raw.run(None, feeds, options)
         return time.perf_counter() - started
+
+    def binding(self) -> Any:
+        """A new `onnxruntime.IOBinding`, for callers that keep inputs and outputs where they are."""
+        return self._session.io_binding()
+
+    def run_bound(self, binding: Any) -> None:
+        """Run with what is bound.
+
+        Raises:
+            ModelError: A kernel fails.
+        """
+        try:
+            self._session.run_with_iobinding(binding, self._options)
+        except Exception as error:
+            raise self._failed(error) from error
 
     def placement(self, feeds: Feeds) -> Placement:
         checked = check_feeds(feeds, self._inputs)
@@ -117,16 +146,23 @@ class OrtSession:
         """Free the session; it cannot be used afterwards."""
         del self._session
 
+    @property
+    def _options(self) -> Any:
+        return None if self._run_options is None else self._run_options[0]
+
     def _guarded(self, feeds: Feeds) -> list[Any]:
         try:
-            found: list[Any] = self._session.run(None, feeds)
+            found: list[Any] = self._session.run(None, feeds, self._options)
         except Exception as error:
-            raise ModelError(
-                self._where,
-                f"ONNX Runtime fails when running it: {ort_message(error)}",
-                remedy="Check the feeds against the model's inputs; if they are right, the model cannot run here",
-            ) from error
+            raise self._failed(error) from error
         return found
+
+    def _failed(self, error: Exception) -> ModelError:
+        return ModelError(
+            self._where,
+            f"ONNX Runtime fails when running it: {ort_message(error)}",
+            remedy="Check the feeds against the model's inputs; if they are right, the model cannot run here",
+        )
 
     def _refused(self, error: Exception) -> EdgecError:
         if isinstance(self._model, Path) and not self._model.is_file():

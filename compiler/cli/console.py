@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from ...errors import OutputError
 
-__all__ = ["ClosedOutput", "error_console", "print_json", "print_text"]
+__all__ = ["ClosedOutput", "error_console", "print_json", "print_piece", "print_text"]
 
 # Piped text is not wrapped: who reads it (grep, a log) has no width.
 PIPED_WIDTH = 10_000
@@ -41,6 +41,11 @@ def print_text(*parts: RenderableType) -> None:
 def print_json(values: Mapping[str, object]) -> None:
     """Print one JSON object to stdout."""
     _write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_piece(text: str) -> None:
+    """Print a piece of a text to stdout, at once."""
+    _write(text)
 
 
 def error_console() -> Console:

@@ -50,20 +50,17 @@ class Tokenizer:
     def stream(self, tokens: Iterable[int]) -> Iterator[str]:
         """Pieces of text as tokens come: the whole text at the end, no character cut in two.
 
-        A token's text depends on its neighbours (spaces, bytes of one character): what is new is what a few tokens
-        more say beyond what they said without the last one.
+        A token's text depends on those before it (spaces, the bytes of one character): what is new is what the last
+        piece's tokens and those after it say together, beyond what the last piece's say alone.
         """
         held: list[int] = []
-        said = ""
+        last, read = 0, 0
         for token in tokens:
             held.append(token)
-            text = self.decode(held)
-            if text.endswith(_PARTIAL) or len(text) <= len(said):
-                continue
-            yield text[len(said) :]
-            # Two tokens are enough of a past for the next ones' spaces.
-            held = held[-2:] if len(held) > 16 else held
-            said = self.decode(held) if len(held) == 2 else text
-        rest = self.decode(held)
-        if len(rest) > len(said):
-            yield rest[len(said) :]
+            before, now = self.decode(held[last:read]), self.decode(held[last:])
+            if len(now) > len(before) and not now.endswith(_PARTIAL):
+                yield now[len(before) :]
+                last, read = read, len(held)
+        before, now = self.decode(held[last:read]), self.decode(held[last:])
+        if len(now) > len(before):
+            yield now[len(before) :]
