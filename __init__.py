@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .compiler.metrics import Metric
     from .compiler.plan import plan
     from .compiler.prove import prove
+    from .compiler.run import open_bundle as open_bundle
     from .compiler.run import run_bundle as run_bundle
 
 _HOMES = {
@@ -51,6 +52,7 @@ _HOMES = {
     "diagnose": ".compiler.diagnose",
     "plan": ".compiler.plan",
     "prove": ".compiler.prove",
+    "open_bundle": ".compiler.run",
     "run_bundle": ".compiler.run",
 }
 

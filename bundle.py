@@ -6,8 +6,10 @@ A bundle is a folder::
     [model_ctx.onnx *.bin]         the same, compiled by the target's backend (`--context`)
     [model.ort]                    the same, for minimal builds of ONNX Runtime (`--ort`)
     [required_operators_and_types.config]  the kernels that such a build needs for it
+    [adapters/NAME.onnx_adapter]   what the model adds with an adapter active (`--adapter`)
     golden/inputs.npz              feeds, one array per input (and per step: `name@step`)
     golden/outputs.npz             what the bundle answered to them when it was packed
+    [golden/adapters/NAME.npz]     the same with an adapter active
     recipe.lock                    the passes that made it, replayable
     sbom.cdx.json, NOTICE.txt      what it is made of and needs, and under which licences (CycloneDX 1.6)
     manifest.json                  binds every payload file by sha256; written last. It is also that of an ONNX Runtime
@@ -30,11 +32,24 @@ from typing import TYPE_CHECKING, Any
 from .errors import BundleError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import numpy as np
 
     from .compiler.contract import Verdict
+    from .compiler.run import OpenBundle
 
-__all__ = ["MANIFEST", "PROOF", "SCHEMA_VERSION", "SIGNATURE", "Bundle", "read_manifest", "sha256_of"]
+__all__ = [
+    "MANIFEST",
+    "PROOF",
+    "SCHEMA_VERSION",
+    "SIGNATURE",
+    "Bundle",
+    "adapter_file",
+    "adapter_golden",
+    "read_manifest",
+    "sha256_of",
+]
 
 MANIFEST = "manifest.json"
 PROOF = "proof"
@@ -142,8 +157,33 @@ class Bundle:
                     str(self.path / name), "is not listed in the manifest", remedy="Remove it, or compile again"
                 )
 
-    def golden(self) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:
-        """Golden feeds and expected outputs, one dict per step."""
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that can be switched on."""
+        return tuple(self.manifest.get("adapters", {}))
+
+    def adapter(self, name: str) -> Path:
+        """The file of an adapter, as `onnxruntime.LoraAdapter` loads it.
+
+        Raises:
+            BundleError: There is none of that name.
+        """
+        if name not in self.adapters:
+            raise BundleError(
+                str(self.path),
+                f"has no adapter {name!r}",
+                remedy=f"Its adapters are {', '.join(self.adapters)}"
+                if self.adapters
+                else "Compile it with --adapter NAME=FOLDER",
+            )
+        return self.path / adapter_file(name)
+
+    def golden(self, adapter: str | None = None) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:
+        """Golden feeds and expected outputs, one dict per step.
+
+        Args:
+            adapter: The adapter that is active; None is the model without one.
+        """
         import numpy as np
 
         def steps(file: Path) -> list[dict[str, np.ndarray]]:
@@ -154,13 +194,29 @@ class Bundle:
                     found[int(step)][name] = archive[key]
             return found
 
-        return steps(self.path / "golden" / "inputs.npz"), steps(self.path / "golden" / "outputs.npz")
+        answers = "golden/outputs.npz" if adapter is None else adapter_golden(adapter)
+        return steps(self.path / "golden" / "inputs.npz"), steps(self.path / answers)
 
-    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs by name for one set of feeds, in a plain session on this machine."""
+    def run(self, feeds: Mapping[str, np.ndarray], adapter: str | None = None) -> dict[str, np.ndarray]:
+        """Outputs by name for one set of feeds, in a plain session on this machine.
+
+        Args:
+            feeds: Arrays by input.
+            adapter: The adapter to switch on; None runs the model without one.
+        """
         from . import run_bundle
 
-        return run_bundle(self, feeds)
+        return run_bundle(self, feeds, adapter)
+
+    def session(self, *, threads: int = 0) -> AbstractContextManager[OpenBundle]:
+        """The bundle opened once, for many runs; adapters are switched between runs and nothing is loaded again.
+
+        Args:
+            threads: Intra-op threads; 0 is the runtime's choice.
+        """
+        from . import open_bundle
+
+        return open_bundle(self, threads=threads)
 
     def prove(self, **options: Any) -> Verdict:
         """Prove the bundle against a contract; options as those of `edgec.prove`."""
@@ -173,6 +229,16 @@ class Bundle:
             name = file.relative_to(self.path).as_posix()
             if file.is_file() and not name.startswith(f"{PROOF}/"):
                 yield name
+
+
+def adapter_file(name: str) -> str:
+    """Where an adapter lies in a bundle."""
+    return f"adapters/{name}.onnx_adapter"
+
+
+def adapter_golden(name: str) -> str:
+    """Where its golden outputs lie."""
+    return f"golden/adapters/{name}.npz"
 
 
 def read_manifest(file: Path) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from ..passes.quantize.decide import DecideQuantization
 from ..passes.recipe import Recipe
 from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
+from .adapters.adapt import sparing_adapters
+from .adapters.pack import check_adapters
 from .build import Built, build
 from .clock import Clock
 from .compile_record import compile_record
@@ -95,6 +97,8 @@ def compile_request(request: CompileRequest) -> CompileResult:
     if request.metric is not None:
         check_units(request.contract, request.metric)
     target = target_of(request)
+    check_adapters(request, target)
+    request = sparing_adapters(request)
     output = scratch() if request.output is None else Path(request.output)
     check_destination(output, overwrite=request.overwrite)
     compiler = context_compiler(target) if request.context else None
@@ -135,6 +139,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                 samples=data.calibration or (),
                 context=None if compiler is None else partial(make_context, compiler=compiler),
                 ort=partial(make_ort, target=target) if request.ort else None,
+                adapters=loaded.adapters,
             )
         verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
         diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
@@ -173,6 +178,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
     )
     if target.static_shapes:
         check_static(loaded.model, target)
+    loaded = loaded.adapted(request.adapters, request.adapter_map, request.merge_adapter)
     return loaded.baked(request.inputs, request.outputs, request.state.carried)
 
 
@@ -252,4 +258,6 @@ def _source(loaded: Loaded, request: CompileRequest) -> dict[str, str]:
     """Where the model comes from, and its licence where somebody states one."""
     licence = request.license or source_licence(loaded.before.metadata_props, loaded.files)
     said = {"origin": Path(loaded.origin).name, "digest": loaded.digest}
+    if loaded.merged is not None:
+        said |= {"merged": Path(loaded.merged.origin).name, "merged_digest": loaded.merged.digest}
     return {**said, "licence": licence} if licence else said

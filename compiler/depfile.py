@@ -39,6 +39,9 @@ def sources_of(request: CompileRequest, *beside: Path) -> tuple[Path, ...]:
     for data in (request.calibration, request.evaluation):
         if isinstance(data, str | Path):
             found += _files_of(str(data))
+    for folder in (*request.adapters.values(), request.merge_adapter):
+        if folder is not None:
+            found += _files_of(str(folder))
     if request.recipe is not None:
         found.append(request.recipe)
     if isinstance(request.target, str | Path) and Path(request.target).is_file():

@@ -22,6 +22,8 @@ import onnx
 import onnx_ir as ir
 
 from ..errors import ModelError
+from .adapters.adapt import Adapter, adapt
+from .adapters.merge import Merged, merge
 from .baking.bake import Baking, bake
 from .baking.spec import BakedInput, BakedOutput
 from .loading.constants import lift_constants
@@ -52,6 +54,8 @@ class Loaded:
         files: Real paths of the model file and its external data; empty for a model in memory.
         notes: What was done to the source, or found in it, that the user should know.
         baking: What was baked into the model.
+        adapters: What the model has inputs for, to ship beside it.
+        merged: The adapter that is in its weights.
     """
 
     model: ir.Model
@@ -60,6 +64,8 @@ class Loaded:
     notes: tuple[str, ...]
     _digest: Callable[[], str] = field(repr=False, compare=False)
     baking: Baking = field(default_factory=Baking)
+    adapters: tuple[Adapter, ...] = ()
+    merged: Merged | None = None
     _before: ir.Model | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -74,6 +80,24 @@ class Loaded:
         That of the file as `sha256sum` prints it; with external data, that of a list of all the files.
         """
         return self._digest()
+
+    def adapted(self, folders: Mapping[str, Path], chosen: Mapping[str, str], merged: Path | None) -> Loaded:
+        """The same with adapters: one merged into its weights, others beside it; its model is edited.
+
+        Args:
+            folders: PEFT folders of those beside it, by name.
+            chosen: Module of an adapter → node of the model, where names do not tell.
+            merged: The PEFT folder of the one that is merged.
+
+        Raises:
+            OptionError: An adapter's name is none.
+            ModelError: An adapter cannot be read, or does not fit the model.
+        """
+        done = None if merged is None else merge(self.model, merged, chosen)
+        adapters = adapt(self.model, folders, chosen) if folders else ()
+        said = () if done is None else (done.note, *done.notes)
+        notes = (*self.notes, *said, *(note for each in adapters for note in each.notes))
+        return replace(self, adapters=adapters, merged=done, notes=notes)
 
     def baked(
         self, inputs: Mapping[str, BakedInput], outputs: Mapping[str, BakedOutput], carried: Mapping[str, str]

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
 from .. import __version__
-from ..bundle import MANIFEST, SCHEMA_VERSION, Bundle, sha256_of
+from ..bundle import MANIFEST, SCHEMA_VERSION, Bundle, adapter_file, adapter_golden, sha256_of
 from ..passes.recipe import Recipe
 from ..runtimes.base import Feeds, SessionSettings, TensorInfo
 from ..targets.spec import TargetSpec
+from .adapters.adapt import Adapter
+from .adapters.pack import pack_adapters
 from .baking.bake import Baking
 from .checking import check_file, summary_json
 from .golden_noise import golden_noise_db
@@ -33,6 +35,7 @@ __all__ = ["GOLDEN_STEPS", "manifest_values", "pack"]
 
 MODEL = "model.onnx"
 GOLDEN_STEPS = 8
+_Steps: TypeAlias = list[dict[str, np.ndarray]]
 
 
 def pack(
@@ -47,6 +50,7 @@ def pack(
     samples: Iterable[Sample] = (),
     context: Callable[[Path], Mapping[str, Any]] | None = None,
     ort: Callable[[Path], Mapping[str, Any]] | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> Bundle:
     """Write the payload of a bundle into an empty folder.
 
@@ -62,6 +66,7 @@ def pack(
         samples: Those that tell it beside the golden one, the first of them.
         context: Writes what the target's backend compiles of the model beside it, and says what the manifest says.
         ort: The same of the model in ORT format.
+        adapters: What can be switched on, each with golden outputs of its own.
 
     Returns:
         The bundle.
@@ -69,9 +74,11 @@ def pack(
     path = folder / MODEL
     ir.save(model, path, external_data=f"{MODEL}.data" if weight_bytes(model) > EXTERNAL_ABOVE else None)
     (folder / "golden").mkdir()
-    inputs, outputs, signature = _golden(path, golden, state)
+    inputs, outputs, answers, signature = _golden(path, golden, state, pack_adapters(folder, adapters))
     _save_steps(folder / "golden" / "inputs.npz", inputs)
     _save_steps(folder / "golden" / "outputs.npz", outputs)
+    for name, steps in answers.items():
+        _save_steps(folder / adapter_golden(name), steps)
     _write_json(folder / "recipe.lock", {"edgec": __version__, **recipe.to_json()})
     compiled = {name: dict(make(path)) for name, make in (("context", context), ("ort", ort)) if make is not None}
     noise = {}
@@ -100,6 +107,11 @@ def pack(
         **({} if checked is None else {"checked": summary_json(checked)}),
         **noise,
         **compiled,
+        **(
+            {"adapters": {each.name: {"file": adapter_file(each.name), **each.facts} for each in adapters}}
+            if adapters
+            else {}
+        ),
         **manifest,
     }
     _write_json(folder / MANIFEST, as_package(values))
@@ -150,16 +162,22 @@ def manifest_values(
 
 
 def _golden(
-    path: Path, sample: Sample, state: State
-) -> tuple[list[Feeds], list[dict[str, np.ndarray]], tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]]:
-    """Feeds and outputs of the golden sample, run with one thread, and the session's signature."""
+    path: Path, sample: Sample, state: State, adapters: Mapping[str, Path]
+) -> tuple[list[Feeds], _Steps, dict[str, _Steps], tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]]:
+    """Feeds and outputs of the golden sample, run with one thread, outputs by adapter, and the session's signature."""
+    from ..runtimes.adapters import adapted
     from ..runtimes.ort import OrtCpu
 
     short = Sample(id=sample.id, steps=sample.steps[:GOLDEN_STEPS], label=sample.label)
     session = OrtCpu().open(path, SessionSettings(threads=1))
     try:
         steps = list(replay(session.run, short, session.inputs, state))
-        return [feeds for feeds, _ in steps], [outputs for _, outputs in steps], (session.inputs, session.outputs)
+        answers = {
+            name: [outputs for _, outputs in replay(adapted(session, file).run, short, session.inputs, state)]
+            for name, file in adapters.items()
+        }
+        outputs = [outputs for _, outputs in steps]
+        return [feeds for feeds, _ in steps], outputs, answers, (session.inputs, session.outputs)
     finally:
         session.close()
 

@@ -23,6 +23,7 @@ from ..passes.recipe import Recipe
 from ..targets.pipeline import recipe_for
 from ..targets.policy import STATIC_SCHEMES, widths
 from ..targets.spec import TargetSpec
+from .adapters.adapt import sparing_adapters
 from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data
 from .load import Loaded
@@ -127,6 +128,7 @@ def plan(model: Any, **options: Any) -> Plan:
     """
     request = CompileRequest.of(model, options)
     target = target_of(request)
+    request = sparing_adapters(request)
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
     data = open_data(request, inputs, loaded.baking)

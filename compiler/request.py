@@ -48,6 +48,9 @@ class CompileRequest:
         preprocess: How image files become an input, by input name.
         inputs: Preprocessing baked into the model, by input name.
         outputs: Postprocessing baked into it, by output name.
+        adapters: PEFT folders to ship as adapters beside the model, by the name each is switched on by.
+        adapter_map: Module of an adapter → node of the model, where names do not tell; `*` stands for the same text.
+        merge_adapter: A PEFT folder to merge into the weights before anything is done.
         metric: Task metric over the evaluation labels.
         policy: Scheme and methods; a library user writes its fields beside these.
         recipe: A `recipe.lock` to replay.
@@ -84,6 +87,9 @@ class CompileRequest:
     preprocess: Mapping[str, ImagePreprocess] = field(default_factory=dict)
     inputs: Mapping[str, BakedInput] = field(default_factory=dict)
     outputs: Mapping[str, BakedOutput] = field(default_factory=dict)
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    adapter_map: Mapping[str, str] = field(default_factory=dict)
+    merge_adapter: Path | None = None
     metric: Metric | None = None
     policy: Policy = field(default_factory=Policy)
     recipe: Path | None = None
@@ -143,6 +149,10 @@ class CompileRequest:
                 }
         if isinstance(output := given.get("output"), str):
             given["output"] = Path(output)
+        if isinstance(folder := given.get("merge_adapter"), str):
+            given["merge_adapter"] = Path(folder)
+        if isinstance(adapters := given.get("adapters"), Mapping):
+            given["adapters"] = {name: Path(folder) for name, folder in adapters.items()}
         if isinstance(folder := given.get("cache_dir"), str):
             given["cache_dir"] = Path(folder)
         if isinstance(size := given.get("max_memory"), str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,73 @@ import numpy as np
 from ..bundle import Bundle
 from ..errors import BundleError, HostError
 from ..runtimes import runtime
+from ..runtimes.adapters import adapted
 from ..runtimes.base import Session, SessionSettings
 from .proving.context import check_context
 from .proving.ort_format import check_ort, ort_options
 from .proving.places import IN_PROCESS, Place, place_for, place_on
 
-__all__ = ["opened", "run_bundle"]
+__all__ = ["OpenBundle", "open_bundle", "opened", "run_bundle"]
 
 
-def run_bundle(bundle: Bundle, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+@dataclass(frozen=True, slots=True)
+class OpenBundle:
+    """A bundle opened once.
+
+    Attributes:
+        bundle: Which.
+        session: Without an adapter.
+    """
+
+    bundle: Bundle
+    session: Session
+    _with: dict[str, Session] = field(default_factory=dict)
+
+    def run(self, feeds: Mapping[str, np.ndarray], adapter: str | None = None) -> dict[str, np.ndarray]:
+        """Outputs by name for one set of feeds.
+
+        Args:
+            feeds: Arrays by input.
+            adapter: The adapter that is active in this run; its file is read the first time it is.
+
+        Raises:
+            SamplesError: A feed is missing, unknown, or of the wrong dtype or shape.
+            BundleError: There is no such adapter.
+            HostError: The session is another process's, where no adapter can be switched on.
+        """
+        return self.using(adapter).run(feeds)
+
+    def using(self, adapter: str | None) -> Session:
+        """The session with an adapter active, or without one; all share weights and kernels."""
+        if adapter is None:
+            return self.session
+        if adapter not in self._with:
+            self._with[adapter] = adapted(self.session, self.bundle.adapter(adapter))
+        return self._with[adapter]
+
+
+def run_bundle(bundle: Bundle, feeds: Mapping[str, np.ndarray], adapter: str | None = None) -> dict[str, np.ndarray]:
     """Outputs by name for one set of feeds.
 
     Raises:
         SamplesError: A feed is missing, unknown, or of the wrong dtype or shape.
+        BundleError: There is no such adapter.
         HostError: The runtime of the bundle's target is not here, or fails.
     """
-    with opened(bundle) as session:
-        return session.run(feeds)
+    with open_bundle(bundle) as opened_once:
+        return opened_once.run(feeds, adapter)
+
+
+@contextmanager
+def open_bundle(bundle: Bundle, *, threads: int = 0) -> Iterator[OpenBundle]:
+    """A bundle opened once, closed with the block.
+
+    Raises:
+        HostError: The runtime of the bundle's target is not here, or fails.
+        ModelError: It refuses the model.
+    """
+    with opened(bundle, threads=threads) as session:
+        yield OpenBundle(bundle, session)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ _VERSIONS = ("edgec", "ml_dtypes", "numpy", "onnx", "onnx-ir", "onnxruntime", "s
 # What decides where a bundle goes and how long it takes, not what it is; and what is told by content.
 _LEFT_OUT = frozenset(
     {"model", "target", "calibration", "evaluation", "metric", "recipe", "output", "overwrite", "threads", "max_memory"}
-    | {"cache", "cache_dir", "progress", "proving", "observers"}
+    | {"cache", "cache_dir", "progress", "proving", "observers", "adapters", "merge_adapter"}
 )
 
 
@@ -67,6 +67,8 @@ def bundle_key(request: CompileRequest) -> str:
         "evaluation": _data(request.evaluation),
         "metric": _metric(request),
         "recipe": _data(request.recipe),
+        "adapters": {name: _data(folder) for name, folder in request.adapters.items()},
+        "merge_adapter": _data(request.merge_adapter),
         **{
             field.name: getattr(request, field.name)
             for field in dataclasses.fields(request)

@@ -83,6 +83,34 @@ class ModelOptions:
         ),
     ] = None
 
+    adapter: Annotated[
+        list[str] | None,
+        Option(
+            "--adapter",
+            metavar="NAME=FOLDER",
+            help="PEFT (LoRA) folder to ship beside the model, switched on by NAME; once per adapter.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    adapter_map: Annotated[
+        list[str] | None,
+        Option(
+            "--adapter-map",
+            metavar="MODULE=NODE",
+            help="Which node a module of an adapter is, where names do not tell; * stands for the same text in both.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    merge_adapter: Annotated[
+        Path | None,
+        Option(
+            "--merge-adapter",
+            metavar="FOLDER",
+            help="Merge a PEFT (LoRA) folder into the weights before they are quantized.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+
     @property
     def source(self) -> str:
         """The model, however it was given.

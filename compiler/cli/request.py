@@ -33,7 +33,7 @@ from .options import (
 from .quantize_options import QuantizeOptions
 from .talk import Talk
 from .unmatched import Unmatched
-from .values import op_types, regexes, scheme, shapes, state
+from .values import op_types, pairs, regexes, scheme, shapes, state
 
 __all__ = [
     "ProofSettings",
@@ -93,6 +93,9 @@ def request_of(
         "inputs": {**(project.model.inputs if project.model else {}), **baked_inputs(model.bake_input or ())},
         "outputs": {**(project.model.outputs if project.model else {}), **baked_outputs(model.bake_output or ())},
         "shapes": {**chosen.shapes, **shapes(model.shape or ())},
+        "adapters": {name: Path(folder) for name, folder in pairs("--adapter", model.adapter or ()).items()},
+        "adapter_map": pairs("--adapter-map", model.adapter_map or ()),
+        "merge_adapter": model.merge_adapter,
         "state": _state(project, model),
         "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
         "seed": _first(evaluation.seed, chosen.seed, 0),

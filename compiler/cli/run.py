@@ -22,6 +22,7 @@ edgec run out/                                  replay the golden inputs, compar
 edgec run out/ --input feeds.npz -o answers.npz
 edgec run out/ --input out/golden/inputs.npz --format json
 edgec run out/ --on qnn-htp --context           the same, from what the backend compiled offline
+edgec run out/ --adapter support --input feeds.npz
 """
 _FEEDS = "Feeds"
 
@@ -57,6 +58,15 @@ class FeedOptions:
             rich_help_panel=_FEEDS,
         ),
     ] = None
+    adapter: Annotated[
+        str | None,
+        Option(
+            "--adapter",
+            metavar="NAME",
+            help="Switch this adapter of the bundle on; else none.",
+            rich_help_panel=_FEEDS,
+        ),
+    ] = None
     context: Annotated[
         bool, Option("--context", help="Load the context binary in the model's stead.", rich_help_panel=_FEEDS)
     ] = False
@@ -72,6 +82,7 @@ def run(feeds: FeedOptions, talk: TalkOptions) -> int:
     """
     from ...bundle import Bundle
     from ...errors import OptionError
+    from ...runtimes.adapters import adapted
     from ..proving.context import check_context
     from ..proving.ort_format import check_ort
     from ..run import opened
@@ -90,6 +101,8 @@ def run(feeds: FeedOptions, talk: TalkOptions) -> int:
         check_ort(bundle)
         bundle.verify()
         with opened(bundle, on=feeds.on, context=feeds.context, ort=feeds.ort, threads=threads) as session:
+            if feeds.adapter is not None:
+                session = adapted(session, bundle.adapter(feeds.adapter))
             return (_replay if feeds.input is None else _answer)(bundle, session, feeds, talk)
 
 
@@ -122,7 +135,7 @@ def _replay(bundle: Bundle, session: Session, feeds: FeedOptions, talk: TalkOpti
     from .console import print_json, print_text
     from .feeds import write_outputs
 
-    inputs, outputs = bundle.golden()
+    inputs, outputs = bundle.golden(feeds.adapter)
     manifest = bundle.manifest
     near = (manifest.get("golden_noise_db"), manifest["target"].get("golden_margin_db", 3.0))
     found = asdict(replay_golden(session, inputs, outputs, State(carried=dict(manifest["state"])), *near))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ...errors import OptionError
 
-__all__ = ["ALIASES", "op_types", "regexes", "scheme", "shapes", "state"]
+__all__ = ["ALIASES", "op_types", "pairs", "regexes", "scheme", "shapes", "state"]
 
 # The names other tools of this ecosystem use, in ours.
 ALIASES = {
@@ -101,6 +101,23 @@ def state(texts: Iterable[str]) -> dict[str, str]:
         if name in found:
             raise OptionError(f"--state {text}", f"names {name!r} a second time", remedy="Feed each input once")
         found[name] = output
+    return found
+
+
+def pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """`left=right` pairs, as the help of an option names both.
+
+    Raises:
+        OptionError: One cannot be read, or its left side is given twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        left, _, right = text.partition("=")
+        if not left or not right:
+            raise OptionError(f"{option} {text}", "has nothing on a side of `=`", remedy=f"Write {option} LEFT=RIGHT")
+        if left in found:
+            raise OptionError(f"{option} {text}", f"gives {left!r} a second time", remedy="Give each once")
+        found[left] = right
     return found
 
 

@@ -17,14 +17,17 @@ from ...bundle import Bundle
 from ...runtimes import runtime
 from ...runtimes.base import Feeds, RuntimeFacts, Session, SessionSettings
 from ...runtimes.host.memory import memory_of
+from ..adapters.prove import adapted_float, prove_adapters
 from ..baking.bake import Baking, baking_of
 from ..baking.samples import open_baked
 from ..baking.session import Outside, baked_float, same_as_outside
 from ..checking import check_bundle, checked_json, off_by_rules, placement_by_rules
+from ..generating.tokenizer import TOKENIZER
 from ..metrics import Metric
 from ..progress import Progress, Quiet
 from ..samples import DataSource, ImagePreprocess
 from ..samples.base import Samples, State
+from ..sources.decoder.genai import GENAI_CONFIG
 from .context import check_context, prove_context
 from .evaluate import evaluate
 from .float_model import FloatModel, float_file
@@ -130,6 +133,7 @@ def measure(
             placement = session.placement(golden_feeds[0]) if checked is None else placement_by_rules(checked)
             evaluated: EvaluationProof | None = None
             found: tuple[str, ...] = ()
+            data: Samples | None = None
             if evaluation is not None:
                 data = open_baked(
                     evaluation,
@@ -140,8 +144,12 @@ def measure(
                     state=state,
                     limit=samples,
                     seed=seed,
+                    companions=_companions(bundle),
                 )
                 evaluated, found = _evaluated(bench, session, data, state, metric, seed, progress)
+            how = {"metric": metric, "seed": seed, "progress": progress, "scores": baking.scores}
+            adapters, said = prove_adapters(bundle, session, bench.float_with, data, state, **how)
+            found = (*found, *said)
             if bench.inside is not None:
                 found = (*found, bench.same_as_outside(golden_feeds))
             apart = session.results() if isinstance(session, Beside) else None
@@ -181,6 +189,7 @@ def measure(
         apart=apart,
         context=context,
         ort=ort,
+        adapters=adapters,
         load_seconds=median(bench.load_seconds),
         opened=len(bench.load_seconds),
         latency=tuple(latency),
@@ -242,6 +251,13 @@ class _Bench:
             return where.open(self.inside, settings)
         return Outside(where.open(self._float, settings), self.baking)
 
+    def float_with(self, adapter: Path) -> Session | None:
+        """Float with an adapter active; None where there is no float, or it has no inputs for the adapter."""
+        if self._float is None:
+            return None
+        session = adapted_float(runtime(IN_PROCESS).open(self._float, SessionSettings(threads=1)), adapter)
+        return session if session is None or not self.baking else Outside(session, self.baking)
+
     def same_as_outside(self, feeds: Sequence[Feeds]) -> str:
         """What baking the steps into the float model changed of its answers; for the reader of the verdict."""
         outside = self.float_model(1)
@@ -291,6 +307,12 @@ def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyPro
     finally:
         for session in present.values():
             session.close()
+
+
+def _companions(bundle: Bundle) -> dict[str, bytes]:
+    """What samples of text are read with."""
+    files = (bundle.path / name for name in (TOKENIZER, GENAI_CONFIG))
+    return {file.name: file.read_bytes() for file in files if file.is_file()}
 
 
 def state_of(bundle: Bundle) -> State:

@@ -16,6 +16,7 @@ from .probing.off_wanted import OffWanted
 from .steps import OutputSteps
 
 __all__ = [
+    "AdapterProof",
     "ContextProof",
     "EvaluationProof",
     "GoldenProof",
@@ -149,6 +150,21 @@ class EvaluationProof:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AdapterProof:
+    """The bundle with an adapter active, in the session of the one without.
+
+    Attributes:
+        name: Which.
+        golden: The golden inputs again, against what they gave with it.
+        evaluation: Against float with the same adapter; None without evaluation samples.
+    """
+
+    name: str
+    golden: GoldenProof
+    evaluation: EvaluationProof | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LatencyProof:
     """Latency with one thread count, all sessions timed turn by turn in one run.
 
@@ -200,6 +216,7 @@ class Proof:
         context: The context binary beside the model; None where the bundle has none, or it could not be loaded here.
         ort: The model in ORT format; None where the bundle has none.
         evaluation: None without evaluation samples.
+        adapters: One per adapter of the bundle that could be switched on here.
         size_bytes, float_bytes: Of the bundle's model, of float's.
         load_seconds: Median over all times the bundle was opened.
         opened: How often that was.
@@ -239,6 +256,7 @@ class Proof:
     memory: Memory | None = None
     memory_reason: str = ""
     older: OlderProof | None = None
+    adapters: tuple[AdapterProof, ...] = ()
     opset: int = 0
     ir_version: int = 0
     notes: tuple[str, ...] = ()
@@ -274,6 +292,13 @@ class Proof:
             "apart": None if self.apart is None else {name: each.to_json() for name, each in self.apart.items()},
             "context": None if self.context is None else _plain(self.context),
             "ort": None if self.ort is None else _plain(self.ort),
+            "adapters": {
+                each.name: {
+                    "golden": _plain(each.golden),
+                    "evaluation": None if each.evaluation is None else _evaluation(each.evaluation),
+                }
+                for each in self.adapters
+            },
             "older": None if self.older is None else _plain(self.older),
             "notes": list(self.notes),
         }

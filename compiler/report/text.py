@@ -62,6 +62,7 @@ def proof_facts(proof: Mapping[str, Any]) -> Table:
             ("golden", None if proof["golden"] is None else golden_text(proof["golden"])),
             ("metric", _metric(proof["evaluation"])),
             ("outputs", _outputs(proof["evaluation"])),
+            ("adapters", _adapters(proof)),
             ("size", _size(proof["size"])),
             ("load", _load(proof["load"])),
             ("latency", _latency(proof["latency"])),
@@ -138,6 +139,17 @@ def _outputs(evaluation: Mapping[str, Any] | None) -> RenderableType | None:
     steps = "" if evaluation["steps"] == evaluation["samples"] else f", {plural(evaluation['steps'], 'step')}"
     columns = ("output", "SQNR", "cosine", "max error")
     return Group(f"{samples}{steps} of {evaluation['origin']}, against float", table(columns, rows, right=columns[1:]))
+
+
+def _adapters(proof: Mapping[str, Any]) -> RenderableType | None:
+    """One row per adapter: golden replay, and the worst output against float with the same adapter."""
+    rows = []
+    for name, found in proof.get("adapters", {}).items():
+        outputs = [] if found["evaluation"] is None else found["evaluation"]["outputs"].values()
+        against = [output["against_float"] for output in outputs if not output["carried"]]
+        noise = [each["sqnr_db"] for each in against if each is not None and each["sqnr_db"] is not None]
+        rows.append((name, golden_text(found["golden"]), f"{min(noise):.1f} dB" if noise else ""))
+    return table(("adapter", "golden", "SQNR"), rows, right=("SQNR",)) if rows else None
 
 
 def _against_float(output: Mapping[str, Any]) -> tuple[str, str, str]:

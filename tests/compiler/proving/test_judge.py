@@ -13,6 +13,7 @@ from edgec.compiler.proving.judge import check_units, judge
 from edgec.compiler.proving.machine import Machine
 from edgec.compiler.proving.probing.off_wanted import OffWanted
 from edgec.compiler.proving.proof import (
+    AdapterProof,
     EvaluationProof,
     GoldenProof,
     LatencyProof,
@@ -452,3 +453,39 @@ def test_where_nothing_runs_only_the_size_is_judged():
 
 def test_notes_stand_in_the_verdict():
     assert verdict(replace(PROOF, notes=("held out",))).notes == ("held out",)
+
+
+# --- adapters ---------------------------------------------------------------------------------------------------------
+
+
+def with_adapter(noise_db: float, **golden) -> AdapterProof:
+    compared = replace(EVALUATION, outputs=(output(sqnr_db=noise_db),))
+    replayed = GoldenProof(**{"exact": True, "sqnr_db": None, "nonfinite": 0, "steps": 1, "agrees": True, **golden})
+    return AdapterProof(name="law", golden=replayed, evaluation=compared)
+
+
+@pytest.mark.parametrize(
+    ("limit", "sqnr_db", "status", "measured", "reason"),
+    [
+        ("20dB", 21.0, "met", 21.0, "with adapter 'law': worst output: y"),
+        ("20dB", 30.0, "met", 25.0, "worst output: y"),
+        ("20dB", 19.0, "broken", 19.0, "with adapter 'law': worst output: y"),
+        ("27dB", 30.0, "broken", 25.0, "worst output: y"),
+    ],
+)
+def test_a_limit_holds_with_every_adapter(limit, sqnr_db, status, measured, reason):
+    result = of(replace(PROOF, adapters=(with_adapter(40.0), with_adapter(sqnr_db))), min_sqnr=limit)
+    assert (result.status, result.measured, result.reason) == (status, measured, reason)
+
+
+def test_golden_outputs_are_asked_with_every_adapter():
+    differs = with_adapter(40.0, exact=False, sqnr_db=3.0, agrees=False)
+    found = verdict(replace(PROOF, adapters=(differs,)))
+    assert found.exit_code == 23
+    (golden,) = (result for result in found.results if result.id == "golden")
+    assert golden.reason == "with adapter 'law': not bit-identical to the golden outputs: 3.0 dB"
+
+
+def test_labels_are_of_the_bundle_without_adapters():
+    worse = replace(with_adapter(40.0), evaluation=replace(EVALUATION, metric=replace(METRIC, drop=0.5)))
+    assert of(replace(PROOF, adapters=(worse,)), max_drop="2pt").status == "met"
