@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .codebook.round_levels import RoundLevels
 from .lower.beyond_half import FindBeyondHalf
 from .lower.clip_before_strides import ClipBeforeStrides
 from .lower.compute_in_half import ComputeInHalf
@@ -181,6 +182,7 @@ PASSES: tuple[type[Any], ...] = (
     NarrowIntegers,
     DecideStorage,
     RoundBlocks,
+    RoundLevels,
     PackProducts,
     GatherBlocks,
     ExpandBlocks,

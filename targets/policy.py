@@ -11,6 +11,7 @@ from ..passes.quantize.set_ranges import read_range
 __all__ = [
     "BIAS_CORRECTIONS",
     "CALIBRATION_METHODS",
+    "CODEBOOKS",
     "RECURRENT",
     "ROUNDINGS",
     "SCHEMES",
@@ -22,8 +23,10 @@ __all__ = [
 ]
 
 STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4")
-SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", "w8", "w4", "w3", "w2", "fp16", "bf16", "float")
-WEIGHTS_ALONE = ("w8", "w4", "w3", "w2")
+# Codebooks by the bits of a weight: sixteen levels.
+CODEBOOKS = {"nf4": 4, "fp4": 4}
+WEIGHTS_ALONE = ("w8", "w4", "w3", "w2", *CODEBOOKS)
+SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", *WEIGHTS_ALONE, "fp16", "bf16", "float")
 CALIBRATION_METHODS = ("auto", "minmax", "moving-average", "percentile", "entropy", "mse", "sqnr")
 ROUNDINGS = ("nearest", "hqq", "gptq", "adaround")
 WEIGHT_FORMS = ("auto", "packed", "folded", "standard")
@@ -37,7 +40,7 @@ class Policy:
 
     Attributes:
         scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `d8w8` dynamic int8, `w8`,
-            `w4`, `w3`, `w2`, `fp16`, `bf16` stored weights only, `float` none;
+            `w4`, `w3`, `w2`, `nf4`, `fp4`, `fp16`, `bf16` stored weights only, `float` none;
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
@@ -50,6 +53,7 @@ class Policy:
         block_size: Elements that share a scale: of weights stored alone, of 4-bit weights stored for float kernels,
             and of those of matrices whose integer kernel takes blocks (QNN); None is what suits the kernels there.
         zero_points: Weights stored alone have a zero point in every block, not the middle of the codes.
+        double_scales: Scales of nf4 and fp4 are stored in eight bits (QLoRA's double quantization).
         weight_form: Weights stored alone are multiplied as they are stored (`packed`), expanded when the model is
             loaded (`folded`), written in standard operators (`standard`), or `auto`: packed where that is no slower
             than float, else folded.
@@ -80,6 +84,7 @@ class Policy:
     per_channel: bool = True
     block_size: int | None = None
     zero_points: bool = False
+    double_scales: bool = False
     weight_form: str = "auto"
     recurrent: str = "float"
     reduce_range: bool | None = None
@@ -134,6 +139,8 @@ class Policy:
 
 def widths(scheme: str) -> tuple[int, int]:
     """Bits of activations and weights of a scheme: 8 where it does not say, as in `w4` and `fp16`."""
+    if scheme in CODEBOOKS:
+        return 8, CODEBOOKS[scheme]
     found = re.fullmatch(r"(?:[ad](\d+))?w(\d+)", scheme)
     return (8, 8) if found is None else (int(found[1] or 8), int(found[2]))
 

@@ -20,42 +20,55 @@ from ..weight_only.blocks import Blocks
 from .chain import Chain
 from .double_scales import DoubleScales
 from .levels import Levelled
-from .planes import PLANES, plane_table, planes
+from .planes import PLANES, half_byte_table, planes
 
-__all__ = ["add_double_scales", "add_level_codes", "add_plane_codes", "add_row_scales"]
+__all__ = [
+    "add_double_scales",
+    "add_level_codes",
+    "add_levels",
+    "add_plane_codes",
+    "add_planes",
+    "add_row_scales",
+]
 
 
-def add_level_codes(chain: Chain, levelled: Levelled) -> ir.Value:
-    """8-bit codes (N, G, size) of 4-bit ones."""
+def add_levels(chain: Chain, codes: np.ndarray, table: np.ndarray) -> ir.Value:
+    """What 4-bit codes stand for in a table of sixteen, in their shape."""
+    index = chain.cast(chain.constant("quantized", codes.astype(ml_dtypes.uint4)), "index", ir.DataType.INT32)
+    kind = ir.DataType.from_numpy(table.dtype)
+    return chain.add("Gather", [chain.constant("levels", table), index], "levelled", codes.shape, kind, axis=0)
+
+
+def add_level_codes(chain: Chain, levelled: Levelled, size: int) -> ir.Value:
+    """The kernel's 8-bit codes (N, G, size) of 4-bit ones."""
     rows, columns = levelled.codes.shape
-    count = -(-columns // levelled.size)
-    middle = int(np.flatnonzero(levelled.levels.grid == 0)[0])
-    whole = np.pad(levelled.codes, ((0, 0), (0, count * levelled.size - columns)), constant_values=middle)
-    stored = chain.constant("quantized", whole.astype(ml_dtypes.uint4))
-    index = chain.cast(stored, "index", ir.DataType.INT32)
-    table = chain.constant("levels", levelled.table)
-    codes = chain.add("Gather", [table, index], "levelled", whole.shape, ir.DataType.UINT8, axis=0)
-    return chain.reshape(codes, "codes", (rows, count, levelled.size))
+    count = -(-columns // size)
+    whole = np.pad(levelled.codes, ((0, 0), (0, count * size - columns)), constant_values=levelled.levels.nothing)
+    return chain.reshape(add_levels(chain, whole, levelled.table), "codes", (rows, count, size))
 
 
-def add_plane_codes(chain: Chain, blocks: Blocks) -> ir.Value:
-    """4-bit codes (N, G, size / 2) of 3-bit ones, with the middle that a symmetric form has; eight divides the size."""
-    rows, columns = blocks.codes.shape
-    size, count = blocks.form.size, blocks.form.blocks_of(columns)
-    whole = np.pad(blocks.codes, ((0, 0), (0, count * size - columns)), constant_values=1 << PLANES - 1)
-    stored = planes(whole)
-    each = stored.shape[1]
+def add_planes(chain: Chain, codes: np.ndarray, table: np.ndarray) -> ir.Value:
+    """What a table of 768 rows makes of 3-bit codes: (1, size / 8, columns of the table); 8 divides their size."""
+    stored = planes(codes)
     index = chain.cast(chain.constant("planes", stored), "bytes", ir.DataType.INT32)
     starts = chain.constant("starts", np.arange(PLANES, dtype=np.int32)[:, None] * 256)
     index = chain.add("Add", [index, starts], "index", stored.shape, ir.DataType.INT32)
-    table = chain.constant("table", plane_table(raised=blocks.zero is None))
-    byte = ir.DataType.UINT8
-    shares = chain.add("Gather", [table, index], "shares", (PLANES, each, 4), byte, axis=0)
+    each, byte = (stored.shape[1], table.shape[1]), ir.DataType.UINT8
+    shares = chain.add("Gather", [chain.constant("table", table), index], "shares", (PLANES, *each), byte, axis=0)
     names = [f"plane_{k}" for k in range(PLANES)]
-    first, *others = chain.split("Split", [shares], names, (1, each, 4), byte, axis=0, num_outputs=PLANES)
+    first, *others = chain.split("Split", [shares], names, (1, *each), byte, axis=0, num_outputs=PLANES)
     for k, other in enumerate(others):
-        first = chain.add("BitwiseOr", [first, other], f"joined_{k}", (1, each, 4), byte)
-    return chain.reshape(first, "codes", (rows, count, size // 2))
+        first = chain.add("BitwiseOr", [first, other], f"joined_{k}", (1, *each), byte)
+    return first
+
+
+def add_plane_codes(chain: Chain, blocks: Blocks, size: int) -> ir.Value:
+    """The kernel's 4-bit codes (N, G, size / 2) of 3-bit ones, with the middle that a symmetric form has."""
+    rows, columns = blocks.codes.shape
+    count = -(-columns // size)
+    whole = np.pad(blocks.codes, ((0, 0), (0, count * size - columns)), constant_values=1 << PLANES - 1)
+    codes = add_planes(chain, whole, half_byte_table(raised=blocks.zero is None))
+    return chain.reshape(codes, "codes", (rows, count, size // 2))
 
 
 def add_double_scales(chain: Chain, scales: DoubleScales, per: float) -> ir.Value:

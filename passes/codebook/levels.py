@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..weight_only.blocks import BlockForm, Blocks
+from .double_scales import DoubleScales
 
 __all__ = ["FP4", "NF4", "Levelled", "Levels", "nearest_levels"]
 
@@ -36,6 +37,11 @@ class Levels:
     def grid(self) -> np.ndarray:
         """The nearest whole steps, int64, by code."""
         return np.asarray(np.rint(np.asarray(self.values) * self.per), np.int64)
+
+    @property
+    def nothing(self) -> int:
+        """The code of 0."""
+        return self.values.index(0.0)
 
 
 # Dettmers et al. 2023 (QLoRA), arXiv 2305.14314, appendix E: midpoints between quantiles of N(0, 1), of eight positive
@@ -65,12 +71,14 @@ class Levelled:
         size: Elements along K that share a largest magnitude.
         codes: uint8, (N, K), from 0 to 15.
         absmax: float32, (N, ceil(K / size)).
+        doubled: What they are stored as, where that is eight bits.
     """
 
     levels: Levels
     size: int
     codes: np.ndarray
     absmax: np.ndarray
+    doubled: DoubleScales | None = None
 
     @property
     def real(self) -> np.ndarray:

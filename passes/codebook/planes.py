@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["PLANES", "plane_table", "planes"]
+__all__ = ["PLANES", "byte_table", "half_byte_table", "planes"]
 
 PLANES = 3
 
@@ -30,7 +30,7 @@ def planes(codes: np.ndarray) -> np.ndarray:
     return np.asarray(np.packbits(bits, axis=1, bitorder="little"))
 
 
-def plane_table(*, raised: bool) -> np.ndarray:
+def half_byte_table(*, raised: bool) -> np.ndarray:
     """Row 256 p + b: what byte b of plane p adds to eight 4-bit codes, two in a byte, the first in the lower half.
 
     Args:
@@ -39,6 +39,17 @@ def plane_table(*, raised: bool) -> np.ndarray:
     Returns:
         uint8, (768, 4); the Or of the three planes' rows is the codes.
     """
-    bits = np.arange(256)[:, None] >> np.arange(8) & 1
-    halves = np.concatenate([bits, bits << 1, np.where(bits, 8, 4) if raised else bits << 2])
+    halves = byte_table()
+    if raised:
+        halves[512:] = np.where(halves[512:], 8, 4)
     return np.asarray(halves[:, 0::2] | halves[:, 1::2] << 4, np.uint8)
+
+
+def byte_table() -> np.ndarray:
+    """Row 256 p + b: what byte b of plane p adds to eight codes, one in a byte.
+
+    Returns:
+        uint8, (768, 8); the Or of the three planes' rows is the codes.
+    """
+    bits = np.arange(256)[:, None] >> np.arange(8) & 1
+    return np.concatenate([bits << plane for plane in range(PLANES)]).astype(np.uint8)

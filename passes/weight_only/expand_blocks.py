@@ -3,8 +3,9 @@
 For every weight that is decided and still read: ONNX Runtime folds the chain at load (constant folding, 1.31.1, also in
 the bodies of If, Loop and Scan), so float kernels run as before.
 
-1. 8 and 4 bits: int8 and int4 codes behind a Cast; with zero points uint8 and uint4, and a Sub. 3 bits are stored in 4.
-2. 2 bits: four codes in a byte, taken apart by BitShift and Mod: no runtime of the last years knows a type of 2 bits.
+1. 8 and 4 bits: int8 and int4 codes behind a Cast; with zero points uint8, uint4 and a Sub. 3 bits are three planes.
+2. Levels: the sixteen numbers that 4 bits stand for, by a Gather.
+3. 2 bits: four codes in a byte, taken apart by BitShift and Mod: no runtime of the last years knows a type of 2 bits.
 
 A Reshape follows, and a Slice where the last block of a row is shorter.
 """
@@ -19,6 +20,11 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
+from ..codebook.chain import Chain
+from ..codebook.expand import add_levels, add_planes
+from ..codebook.levels import Levelled
+from ..codebook.notes import levelled_of
+from ..codebook.planes import byte_table
 from ..edit import add_initializer, fresh_name, insert_after, rewire
 from .blocks import Blocks, kernel_bytes
 from .storage import Storage, blocks_of, stored_values
@@ -41,7 +47,7 @@ def _try_expand(weight: ir.Value, storage: Storage, taken: set[str]) -> bool:
     graph, blocks, uses = weight.graph, blocks_of(weight), tuple(weight.uses())
     if graph is None or blocks is None or not uses or weight.const_value is None:
         return False
-    chain = _Chain(graph, str(weight.name), taken)
+    chain = _Chain(graph, str(weight.name), taken, levelled_of(weight))
     value = _expanded(chain, blocks, tuple(weight.const_value.shape.numpy()), storage.summed)
     insert_after(graph, chain.first, chain.nodes)
     rewire(uses, value)
@@ -56,8 +62,9 @@ def _expanded(chain: _Chain, blocks: Blocks, shape: tuple[int, ...], summed: Seq
     size, count = blocks.form.size or columns, blocks.form.blocks_of(columns)
     # A row shorter than a block has no use for the rest of it.
     size = min(size, columns)
-    middle = 1 << blocks.form.bits - 1
-    whole = np.pad(blocks.codes, ((0, 0), (0, count * size - columns)), constant_values=middle)
+    middle = 1 << blocks.form.bits - 1 if chain.levelled is None else chain.levelled.levels.nothing
+    stored = blocks.codes if chain.levelled is None else chain.levelled.codes
+    whole = np.pad(stored, ((0, 0), (0, count * size - columns)), constant_values=middle)
     codes = whole.reshape(lead, tail, count, size).transpose(0, 2, 3, 1)
 
     def of_blocks(array: np.ndarray) -> np.ndarray:
@@ -80,7 +87,13 @@ def _codes(chain: _Chain, codes: np.ndarray, zero: np.ndarray | None, bits: int)
     """What codes are away from zero, float."""
     middle = 1 << bits - 1
     lowered = None
-    if bits == 2 and codes.size % 4 == 0:
+    if chain.levelled is not None:
+        return chain.go_on(add_levels(chain.aside(), codes, chain.levelled.levels.grid.astype(np.float32)))
+    if bits == 3 and codes.size % 8 == 0 and chain.has_or:
+        joined = chain.go_on(add_planes(chain.aside(), codes, byte_table()))
+        value = chain.cast(chain.reshape(joined, codes.shape, "each"), "codes")
+        lowered = chain.constant("middle", np.float32(middle)) if zero is None else None
+    elif bits == 2 and codes.size % 4 == 0:
         value = _apart(chain, codes)
         lowered = chain.constant("middle", np.float32(middle)) if zero is None else None
     elif zero is None:
@@ -110,16 +123,37 @@ def _apart(chain: _Chain, codes: np.ndarray) -> ir.Value:
 class _Chain:
     """Nodes and constants named after a weight, in order."""
 
-    def __init__(self, graph: ir.Graph, stem: str, taken: set[str]) -> None:
+    def __init__(self, graph: ir.Graph, stem: str, taken: set[str], levelled: Levelled | None = None) -> None:
         self._graph, self._stem, self._taken = graph, stem, taken
+        self.levelled = levelled
+        self._first: ir.Value | None = None
         self.nodes: list[ir.Node] = []
-        self.first: ir.Value
+
+    @property
+    def first(self) -> ir.Value:
+        """What the nodes come behind."""
+        assert self._first is not None, "nothing was written"
+        return self._first
+
+    @property
+    def has_or(self) -> bool:
+        """Whether the operator set has BitwiseOr."""
+        return self._graph.opset_imports.get("", 1) >= 18
+
+    def aside(self) -> Chain:
+        """Writes nodes in front of these."""
+        return Chain(self._graph, self._stem, self._taken)
+
+    def go_on(self, value: ir.Value) -> ir.Value:
+        """Put what follows behind a value written aside."""
+        self._first = value
+        return value
 
     def constant(self, suffix: str, array: np.ndarray | np.generic) -> ir.Value:
         name = fresh_name(f"{self._stem}_{suffix}", self._taken)
         value = add_initializer(self._graph, name, np.asarray(array))
-        if not self.nodes:
-            self.first = value
+        if self._first is None:
+            self._first = value
         return value
 
     def add(

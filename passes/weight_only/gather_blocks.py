@@ -18,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
+from ..codebook.operands import folded_operands
 from ..edit import add_initializer, fresh_name, insert_after, is_op
 from .blocks import Blocks, kernel_bytes
 from .nbits import DOMAIN, Operands, for_kernel, operands_of
@@ -52,7 +53,10 @@ class GatherBlocks(Pass):
             return False
         shared = operands_of(weight)
         blocks = for_kernel(blocks) if shared is None else shared.blocks
-        if shared is not None and blocks.codes.shape[1] % blocks.form.size == 0:
+        whole = blocks.codes.shape[1] % blocks.form.size == 0
+        if shared is None and whole:
+            shared = folded_operands(graph, weight, taken)
+        if shared is not None and whole:
             table, scales, zeros = _reshaped(graph, weight, shared, taken), shared.scales, shared.zeros
         else:
             table, scales, zeros = _constants(graph, weight, blocks, taken)

@@ -28,6 +28,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
+from ..codebook.operands import folded_operands
 from ..edit import add_initializer, constant_array, fresh_name, is_op, skip, sole_consumer
 from .nbits import DOMAIN, INT8, Operands, add_operands, kernel_form, matmul_nbits, set_operands
 from .storage import Storage, blocks_of, stored_values
@@ -89,7 +90,7 @@ class PackProducts(Pass):
         graph, blocks = weight.graph, blocks_of(weight)
         assert graph is not None
         assert blocks is not None
-        operands = add_operands(graph, str(weight.name), blocks, taken)
+        operands = folded_operands(graph, weight, taken) or add_operands(graph, str(weight.name), blocks, taken)
         set_operands(weight, operands)
         for node in [node for node, index in weight.uses() if index == 1 and is_op(node, "MatMul", "Gemm")]:
             _note(node, storage, operands)

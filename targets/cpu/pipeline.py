@@ -58,7 +58,7 @@ from ...passes.weight_only.expand_dequantized import ExpandDequantized
 from ...passes.weight_only.half_weights import HalfWeights
 from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.widen_codes import WidenCodes
-from ..policy import STATIC_SCHEMES, Policy, widths
+from ..policy import STATIC_SCHEMES, WEIGHTS_ALONE, Policy, widths
 from ..spec import TargetSpec
 from .kinds import of_widths
 from .weights import weights_alone
@@ -153,7 +153,7 @@ def recipe(
             passes += (ExpandDequantized(), KeepFloat(), compact, NarrowIntegers())
         case "d8w8":
             passes += (compact, NarrowIntegers())
-        case "w8" | "w4" | "w3" | "w2":
+        case scheme if scheme in WEIGHTS_ALONE:
             passes += weights_alone(target, policy)
     if align:
         passes += (PReluToMax(least=_BRANCHES),)

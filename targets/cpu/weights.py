@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...passes.base import Pass
+from ...passes.codebook.round_levels import RoundLevels
 from ...passes.weight_only.compact_weights import CompactWeights
 from ...passes.weight_only.decide_storage import DecideStorage
 from ...passes.weight_only.dequantize_blocks import DequantizeBlocks
@@ -11,13 +12,15 @@ from ...passes.weight_only.gather_blocks import GatherBlocks
 from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.pack_products import PackProducts
 from ...passes.weight_only.round_blocks import RoundBlocks
-from ..policy import Policy, widths
+from ..policy import CODEBOOKS, Policy, widths
 from ..spec import TargetSpec
 
 __all__ = ["weights_alone"]
 
 # A scale costs a quarter of a bit each; kernels of 128 are the fastest (passes/weight_only/nbits.py).
 _BLOCK = 128
+# QLoRA's block of a largest magnitude (Dettmers et al. 2023, section 3).
+_LEVELS = 64
 # From so many elements on a table is worth the kernel that reads rows as they are stored.
 _TABLE = 1 << 18
 # Most of the weights must be in matrices that are multiplied as stored, for the first of them to be.
@@ -30,14 +33,15 @@ def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
 
     Args:
         target: The target.
-        policy: What the user asked for; its scheme is w8, w4, w3 or w2.
+        policy: What the user asked for; its scheme is one of `WEIGHTS_ALONE`.
     """
     bits = widths(policy.scheme)[1]
+    levels = policy.scheme in ("nf4", "fp4")
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     decide = DecideStorage(
         bits=bits,
-        block_size=policy.block(_BLOCK),
-        symmetric=not policy.zero_points,
+        block_size=policy.block(_LEVELS if levels else _BLOCK),
+        symmetric=levels or not policy.zero_points,
         ops=_EIGHT if bits == 8 else (),
         exclude_nodes=nodes,
         exclude_ops=ops,
@@ -51,12 +55,17 @@ def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
         only_ops=only,
         float_nodes=policy.float_weights,
     )
-    return (decide, RoundBlocks(), *_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
+    rounding: Pass = RoundBlocks()
+    if levels:
+        rounding = RoundLevels(levels=policy.scheme, double_scales=policy.double_scales)
+    return (decide, rounding, *_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
 
 
 def _written(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
     """The forms that come before expansion at load."""
     match policy.weight_form:
+        case "standard" if policy.scheme in CODEBOOKS:
+            return ()  # what expands them is standard
         case "standard":
             return (DequantizeBlocks(),)
         case "packed":

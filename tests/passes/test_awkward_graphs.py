@@ -81,6 +81,9 @@ OPTIONS: dict[str, dict[str, object]] = {
     "w4 packed": {"weight_form": "packed"},
     "w4 standard": {"weight_form": "standard", "zero_points": True},
     "w2 packed": {"weight_form": "packed", "block_size": 16},
+    "nf4 packed": {"weight_form": "packed", "double_scales": True},
+    "fp4 folded": {"weight_form": "folded"},
+    "w3 packed": {"weight_form": "packed"},
     "w3 folded": {"weight_form": "folded", "zero_points": True},
 }
 Feeds = Mapping[str, np.ndarray]
