@@ -42,7 +42,8 @@ from .reduce_saturating import reduce_saturating
 from .request import CompileRequest
 from .sbom.source_licence import source_licence
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
-from .signature import inputs_of
+from .samples.decoders import decoder_state
+from .signature import inputs_of, outputs_of
 from .static_shapes import check_static
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
@@ -107,7 +108,9 @@ def compile_request(request: CompileRequest) -> CompileResult:
     with clock.stage("load"), request.progress.stage("load"):
         loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
-        data = open_data(request, inputs, loaded.baking)
+        if not request.state.carried:
+            request = replace(request, state=decoder_state(inputs, outputs_of(loaded.model)))
+        data = open_data(request, inputs, loaded.baking, loaded.companions)
     calibrated = data.calibration is not None
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
@@ -139,6 +142,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                 samples=data.calibration or (),
                 context=None if compiler is None else partial(make_context, compiler=compiler),
                 ort=partial(make_ort, target=target) if request.ort else None,
+                companions=loaded.companions,
                 adapters=loaded.adapters,
             )
         verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
@@ -186,7 +190,7 @@ def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> 
     """The passes that will run: those of a lock, or the target's under the user's policy."""
     if request.recipe is not None:
         return read_lock(request.recipe)
-    check_measured(request.policy, scheme)
+    check_measured(request.policy, scheme, calibrated=request.calibration is not None)
     return recipe_for(target, replace(request.policy, scheme=scheme))
 
 

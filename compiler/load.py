@@ -55,6 +55,7 @@ class Loaded:
         notes: What was done to the source, or found in it, that the user should know.
         baking: What was baked into the model.
         adapters: What the model has inputs for, to ship beside it.
+        companions: Files that ship with it, bytes by name.
         merged: The adapter that is in its weights.
     """
 
@@ -66,6 +67,7 @@ class Loaded:
     baking: Baking = field(default_factory=Baking)
     adapters: tuple[Adapter, ...] = ()
     merged: Merged | None = None
+    companions: Mapping[str, bytes] = field(default_factory=dict)
     _before: ir.Model | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -131,7 +133,7 @@ def load_model(
     """Load a model.
 
     Args:
-        source: A path, an `onnx_ir.Model` or an `onnx.ModelProto`; never changed.
+        source: A path (an ONNX file, a Hugging Face folder), an `onnx_ir.Model` or an `onnx.ModelProto`; never changed.
         shapes: Fixed shapes by input name; dimensions not fixed stay dynamic.
         opset_floor: Raise models of an older operator set to this one.
         max_opset: The newest operator set the runtime reads: a newer model is lowered to it.
@@ -148,7 +150,7 @@ def load_model(
     opened = open_source(source)
     origin, proto = opened.origin, opened.proto
     check_opset(proto, max_opset, origin)
-    notes = list(set_ir_version(proto, max_ir_version))
+    notes = [*opened.notes, *set_ir_version(proto, max_ir_version)]
     proto = inline_functions(proto, origin)
     check_operators(proto, origin)
     renamed = name_nodes(proto)
@@ -173,7 +175,14 @@ def load_model(
         notes.append(f"{overridable} initializers are inputs with a default value: left overridable")
     _check_quantized(model, origin, already_quantized)
     notes += check_finite(model, origin)
-    return Loaded(model=model, origin=origin, files=opened.files, notes=tuple(notes), _digest=opened.digest)
+    return Loaded(
+        model=model,
+        origin=origin,
+        files=opened.files,
+        notes=tuple(notes),
+        companions=opened.companions,
+        _digest=opened.digest,
+    )
 
 
 def _check_quantized(model: ir.Model, origin: str, policy: str) -> None:

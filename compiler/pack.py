@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,6 +51,7 @@ def pack(
     samples: Iterable[Sample] = (),
     context: Callable[[Path], Mapping[str, Any]] | None = None,
     ort: Callable[[Path], Mapping[str, Any]] | None = None,
+    companions: Mapping[str, bytes] = MappingProxyType({}),
     adapters: Sequence[Adapter] = (),
 ) -> Bundle:
     """Write the payload of a bundle into an empty folder.
@@ -66,6 +68,7 @@ def pack(
         samples: Those that tell it beside the golden one, the first of them.
         context: Writes what the target's backend compiles of the model beside it, and says what the manifest says.
         ort: The same of the model in ORT format.
+        companions: Files that ship with it, bytes by name.
         adapters: What can be switched on, each with golden outputs of its own.
 
     Returns:
@@ -73,6 +76,8 @@ def pack(
     """
     path = folder / MODEL
     ir.save(model, path, external_data=f"{MODEL}.data" if weight_bytes(model) > EXTERNAL_ABOVE else None)
+    for name, data in companions.items():
+        (folder / name).write_bytes(data)
     (folder / "golden").mkdir()
     inputs, outputs, answers, signature = _golden(path, golden, state, pack_adapters(folder, adapters))
     _save_steps(folder / "golden" / "inputs.npz", inputs)

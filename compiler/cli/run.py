@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typer import Argument, Option
 
 from .groups import takes_groups
 from .options import TalkOptions
+from .prompt import PromptOptions
 
 if TYPE_CHECKING:
     from ...bundle import Bundle
@@ -22,6 +24,8 @@ edgec run out/                                  replay the golden inputs, compar
 edgec run out/ --input feeds.npz -o answers.npz
 edgec run out/ --input out/golden/inputs.npz --format json
 edgec run out/ --on qnn-htp --context           the same, from what the backend compiled offline
+edgec run out/ --prompt "Once upon a time" --max-new-tokens 64
+edgec run out/ --prompt "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
 edgec run out/ --adapter support --input feeds.npz
 """
 _FEEDS = "Feeds"
@@ -74,11 +78,11 @@ class FeedOptions:
 
 
 @takes_groups
-def run(feeds: FeedOptions, talk: TalkOptions) -> int:
+def run(feeds: FeedOptions, prompt: PromptOptions, talk: TalkOptions) -> int:
     """Run a bundle in a plain session: in this process, or where its target's runtime is installed.
 
-    Without --input the golden sample is replayed; exit 0 when the answers agree with the golden outputs, else the
-    code of the clause `golden`.
+    With --prompt a decoder goes on from a text, printed as it comes. Without --input the golden sample is replayed;
+    exit 0 when the answers agree with the golden outputs, else the code of the clause `golden`.
     """
     from ...bundle import Bundle
     from ...errors import OptionError
@@ -87,23 +91,29 @@ def run(feeds: FeedOptions, talk: TalkOptions) -> int:
     from ..proving.ort_format import check_ort
     from ..run import opened
     from .feeds import check_output
+    from .prompt import tell
     from .request import not_negative
     from .talk import talking
 
     if feeds.context and feeds.ort:
         raise OptionError("--ort", "and --context load two files in the model's stead", remedy="Give one of them")
+    if prompt.prompt is not None and (feeds.input is not None or feeds.output is not None):
+        raise OptionError("--prompt", "and --input/--output say what is fed twice", remedy="Give one of them")
     bundle = Bundle.open(feeds.bundle)
     if feeds.output is not None:
         check_output(feeds.output, overwrite=feeds.overwrite)
     threads = not_negative("--threads", feeds.threads)
-    with talking(talk) as talker, talker.progress.stage("run"):
+    # A text is its own progress.
+    with talking(talk) as talker, nullcontext() if prompt.prompt is not None else talker.progress.stage("run"):
         check_context(bundle)
         check_ort(bundle)
         bundle.verify()
         with opened(bundle, on=feeds.on, context=feeds.context, ort=feeds.ort, threads=threads) as session:
             if feeds.adapter is not None:
                 session = adapted(session, bundle.adapter(feeds.adapter))
-            return (_replay if feeds.input is None else _answer)(bundle, session, feeds, talk)
+            if prompt.prompt is None:
+                return (_replay if feeds.input is None else _answer)(bundle, session, feeds, talk)
+            return tell(bundle, session, prompt, talker, talk)
 
 
 def _answer(bundle: Bundle, session: Session, feeds: FeedOptions, talk: TalkOptions) -> int:

@@ -1,10 +1,10 @@
-"""Open what the user gave: a path, an `onnx_ir.Model` or a `ModelProto`, as a model without its weights."""
+"""Open what the user gave, a path or a model in memory, as a model without its weights."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from google.protobuf.message import EncodeError
 
 from ...bundle import sha256_of
 from ...errors import ModelError
+from ..sources.built import Built
+from ..sources.huggingface import is_checkpoint, read_checkpoint
 from .detached import Weights
 from .external import Files, adopt_external, folders_of
 from .in_memory import digest_of, proto_of
@@ -32,6 +34,8 @@ class Source:
         origin: The path as given, or what kind of value was given.
         files: Real paths of the model file and its external data; empty for a model in memory.
         digest: Computes the sha256 of all of it, once.
+        companions: Files that ship with it, bytes by name.
+        notes: What the user should know of how it was built.
     """
 
     proto: onnx.ModelProto
@@ -39,6 +43,8 @@ class Source:
     origin: str
     files: tuple[Path, ...]
     digest: Callable[[], str]
+    companions: Mapping[str, bytes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def open_source(source: str | Path | ir.Model | onnx.ModelProto) -> Source:
@@ -65,6 +71,8 @@ def _open_path(given: str | Path) -> Source:
     if "://" in origin:
         raise ModelError(origin, "is an address, not a file", remedy="Download the model and give its path")
     path = Path(given).expanduser().absolute()
+    if is_checkpoint(path):
+        return _open_built(read_checkpoint(path, origin), origin)
     files, weights = Files(folders_of(path), origin), Weights()
     proto, digest = read_file(path, origin, weights)
     adopt_external(proto, weights, files, origin)
@@ -74,6 +82,21 @@ def _open_path(given: str | Path) -> Source:
         origin=origin,
         files=(path.resolve(), *files.paths.values()),
         digest=cache(partial(_digest_of_files, digest, dict(files.paths))),
+    )
+
+
+def _open_built(built: Built, origin: str) -> Source:
+    """A model that was built from files."""
+    weights = Weights()
+    first, *others = built.files
+    return Source(
+        proto=proto_of(built.model, weights, origin),
+        weights=weights,
+        origin=origin,
+        files=built.files,
+        digest=cache(partial(_digest_of_files, partial(sha256_of, first), {path.name: path for path in others})),
+        companions=built.companions,
+        notes=built.notes,
     )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.compiler.sources.decoder import DecoderConfig
+from edgec.passes.weight_only.blocks import BlockForm, Blocks
 
-__all__ = ["reference_logits", "tiny_config", "tiny_weights"]
+__all__ = ["feeds_of", "in_blocks", "reference_logits", "tiny_config", "tiny_weights"]
 
 
 def tiny_config(**changed: object) -> DecoderConfig:
@@ -140,3 +141,36 @@ def _linear(w: Mapping[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray
 
 def _rms(x: np.ndarray, gamma: np.ndarray, epsilon: float) -> np.ndarray:
     return gamma * x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon)
+
+
+def in_blocks(matrix: np.ndarray, form: BlockForm) -> Blocks:
+    """A matrix rounded to blocks by the simplest rule there is: from each block's extremes."""
+    rows, columns = matrix.shape
+    size = form.size or columns
+    groups = -(-columns // size)
+    codes = np.zeros((rows, columns), np.uint8)
+    scale, zero = np.ones((rows, groups), np.float32), np.zeros((rows, groups), np.uint8)
+    for row in range(rows):
+        for group in range(groups):
+            part = slice(group * size, (group + 1) * size)
+            values = matrix[row, part].astype(np.float64)
+            if form.symmetric:
+                zero[row, group], step = 1 << (form.bits - 1), 2 * np.abs(values).max() / form.largest
+            else:
+                low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+                step = (high - low) / form.largest or 1.0
+                zero[row, group] = round(-low / step)
+            scale[row, group] = step
+            codes[row, part] = np.clip(np.round(values / step) + zero[row, group], 0, form.largest)
+    return Blocks(form=form, codes=codes, scale=scale, zero=None if form.symmetric else zero)
+
+
+def feeds_of(
+    config: DecoderConfig, ids: np.ndarray, past: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Feeds of one row of tokens, the cache empty unless it is given."""
+    empty = np.zeros((1, config.kv_heads, 0, config.head_size), np.float32)
+    caches = {f"past_key_values.{layer}.{what}": empty for layer in range(config.layers) for what in ("key", "value")}
+    caches.update(past or {})
+    before = next(iter(caches.values())).shape[2]
+    return {"input_ids": ids[None], "attention_mask": np.ones((1, before + len(ids)), np.int64), **caches}

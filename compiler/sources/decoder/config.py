@@ -108,7 +108,9 @@ class DecoderConfig:
                 f"head_size: {self.head_size} is no multiple of 8, as the kernel of GroupQueryAttention needs"
             )
         if self.rope.factors and len(self.rope.factors) != self.head_size // 2:
-            raise ValueError(f"rope: {len(self.rope.factors)} factors, and heads have {self.head_size // 2} frequencies")
+            raise ValueError(
+                f"rope: {len(self.rope.factors)} factors, and heads have {self.head_size // 2} frequencies"
+            )
         if self.window < 0:
             raise ValueError(f"window: {self.window} is below 0")
         if not self.epsilon > 0:

@@ -186,8 +186,11 @@ class BlockMatrix:
         )[0]
 
     def look_up(self, writer: Writer, ids: ir.Value, name: str) -> ir.Value:
-        width = self.form.blocks_of(self.shape[1]) * self.form.size * self.form.bits // 8
-        codes = writer.lazy(f"{self.name}_quantized", self._codes, (self.shape[0], width), ir.DataType.UINT8)
+        # Rows as wide as the output: blocks that are filled up at a row's end are stored for the product alone.
+        inputs, whole = self.shape[1], self.shape[1] % self.form.size == 0
+        dims = (self.shape[0], -(-inputs * self.form.bits // 8))
+        stored = f"{self.name}_quantized" if whole else f"{self.name}_rows_quantized"
+        codes = writer.lazy(stored, self._codes if whole else self._rows, dims, ir.DataType.UINT8)
         scale, zero = self._numbers(writer)
         described = (f"{name}/Gather/output_0", ir.DataType.FLOAT, [*_dims(ids), self.shape[1]])
         return writer.contrib(
@@ -209,6 +212,9 @@ class BlockMatrix:
             return scale, None
         dims = (rows, -(-groups * self.form.bits // 8))
         return scale, writer.lazy(f"{self.name}_zero_point", self._zeros, dims, ir.DataType.UINT8)
+
+    def _rows(self) -> np.ndarray:
+        return kernel_bytes(self.blocks().codes, self.form.bits, 0)
 
     def _blocked(self) -> np.ndarray:
         return self._codes().reshape(self.shape[0], -1, self.form.size * self.form.bits // 8)
