@@ -10,6 +10,7 @@
      │   ├─ ContractError .......... a limit, a metric, edgec.toml
      │   ├─ OptionError ............ an option of the command line or the library
      │   ├─ BundleError ............ a bundle on disk
+     │   ├─ ReceiptError ........... a device's answer: changed, stale, of another bundle, by an unknown key
      │   ├─ OutputError ............ the place to write to: exists, full, forbidden
      │   ├─ InstallError ........... a runtime cannot be fetched: no network, no apt, no pip
      │   └─ MissingExtraError ...... a package that an extra brings; names the pip line
@@ -37,6 +38,7 @@ __all__ = [
     "ModelError",
     "OptionError",
     "OutputError",
+    "ReceiptError",
     "SamplesError",
     "TargetError",
 ]
@@ -91,6 +93,10 @@ class OptionError(InputError):
 
 class BundleError(InputError):
     """A bundle on disk is missing, incomplete or altered."""
+
+
+class ReceiptError(InputError):
+    """A device's receipt cannot be trusted: it was changed, is stale, of another bundle, or by an unknown key."""
 
 
 class OutputError(InputError):

@@ -17,6 +17,9 @@ from .building.same_project import check_same_project
 from .data import open_data
 from .progress import Progress
 from .prove import prove
+from .receipts.judge import with_receipts
+from .receipts.receipt import Receipt
+from .receipts.trust import check_subject
 from .request import CompileRequest
 from .samples.base import DataSource
 from .signature import inputs_in
@@ -34,6 +37,7 @@ def check_projects(
     alone: Path | None = None,
     baseline: Baseline | None = None,
     on: str | None = None,
+    receipts: Sequence[Receipt] = (),
     progress: Progress | None = None,
     done: Done | None = None,
 ) -> list[Outcome]:
@@ -46,6 +50,7 @@ def check_projects(
         alone: The folder of the bundle itself, where there is one only.
         baseline: Earlier verdicts: what is worse than tolerated there counts as broken, too.
         on: The place to prove on; None takes the best that is at hand for each target.
+        receipts: What devices answered, trusted: each is of one of these bundles.
         progress: Who watches.
         done: Told of every bundle as it is done.
 
@@ -54,17 +59,35 @@ def check_projects(
 
     Raises:
         InputError: A project file is wrong; `alone` is given, and there are several bundles.
+        ReceiptError: A receipt is of none of these bundles.
     """
     outcomes = []
-    for job in in_one_folder(jobs_of([Path(file) for file in files], Path(output), only), alone):
-        outcome = _check(job, baseline, {"on": on, "progress": progress})
+    jobs = in_one_folder(jobs_of([Path(file) for file in files], Path(output), only), alone)
+    answers = _by_job(jobs, receipts)
+    for job in jobs:
+        outcome = _check(job, baseline, answers.get(job.name, []), {"on": on, "progress": progress})
         outcomes.append(outcome)
         if done is not None:
             done(outcome)
     return outcomes
 
 
-def _check(job: Job, baseline: Baseline | None, options: dict[str, Any]) -> Outcome:
+def _by_job(jobs: Sequence[Job], receipts: Sequence[Receipt]) -> dict[str, list[Receipt]]:
+    """The receipts of each bundle, by its job's name.
+
+    Raises:
+        ReceiptError: One is of none of them.
+    """
+    if not receipts:
+        return {}
+    bundles = {job.name: Bundle.open(job.output) for job in jobs if job.output.exists()}
+    found: dict[str, list[Receipt]] = {}
+    for receipt in receipts:
+        found.setdefault(check_subject(receipt, bundles), []).append(receipt)
+    return found
+
+
+def _check(job: Job, baseline: Baseline | None, receipts: Sequence[Receipt], options: dict[str, Any]) -> Outcome:
     started = time.perf_counter()
     try:
         request = request_of_job(job)
@@ -91,6 +114,7 @@ def _check(job: Job, baseline: Baseline | None, options: dict[str, Any]) -> Outc
         )
     except EdgecError as error:
         return Outcome.failed(job, error, time.perf_counter() - started)
+    verdict = with_receipts(verdict, request.contract, bundle, receipts)
     if baseline is not None:
         verdict = baseline.compared(job.name, verdict)
     return Outcome(

@@ -195,12 +195,16 @@ class Verdict:
             `checked` (the target cannot be executed here, its static checks passed).
         exit_code: 0; 1 several broken; 10-39 the one that is broken; 5 inconclusive.
         notes: What the reader must know: samples held out, a metric chosen by default, ...
+        executed: The target's own kernels were executed.
+        excused: Clauses that only those could answer: they do not count where they were not executed.
     """
 
     results: tuple[ClauseResult, ...]
     word: Word
     exit_code: int
     notes: tuple[str, ...] = ()
+    executed: bool = True
+    excused: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -225,7 +229,14 @@ class Verdict:
         code = {"broken": 1, "inconclusive": 5}.get(word, 0)
         if len(broken) == 1:
             code = CLAUSE_KINDS[broken[0]].exit_code
-        return cls(results=tuple(results), word=word, exit_code=code, notes=tuple(notes))
+        return cls(
+            results=tuple(results),
+            word=word,
+            exit_code=code,
+            notes=tuple(notes),
+            executed=executed,
+            excused=frozenset(excused),
+        )
 
     def to_json(self) -> dict[str, object]:
         """The verdict as JSON values."""

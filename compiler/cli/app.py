@@ -23,6 +23,7 @@ from . import inspect as inspect_command
 from . import plan as plan_command
 from . import prove as prove_command
 from . import run as run_command
+from . import runner as runner_command
 from . import sign as sign_command
 from . import targets as targets_command
 from . import wrap as wrap_command
@@ -94,6 +95,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("diagnose", diagnose_command.diagnose, "Why a bundle loses accuracy, and the repair.", diagnose_command.EXAMPLES),
     ("inspect", inspect_command.inspect, "What a model or a bundle is.", inspect_command.EXAMPLES),
     ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),
+    ("runner", runner_command.runner, "What a device answers by itself, signed.", runner_command.EXAMPLES),
     ("sign", sign_command.sign, "Sign a bundle.", sign_command.SIGN_EXAMPLES),
     ("verify", sign_command.verify, "Check every byte of a bundle.", sign_command.VERIFY_EXAMPLES),
     ("wrap", wrap_command.wrap, "Code that opens a bundle in an app.", wrap_command.EXAMPLES),

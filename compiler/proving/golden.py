@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..samples.base import Sample, State
 from .evaluate import nonfinite
 from .proof import GoldenProof
 
-__all__ = ["GOLDEN_SQNR_DB", "replay_golden"]
+__all__ = ["GOLDEN_SQNR_DB", "golden_limit", "is_order", "replay_golden"]
 
 # Golden outputs of the same model on another processor differ by single quantization steps (45-60 dB); a wrong
 # kernel, or a saturating one, is far below (17 dB: U8S8 on AVX2 without reduce_range, ResNet18, 2026-11).
@@ -42,7 +42,7 @@ def replay_golden(
         noise_db: SQNR of the golden outputs against float's, where the bundle says it.
         margin_db: How much nearer than that the answers must be.
     """
-    limit = GOLDEN_SQNR_DB if noise_db is None else min(GOLDEN_SQNR_DB, noise_db + margin_db)
+    limit = golden_limit(noise_db, margin_db)
     carried = set(state.carried)
     steps = tuple({name: array for name, array in step.items() if name not in carried} for step in feeds)
     start = {name: feeds[0][name] for name in carried if name in feeds[0]}
@@ -53,12 +53,13 @@ def replay_golden(
         bad += sum(nonfinite(array) for array in answer.values())
         try:
             comparisons = compare(wanted, answer)
+            floats = {name for name, array in wanted.items() if array.dtype.kind == "f"}
         except ValueError:  # an output is missing or has another shape
             exact = agrees = False
             continue
         for name, comparison in comparisons.items():
             exact &= comparison.exact
-            agrees &= comparison.agrees(limit) or (noise_db is not None and _is_order(name, wanted))
+            agrees &= comparison.agrees(limit) or (noise_db is not None and is_order(name, floats))
             worst = min(worst, math.inf if comparison.sqnr_db is None else comparison.sqnr_db)
     return GoldenProof(
         exact=exact,
@@ -69,10 +70,18 @@ def replay_golden(
     )
 
 
-def _is_order(name: str, outputs: Mapping[str, np.ndarray]) -> bool:
+def golden_limit(noise_db: float | None, margin_db: float) -> float:
+    """The SQNR in dB that answers must have to be the same model's, by what `replay_golden` takes."""
+    return GOLDEN_SQNR_DB if noise_db is None else min(GOLDEN_SQNR_DB, noise_db + margin_db)
+
+
+def is_order(name: str, floats: Collection[str]) -> bool:
     """Whether an output says of which classes the scores beside it are (`--postprocess logits:topk=5`).
 
     Kernels that round otherwise put scores that are nearly equal in another order: the scores themselves are judged.
+
+    Args:
+        name: The output.
+        floats: Names of the outputs that hold floats.
     """
-    scores = outputs.get(name.removesuffix("_indices"))
-    return name.endswith("_indices") and scores is not None and scores.dtype.kind == "f"
+    return name.endswith("_indices") and name.removesuffix("_indices") in floats

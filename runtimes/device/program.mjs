@@ -79,7 +79,8 @@ function* summary({ golden, latency }) {
   }
   const sorted = [...latency.ns].sort((a, b) => a - b);
   const at = (share) => (sorted[Math.ceil(share * sorted.length) - 1] / 1e6).toPrecision(4);
-  yield `${sorted.length} runs, ${latency.threads} threads: median ${at(0.5)} ms, 95% within ${at(0.95)} ms`;
+  const threads = ["as many threads as fit", "one thread"][latency.threads] ?? `${latency.threads} threads`;
+  yield `${sorted.length} runs, ${threads}: median ${at(0.5)} ms, 95% within ${at(0.95)} ms`;
 }
 
 /** Write a new key that only its owner reads; its public half goes beside it. */

@@ -119,8 +119,8 @@ def summary(said: dict[str, Any]) -> list[str]:
         lines.append(f"{each['name']}: {'bit-identical to golden' if each['exact'] else far}")
     taken = sorted(latency["ns"])
     median, most = (1e-6 * taken[math.ceil(share * len(taken)) - 1] for share in (0.5, 0.95))
-    threads = f"{len(taken)} runs, {latency['threads']} threads"
-    return [*lines, f"{threads}: median {median:.4g} ms, 95% within {most:.4g} ms"]
+    threads = {0: "as many threads as fit", 1: "one thread"}.get(latency["threads"], f"{latency['threads']} threads")
+    return [*lines, f"{len(taken)} runs, {threads}: median {median:.4g} ms, 95% within {most:.4g} ms"]
 
 
 def _measured(folder: Path, manifest: dict[str, Any], asked: Asked) -> dict[str, Any]:

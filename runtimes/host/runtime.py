@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import HostError
@@ -78,13 +79,16 @@ class HostRuntime:
         finally:
             host.close()
 
-    def fresh(self) -> Host:
+    def fresh(self, *, sent: bool = False) -> Host:
         """A host of its own, which has done nothing yet; whoever asks for it closes it.
+
+        Args:
+            sent: Its source is sent to it even where it sees our files: that of a device, which gives receipts.
 
         Raises:
             HostError: It cannot be started.
         """
-        return self._started()
+        return self._started(sent=sent)
 
     def close(self) -> None:
         """End the host; the next `open` starts another."""
@@ -99,11 +103,12 @@ class HostRuntime:
                 self._host = self._started()
             return self._host
 
-    def _started(self) -> Host:
+    def _started(self, *, sent: bool = False) -> Host:
         reason = self._missing()
         if reason is not None:
             raise HostError(f"runtime {self.name!r}", f"is not available here: {reason}", remedy=_INSTALL)
-        host = Host(self.name, self._launch())
+        launch = self._launch()
+        host = Host(self.name, replace(launch, shares_files=False) if sent else launch)
         check_plugin(host, self.providers)
         return host
 

@@ -1,0 +1,1 @@
+"""What devices answer: read, trusted or refused, judged by the contract."""
