@@ -23,7 +23,7 @@ from .compile_record import compile_record
 from .context import context_compiler, make_context
 from .contract import Verdict
 from .coverage import coverage, write_coverage
-from .data import CompileData, open_data
+from .data import CompileData, open_data, with_cache
 from .depth import error_by_depth
 from .destination import check_destination, scratch, writing
 from .diagnose import diagnose_miss, missed
@@ -42,8 +42,7 @@ from .reduce_saturating import reduce_saturating
 from .request import CompileRequest
 from .sbom.source_licence import source_licence
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
-from .samples.decoders import decoder_state
-from .signature import inputs_of, outputs_of
+from .signature import inputs_of
 from .static_shapes import check_static
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
@@ -108,8 +107,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     with clock.stage("load"), request.progress.stage("load"):
         loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
-        if not request.state.carried:
-            request = replace(request, state=decoder_state(inputs, outputs_of(loaded.model)))
+        request = with_cache(request, loaded.model)
         data = open_data(request, inputs, loaded.baking, loaded.companions)
     calibrated = data.calibration is not None
     scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ..errors import OptionError
-from ..targets.policy import STATIC_SCHEMES, Policy, widths
+from ..targets.policy import (
+    BLOCK_ROUNDINGS,
+    BLOCK_SCHEMES,
+    MEASURED_ROUNDINGS,
+    ROUNDINGS,
+    STATIC_SCHEMES,
+    WEIGHTS_ALONE,
+    Policy,
+    widths,
+)
 from ..targets.spec import TargetSpec
 from .planning.macs import macs_by_op
 
@@ -60,7 +69,7 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool, native: str 
     if asked != "auto":
         return asked, "as asked"
     if native:
-        stored = native in ("w8", "w4")
+        stored = native in WEIGHTS_ALONE
         return native, "the target computes in floats, weights alone are stored so" if stored else _NATIVE
     if calibrated:
         return "a8w8", "calibration samples are given"
@@ -71,17 +80,44 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool, native: str 
     return "w8", "no calibration samples, and most MACs are not in MatMul or Gemm: only weights are stored in 8 bits"
 
 
-def check_measured(policy: Policy, scheme: str) -> None:
-    """Refuse rounding and corrections that go by samples where the scheme measures nothing.
+def check_measured(policy: Policy, scheme: str, *, calibrated: bool = True) -> None:
+    """Refuse rounding and corrections that go by samples where the scheme measures nothing, or there are none.
 
     Raises:
         OptionError: One of them was asked for.
     """
-    asked = (("--rounding", policy.rounding, "nearest"), ("--bias-correction", policy.bias_correction, "off"))
-    for option, value, off in asked:
-        if value != off and scheme not in STATIC_SCHEMES:
-            raise OptionError(
-                f"{option} {value}",
-                f"goes by calibration samples, and scheme {scheme} measures nothing",
-                remedy=f"Leave it out, or choose one of {', '.join(STATIC_SCHEMES)} with --calibration",
-            )
+    blocks = scheme in BLOCK_SCHEMES
+    roundings = BLOCK_ROUNDINGS if blocks else ROUNDINGS if scheme in STATIC_SCHEMES else ("nearest",)
+    if policy.rounding not in roundings:
+        raise _misplaced(policy.rounding, scheme, roundings)
+    if blocks and policy.rounding in MEASURED_ROUNDINGS and not calibrated:
+        raise OptionError(
+            f"--rounding {policy.rounding}",
+            "goes by calibration samples, and there are none",
+            remedy="Give --calibration, or choose nearest or hqq",
+        )
+    if policy.bias_correction != "off" and scheme not in STATIC_SCHEMES:
+        raise OptionError(
+            f"--bias-correction {policy.bias_correction}",
+            f"goes by calibration samples, and scheme {scheme} measures nothing",
+            remedy=f"Leave it out, or choose one of {', '.join(STATIC_SCHEMES)} with --calibration",
+        )
+
+
+def _misplaced(rounding: str, scheme: str, roundings: tuple[str, ...]) -> OptionError:
+    """What is said of a rounding that a scheme has no use for."""
+    stored = ", ".join(BLOCK_SCHEMES)
+    if scheme in WEIGHTS_ALONE:
+        problem, remedy = f"is for weights stored in blocks, and scheme {scheme} stores them otherwise", stored
+        return OptionError(f"--rounding {rounding}", problem, remedy=f"Choose one of {remedy}")
+    if rounding in MEASURED_ROUNDINGS and scheme not in STATIC_SCHEMES:
+        return OptionError(
+            f"--rounding {rounding}",
+            f"goes by calibration samples, and scheme {scheme} measures nothing",
+            remedy=f"Leave it out, or choose one of {', '.join(STATIC_SCHEMES)}, {stored} with --calibration",
+        )
+    return OptionError(
+        f"--rounding {rounding}",
+        f"is for weights stored alone, and scheme {scheme} has others",
+        remedy=f"Choose one of {', '.join(roundings)}, or one of {stored}",
+    )

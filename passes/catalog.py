@@ -96,6 +96,7 @@ from .weight_only.half_weights import HalfWeights
 from .weight_only.narrow_integers import NarrowIntegers
 from .weight_only.pack_products import PackProducts
 from .weight_only.round_blocks import RoundBlocks
+from .weight_only.round_in_turn import RoundInTurn
 from .weight_only.widen_codes import WidenCodes
 
 __all__ = ["KINDS", "PASSES"]
@@ -181,6 +182,7 @@ PASSES: tuple[type[Any], ...] = (
     ComputeInHalf,
     NarrowIntegers,
     DecideStorage,
+    RoundInTurn,
     RoundBlocks,
     RoundLevels,
     PackProducts,

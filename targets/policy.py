@@ -10,8 +10,11 @@ from ..passes.quantize.set_ranges import read_range
 
 __all__ = [
     "BIAS_CORRECTIONS",
+    "BLOCK_ROUNDINGS",
+    "BLOCK_SCHEMES",
     "CALIBRATION_METHODS",
     "CODEBOOKS",
+    "MEASURED_ROUNDINGS",
     "RECURRENT",
     "ROUNDINGS",
     "SCHEMES",
@@ -25,10 +28,14 @@ __all__ = [
 STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4")
 # Codebooks by the bits of a weight: sixteen levels.
 CODEBOOKS = {"nf4": 4, "fp4": 4}
-WEIGHTS_ALONE = ("w8", "w4", "w3", "w2", *CODEBOOKS)
+BLOCK_SCHEMES = ("w8", "w4", "w3", "w2")
+WEIGHTS_ALONE = (*BLOCK_SCHEMES, *CODEBOOKS)
 SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", *WEIGHTS_ALONE, "fp16", "bf16", "float")
 CALIBRATION_METHODS = ("auto", "minmax", "moving-average", "percentile", "entropy", "mse", "sqnr")
-ROUNDINGS = ("nearest", "hqq", "gptq", "adaround")
+ROUNDINGS = ("nearest", "gptq", "adaround")
+# Of weights stored alone; what goes by samples among them.
+BLOCK_ROUNDINGS = ("nearest", "hqq", "weighted", "gptq", "gptq-in-order", "adaround")
+MEASURED_ROUNDINGS = ("weighted", "gptq", "gptq-in-order", "adaround")
 WEIGHT_FORMS = ("auto", "packed", "folded", "standard")
 RECURRENT = ("float", "dynamic")
 BIAS_CORRECTIONS = ("off", "fast", "sequential")
@@ -69,8 +76,10 @@ class Policy:
         balance: Cross-layer factors that lessen the noise of values with one scale and of weights together.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
-        rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer); for
-            weights stored alone also `hqq` (half-quadratic: forgives outliers, needs no samples).
+        rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer); of
+            weights stored alone also `hqq` (half-quadratic: forgives outliers, needs no samples), `weighted` (the
+            nearest, columns of large inputs first) and `gptq-in-order` (columns as they lie, scales as they go).
+        in_turn: Weights stored alone are rounded layer after layer, under what rounded layers before them give.
         bias_correction: `off`, `fast` (from float statistics) or `sequential` (layer after layer, quantized inputs).
     """
 
@@ -99,18 +108,25 @@ class Policy:
     smooth: str = "off"
     clip_weights: bool = False
     rounding: str = "nearest"
+    in_turn: bool = False
     bias_correction: str = "off"
 
     def __post_init__(self) -> None:
         _one_of("--scheme", self.scheme, SCHEMES)
         _one_of("--calibration-method", self.calibration_method, CALIBRATION_METHODS)
         _one_of("--recurrent", self.recurrent, RECURRENT)
-        _one_of("--rounding", self.rounding, ROUNDINGS)
+        _one_of("--rounding", self.rounding, BLOCK_ROUNDINGS)
         _one_of("--bias-correction", self.bias_correction, BIAS_CORRECTIONS)
         _one_of("--weight-form", self.weight_form, WEIGHT_FORMS)
         if self.block_size is not None and not 16 <= self.block_size <= 1024:
             raise OptionError(
                 "--block-size", f"{self.block_size} is not from 16 to 1024", remedy="Give a power of two like 32"
+            )
+        if self.in_turn and self.rounding not in MEASURED_ROUNDINGS:
+            raise OptionError(
+                "--in-turn",
+                f"rounds by what layers really read, and --rounding {self.rounding} goes by the weights alone",
+                remedy="Give --rounding gptq, or leave it out",
             )
         if self.reduce_range_auto and self.reduce_range is not None:
             raise OptionError(

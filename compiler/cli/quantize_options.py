@@ -22,7 +22,7 @@ class QuantizeOptions:
         Option(
             "--scheme", "--precision",
             metavar="NAME",
-            help="a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), fp16, bf16, "
+            help="a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2 (weights only), fp16, bf16, "
             "float (fp32), auto: follows the data.",
             rich_help_panel=QUANTIZE,
         ),
@@ -50,7 +50,26 @@ class QuantizeOptions:
         Option(
             "--block-size",
             metavar="N",
-            help="Elements that share a scale of 4-bit weights: of float kernels, and matrices on Snapdragon; else 32.",
+            help="Elements that share a scale of few-bit weights; else 128, 32 on Snapdragon and among integers.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    zero_points: Annotated[
+        bool | None,
+        Option(
+            "--zero-points/--no-zero-points", "--asymmetric/--symmetric",
+            help="Weights stored alone have a zero point in every block.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None  # fmt: skip
+    weight_form: Annotated[
+        str | None,
+        Option(
+            "--weight-form",
+            metavar="NAME",
+            help="Weights stored alone: packed (multiplied as stored), folded (expanded at load), standard (operators "
+            "of ONNX alone), auto: packed where that is no slower than float.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None
@@ -146,7 +165,19 @@ class QuantizeOptions:
     rounding: Annotated[
         str | None,
         Option(
-            "--rounding", metavar="NAME", help="Weights: nearest, gptq or adaround (learned).", rich_help_panel=QUANTIZE
+            "--rounding",
+            metavar="NAME",
+            help="Weights: nearest, gptq, adaround (learned); stored alone also weighted, hqq, gptq-in-order.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    in_turn: Annotated[
+        bool | None,
+        Option(
+            "--in-turn/--no-in-turn",
+            help="Round weights stored alone layer after layer, under what rounded layers before them give.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
         ),
     ] = None
     bias_correction: Annotated[

@@ -31,6 +31,12 @@ ALIASES = {
     "w4a16": "w4",
     "int4": "w4",
     "int4-weight-only": "w4",
+    "w3": "w3",
+    "w3a16": "w3",
+    "int3": "w3",
+    "w2": "w2",
+    "w2a16": "w2",
+    "int2": "w2",
     "fp16": "fp16",
     "float16": "fp16",
     "half": "fp16",
@@ -41,7 +47,7 @@ ALIASES = {
     "float32": "float",
     "auto": "auto",
 }
-_NOT_YET = ("fp8", "float8", "uint4", "int2", "w2", "a4w4", "w4a4", "nf4", "mxfp4")
+_NOT_YET = ("fp8", "float8", "uint4", "a4w4", "w4a4", "nf4", "mxfp4")
 
 
 def scheme(text: str) -> str:
@@ -58,8 +64,8 @@ def scheme(text: str) -> str:
     raise OptionError(
         f"--scheme {text}",
         problem + (f", did you mean {near[0]!r}?" if near and name not in _NOT_YET else ""),
-        remedy="Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), "
-        "fp16, bf16, float (fp32)",
+        remedy="Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4 "
+        "(weights only), fp16, bf16, float (fp32)",
     )
 
 

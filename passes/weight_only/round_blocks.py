@@ -1,36 +1,98 @@
 """Choose the codes of weights that `DecideStorage` decided: a note on each, no edit.
 
-1. `nearest`: the nearest code under searched scales; with `weighted`, errors weigh by the mean square of the inputs.
-2. `hqq`: scales and zero points that forgive outliers; sees the weights alone.
+1. `nearest`: the nearest codes under searched scales.
+2. `hqq`: scales and zero points that forgive outliers; sees the weights alone, too.
+3. `weighted`: the nearest, errors weighed by the mean square of the inputs.
+4. `gptq`: second order, under the Gram matrix of the inputs; columns of large ones first, under scales of the weights
+   as they were. `gptq-in-order`: as they lie, under scales of what earlier columns left.
+5. `adaround`: learned; slow.
 
-A weight that several nodes read is rounded once, under the sum of their Gram matrices.
+A weight that several nodes read is rounded once, under the sum of their Gram matrices, which are those of the float
+inputs (`RoundInTurn` sees what earlier layers really give). Rounded to the nearest, with the reason: weights whose
+inputs cannot be observed, are not finite, or have more than `max_columns` columns. Tables of embeddings have no inputs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import constant_array
-from .nearest import nearest
-from .storage import as_matrix, blocks_of, set_blocks, stored_values
+from ..edit import constant_array, skip
+from ..observe.statistics import Need
+from .blocks import Blocks
+from .grams import gram_of, grams_needed
+from .methods import METHODS, SECOND_ORDER, blocks_by
+from .storage import Storage, as_matrix, blocks_of, set_blocks, stored_values
 
-__all__ = ["RoundBlocks"]
+__all__ = ["MAX_COLUMNS", "RoundBlocks", "round_weight"]
+
+# H of 16384 columns has 2 GB.
+MAX_COLUMNS = 16384
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundBlocks(Pass):
-    """Make the blocks of every decided weight that has none yet."""
+    """Make the blocks of every decided weight that has none yet.
+
+    Attributes:
+        method: `nearest`, `hqq`, `weighted`, `gptq`, `gptq-in-order` or `adaround`.
+        max_columns: Matrices with more columns than this are rounded to the nearest.
+    """
+
+    method: str = "nearest"
+    max_columns: int = MAX_COLUMNS
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
+
+    def needs(self, model: ir.Model) -> Sequence[Need]:
+        if self.method not in SECOND_ORDER:
+            return ()
+        missing = [
+            (weight, storage)
+            for weight, storage in stored_values(model)
+            if blocks_of(weight) is None and matrix_shape(weight, storage)[1] <= self.max_columns
+        ]
+        return tuple(dict.fromkeys(need for weight, _ in missing for need in grams_needed(model, weight)))
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         modified = False
         for weight, storage in stored_values(model):
-            if blocks_of(weight) is not None:
-                continue
-            array = constant_array(weight)
-            assert array is not None
-            set_blocks(weight, nearest(as_matrix(array, storage.summed), storage.form))
-            modified = True
+            if blocks_of(weight) is None:
+                round_weight(model, weight, storage, self.method, self.max_columns)
+                modified = True
         return ir.passes.PassResult(model, modified=modified)
+
+
+def round_weight(model: ir.Model, weight: ir.Value, storage: Storage, method: str, max_columns: int) -> Blocks:
+    """Make and note the blocks of one weight, under what was observed of its inputs."""
+    array = constant_array(weight)
+    assert array is not None
+    W, H = as_matrix(array, storage.summed), None
+    if method in SECOND_ORDER:
+        found = gram_of(model, weight, W.shape[1]) if W.shape[1] <= max_columns else _too_many(W, max_columns)
+        if isinstance(found, str):
+            for node, _ in weight.uses():
+                skip(node, f"{found}: its weight is rounded to the nearest")
+        else:
+            H = found
+    blocks = blocks_by(method, W, H, storage.form)
+    set_blocks(weight, blocks)
+    return blocks
+
+
+def matrix_shape(weight: ir.Value, storage: Storage) -> tuple[int, int]:
+    """(N, K) of a weight as it is stored."""
+    assert weight.const_value is not None
+    shape = weight.const_value.shape.numpy()
+    columns = int(np.prod([shape[axis] for axis in storage.summed], dtype=np.int64))
+    return int(np.prod(shape, dtype=np.int64)) // max(columns, 1), columns
+
+
+def _too_many(W: np.ndarray, most: int) -> str:
+    return f"multiplies {W.shape[1]} columns, more than {most}"

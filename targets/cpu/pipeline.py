@@ -154,7 +154,7 @@ def recipe(
         case "d8w8":
             passes += (compact, NarrowIntegers())
         case scheme if scheme in WEIGHTS_ALONE:
-            passes += weights_alone(target, policy)
+            passes += rewrites(policy) + weights_alone(target, policy)
     if align:
         passes += (PReluToMax(least=_BRANCHES),)
     # Where MLAS has blocked kernels; behind what drops empty inputs at a node's end.

@@ -12,6 +12,7 @@ from ...passes.weight_only.gather_blocks import GatherBlocks
 from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.pack_products import PackProducts
 from ...passes.weight_only.round_blocks import RoundBlocks
+from ...passes.weight_only.round_in_turn import RoundInTurn
 from ..policy import CODEBOOKS, Policy, widths
 from ..spec import TargetSpec
 
@@ -55,10 +56,15 @@ def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
         only_ops=only,
         float_nodes=policy.float_weights,
     )
-    rounding: Pass = RoundBlocks()
-    if levels:
-        rounding = RoundLevels(levels=policy.scheme, double_scales=policy.double_scales)
-    return (decide, rounding, *_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
+    return (decide, *_rounded(policy), *_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
+
+
+def _rounded(policy: Policy) -> tuple[Pass, ...]:
+    """What chooses codes, by the weights alone or by what they are multiplied with."""
+    if policy.scheme in ("nf4", "fp4"):
+        return (RoundLevels(levels=policy.scheme, double_scales=policy.double_scales),)
+    first = (RoundInTurn(method=policy.rounding),) if policy.in_turn else ()
+    return (*first, RoundBlocks(method=policy.rounding))
 
 
 def _written(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:

@@ -17,7 +17,37 @@ def test_rounding_by_samples_is_refused_where_nothing_is_measured(tmp_path: Path
         edgec.compile(source, target="x86-64-vnni", rounding="gptq", output=tmp_path / "out", prove=False)
     assert str(caught.value) == (
         "--rounding gptq: goes by calibration samples, and scheme d8w8 measures nothing. "
-        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4 with --calibration."
+        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4, w8, w4, w3, w2 with --calibration."
+    )
+    with pytest.raises(OptionError) as caught:
+        edgec.compile(source, target="x86-64-vnni", scheme="w4", rounding="gptq", output=tmp_path / "out", prove=False)
+    assert str(caught.value) == (
+        "--rounding gptq: goes by calibration samples, and there are none. "
+        "Give --calibration, or choose nearest or hqq."
+    )
+
+
+def test_roundings_of_blocks_are_refused_elsewhere() -> None:
+    with pytest.raises(OptionError) as caught:
+        check_measured(Policy(rounding="hqq"), "a8w8")
+    assert str(caught.value) == (
+        "--rounding hqq: is for weights stored alone, and scheme a8w8 has others. "
+        "Choose one of nearest, gptq, adaround, or one of w8, w4, w3, w2."
+    )
+    with pytest.raises(OptionError) as caught:
+        check_measured(Policy(rounding="weighted"), "nf4")
+    assert str(caught.value) == (
+        "--rounding weighted: is for weights stored in blocks, and scheme nf4 stores them otherwise. "
+        "Choose one of w8, w4, w3, w2."
+    )
+
+
+def test_layers_are_rounded_in_turn_by_what_they_read() -> None:
+    with pytest.raises(OptionError) as caught:
+        Policy(in_turn=True)
+    assert str(caught.value) == (
+        "--in-turn: rounds by what layers really read, and --rounding nearest goes by the weights alone. "
+        "Give --rounding gptq, or leave it out."
     )
 
 
