@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BlockForm", "Blocks", "kernel_bytes"]
+__all__ = ["BlockForm", "Blocks", "codes_in", "kernel_bytes"]
 
 _BITS = (2, 3, 4, 8)
 
@@ -104,3 +104,18 @@ def kernel_bytes(codes: np.ndarray, bits: int, fill: int) -> np.ndarray:
     for k in range(each):
         made |= parts[..., k] << np.uint8(bits * k)
     return made
+
+
+def codes_in(packed: np.ndarray, bits: int) -> np.ndarray:
+    """Codes laid side by side in bytes, taken apart again: the way back from `kernel_bytes`.
+
+    Args:
+        packed: uint8, (..., n).
+        bits: Of a code: 2, 4 or 8.
+
+    Returns:
+        uint8, (..., n * 8 / bits), with those that fill the last byte.
+    """
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    apart = packed[..., None] >> shifts & np.uint8((1 << bits) - 1)
+    return apart.reshape(*packed.shape[:-1], -1)
