@@ -110,7 +110,9 @@ def compile_request(request: CompileRequest) -> CompileResult:
         request = with_cache(request, loaded.model)
         data = open_data(request, inputs, loaded.baking, loaded.companions)
     calibrated = data.calibration is not None
-    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
+    scheme, reason = choose_scheme(
+        request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native, stored=loaded.stored
+    )
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
     asked = resolve_recipe(request, target, scheme)
     if request.ort:
@@ -176,7 +178,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
         opset_floor=max(target.opset, opset_of_scheme(scheme)),
         max_opset=target.max_opset,
         max_ir_version=target.max_ir_version,
-        already_quantized="accept" if scheme == "float" else "refuse",
+        already_quantized="accept" if scheme == "float" else "stored" if scheme == "auto" else "refuse",
     )
     if target.static_shapes:
         check_static(loaded.model, target)

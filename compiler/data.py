@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
 from ..runtimes.base import TensorInfo
 from .baking.bake import Baking
@@ -17,9 +18,10 @@ from .clauses import BUDGETS
 from .request import CompileRequest
 from .samples import overlap, split
 from .samples.base import Sample, Samples
-from .samples.decoders import Afresh, golden_steps, is_decoder
+from .samples.decoders import Afresh, decoder_state, golden_steps, is_decoder
+from .signature import inputs_of, outputs_of
 
-__all__ = ["CompileData", "open_data"]
+__all__ = ["CompileData", "open_data", "with_cache"]
 
 HELD_OUT = 0.5
 
@@ -73,6 +75,13 @@ class CompileData:
             "count": len(self.calibration),
             "seed": self.seed,
         }
+
+
+def with_cache(request: CompileRequest, model: ir.Model) -> CompileRequest:
+    """The request, with the cache as state where the model is a decoder and no state was given."""
+    if request.state.carried:
+        return request
+    return replace(request, state=decoder_state(inputs_of(model), outputs_of(model)))
 
 
 def open_data(

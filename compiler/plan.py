@@ -25,7 +25,7 @@ from ..targets.policy import STATIC_SCHEMES, widths
 from ..targets.spec import TargetSpec
 from .adapters.adapt import sparing_adapters
 from .compile import load_for, resolve_recipe
-from .data import CompileData, open_data
+from .data import CompileData, open_data, with_cache
 from .load import Loaded
 from .materialize import weight_bytes
 from .observing.part import counted_every
@@ -131,9 +131,12 @@ def plan(model: Any, **options: Any) -> Plan:
     request = sparing_adapters(request)
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
-    data = open_data(request, inputs, loaded.baking)
+    request = with_cache(request, loaded.model)
+    data = open_data(request, inputs, loaded.baking, loaded.companions)
     calibrated = data.calibration is not None
-    scheme, reason = choose_scheme(request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native)
+    scheme, reason = choose_scheme(
+        request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native, stored=loaded.stored
+    )
     recipe = resolve_recipe(request, target, scheme)
     whole = scheme in STATIC_SCHEMES or not target.rules
     static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8")).without_samples()

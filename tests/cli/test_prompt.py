@@ -1,0 +1,112 @@
+"""`edgec compile` of a checkpoint's folder, with text to calibrate and prove with, and `edgec run --prompt`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.checkpoints import write_checkpoint
+from support.decoders import tiny_config, tiny_weights
+
+import edgec
+from edgec.compiler.cli.app import run
+
+pytest.importorskip("tokenizers")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("decoder")
+    config = tiny_config()
+    write_checkpoint(folder / "tiny", config, tiny_weights(config))
+    text = " ".join(f"w{3 + (7 * index + index * index) % 58}" for index in range(400))
+    (folder / "text.txt").write_text(text)
+    edgec.compile(
+        folder / "tiny",
+        target="host",
+        scheme="w8",
+        calibration=folder / "text.txt",
+        metric="perplexity",
+        contract={"accuracy_drop": "5abs"},
+        output=folder / "out",
+        report=False,
+    )
+    return folder / "out"
+
+
+def test_a_checkpoint_compiles_and_is_proved_by_its_perplexity(bundle: Path) -> None:
+    proof = json.loads((bundle / "proof" / "proof.json").read_text())
+    manifest = edgec.Bundle.open(bundle).manifest
+
+    assert proof["evaluation"]["metric"]["name"] == "perplexity"
+    assert proof["golden"] == {"exact": True, "sqnr_db": None, "nonfinite": 0, "steps": 8, "agrees": True}
+    assert {"tokenizer.json", "genai_config.json"} < set(manifest["files"])
+    assert manifest["state"] == {
+        f"past_key_values.{layer}.{what}": f"present.{layer}.{what}" for layer in (0, 1) for what in ("key", "value")
+    }
+    carried = {name: said["carried"] for name, said in proof["evaluation"]["outputs"].items()}
+    assert carried == {"logits": False} | dict.fromkeys(manifest["state"].values(), True)
+
+
+def test_the_likeliest_words_are_told_alike_again(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", str(bundle), "--prompt", "w5 w6 w7", "--max-new-tokens", "6"]) == 0
+    first = capsys.readouterr()
+    assert run(["run", str(bundle), "--prompt", "w5 w6 w7", "--max-new-tokens", "6", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+
+    assert told["text"].strip() == first.out.strip()
+    assert told["prompt_tokens"] == [1, 5, 6, 7]
+    assert len(told["tokens"]) <= 6
+    assert told["text"].split() == [f"w{token}" for token in told["tokens"] if token > 2]
+    assert first.err.startswith("edgec: prompt: 4 tokens, ")
+
+
+def test_seeded_draws_repeat(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for seed in ("1", "1", "2"):
+        assert run(["run", str(bundle), "--prompt", "w5", "--temperature", "3", "--top-k", "50", "--seed", seed]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != said[2]
+
+
+def test_the_golden_sample_is_replayed_without_a_prompt(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", str(bundle)]) == 0
+    assert capsys.readouterr().out == "golden: 8 steps, identical\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--prompt", "w5", "--top-p", "2"],
+            "--top-p: 2 is not above 0 and at most 1. Give one like --temperature 0.8 --top-p 0.95.",
+        ),
+        (
+            ["--prompt", "w5", "--input", "a.npz"],
+            "--prompt: and --input/--output say what is fed twice. Give one of them.",
+        ),
+        (["--prompt", "w5", "--max-new-tokens", "0"], "--max-new-tokens: 0 is not a positive number. Give at least 1."),
+        (
+            ["--prompt", " ".join(["w5"] * 50)],
+            "--prompt: is 51 tokens; the context has room for 40, answer included. Give a shorter one.",
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_refused(
+    bundle: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["run", str(bundle), *words]) == 2
+    assert capsys.readouterr().err == f"edgec: error: {message}\n"
+
+
+def test_a_bundle_without_a_tokenizer_answers_no_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny_config(layers=1)
+    write_checkpoint(tmp_path / "tiny", config, tiny_weights(config), tokenizer=False)
+    edgec.compile(tmp_path / "tiny", scheme="float", output=tmp_path / "out", prove=False)
+
+    assert run(["run", str(tmp_path / "out"), "--prompt", "w5"]) == 2
+    assert capsys.readouterr().err == (
+        f"edgec: error: {tmp_path / 'out'}: answers no prompt: it has no tokenizer.json. Compile the folder of a "
+        "checkpoint with its tokenizer.\n"
+    )
