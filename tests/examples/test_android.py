@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.android import stand_in
 from support.grammar import broken
 from support.kotlin import kotlin_classes
 from support.wrapped import manifest_only
@@ -21,15 +22,6 @@ from edgec.compiler.wrap import wrap
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ANDROID_STUB = Path(__file__).parents[1] / "support" / "android_stub"
-
-STAND_IN = """
-apply plugin: 'edgec'
-edgec.model('digits') {
-    projectFile = file('../edgec.toml')
-    target = 'android-cpu'
-    edgec = '%s'
-}
-"""
 
 
 @pytest.mark.parametrize(
@@ -44,12 +36,11 @@ def sample(tmp_path: Path) -> Path:
     """A copy of the sample, its app a stand-in, and of what it compiles."""
     if shutil.which("gradle") is None:
         pytest.skip("no gradle here")
-    ignored = shutil.ignore_patterns("out", "build", ".gradle", "*.gradle.kts")
+    ignored = shutil.ignore_patterns("out", "build", ".gradle")
     for name in ("android", "digits"):
         shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=ignored)
     sample = tmp_path / "android"
-    (sample / "settings.gradle").write_text("include ':app'\n")
-    (sample / "app" / "build.gradle").write_text(STAND_IN % (Path(sys.executable).parent / "edgec").as_posix())
+    stand_in(sample, Path(sys.executable).parent / "edgec")
     return sample
 
 

@@ -7,9 +7,6 @@ import logging
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-import time
 import venv
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +18,7 @@ import pytest
 from onnx import numpy_helper
 from support.ci import Job, github, gitlab, shell
 from support.ci_desk import TOOLS, Desk, Tools, python
+from support.typed import blocks, typed
 
 from edgec.compiler.clauses import CLAUSE_KINDS
 
@@ -48,34 +46,11 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
 
 
 @pytest.fixture(scope="module")
-def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", out, repository], check=False, capture_output=True
-    )
-    assert done.returncode == 0, done.stdout
-    (built,) = out.glob("*.whl")
-    return built
-
-
-def blocks(repository: Path) -> list[list[str]]:
-    """The commands of the document, block by block."""
-    text = (repository / "docs/ci.md").read_text()
-    return [body.splitlines() for body in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
-
-
-@pytest.fixture(scope="module")
 def desk(repository: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The machine of somebody who typed what docs/ci.md says; half a gigabyte, which goes with it."""
     folder = tmp_path_factory.mktemp("desk")
     made = Desk(folder, {**python(folder, wheel), "EDGEC": str(repository)})
-    place = folder
-    for command in blocks(repository)[0]:
-        began = time.perf_counter()
-        code, said = shell(f"{command} && pwd > '{folder}/pwd'", place, made.environment, "-e")
-        assert code == 0, f"{command}: {said}"
-        place = Path((folder / "pwd").read_text().strip())
-        made.seconds[command] = time.perf_counter() - began
+    made.seconds.update(typed(blocks(repository / "docs/ci.md")[0], folder, made.environment))
     yield made
     shutil.rmtree(folder)
 
@@ -139,14 +114,14 @@ def test_the_hooks_of_the_repository_are_those_of_the_sample(repository: Path, t
 
 def test_the_document_needs_ten_commands_at_most(repository: Path, desk: Desk) -> None:
     """Its times: --log-cli-level=INFO."""
-    assert len(blocks(repository)[0]) <= 10
+    assert len(blocks(repository / "docs/ci.md")[0]) <= 10
     for command, seconds in desk.seconds.items():
         _log.info("%6.1f s  %s", seconds, command)
     _log.info("%6.1f s", sum(desk.seconds.values()))
 
 
 def test_a_baseline_is_begun_as_the_document_says(repository: Path, desk: Desk) -> None:
-    update, compare = (line for line in blocks(repository)[1])
+    update, compare = (line for line in blocks(repository / "docs/ci.md")[1])
     code, said = shell(update, desk.repository, desk.environment)
     assert code == 0, said
     code, said = shell(compare, desk.repository, desk.environment)
