@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -88,8 +89,9 @@ def _worst(results: Sequence[ClauseResult]) -> ClauseResult:
     least = CLAUSE_KINDS[results[0].id].direction == "min" or results[0].id == "golden"
 
     def badness(result: ClauseResult) -> tuple[int, float]:
-        measured = 0.0 if result.measured is None else -result.measured if least else result.measured
-        return _WORST.index(result.status), measured
+        if result.measured is None:  # of golden answers: they are identical
+            return _WORST.index(result.status), -math.inf
+        return _WORST.index(result.status), -result.measured if least else result.measured
 
     return max(results, key=badness)
 
