@@ -6,6 +6,7 @@
     path = "model.onnx"
     license = "Apache-2.0"  # else what its metadata or its model card state
     name = "faces"          # else the file's, or its folder's where that is called model.onnx
+    adapters = { law = "peft/law" }   # PEFT folders beside it; adapter_map, merge_adapter as the options
 
     [model.inputs.image]    # preprocessing inside the model (compiler/baking/words.py): it takes bytes
     dtype = "uint8"
@@ -127,6 +128,8 @@ class Project:
         for role in ("model", "calibration", "evaluation"):
             if role in values:
                 values[role] = replace(values[role], path=_beside(path, values[role].path))
+        if "model" in values:
+            values["model"] = _with_adapters_beside(path, values["model"])
         if "compile" in values:
             values["compile"] = _with_paths_beside(path, values["compile"])
         values["targets"] = {
@@ -152,6 +155,13 @@ def _with_paths_beside(file: Path, options: CompileOptions) -> CompileOptions:
     if options.target is None or not options.target.endswith(".toml"):
         return options
     return replace(options, target=_beside(file, options.target))
+
+
+def _with_adapters_beside(file: Path, model: ModelChoice) -> ModelChoice:
+    """The model, the paths of its adapters absolute."""
+    adapters = {name: _beside(file, folder) for name, folder in model.adapters.items()}
+    merged = None if model.merge_adapter is None else _beside(file, model.merge_adapter)
+    return replace(model, adapters=adapters, merge_adapter=merged)
 
 
 def _beside(file: Path, name: str) -> str:

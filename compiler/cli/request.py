@@ -15,7 +15,7 @@ from ..metrics import Metric, metric_named
 from ..observers import DumpAfterChange, VerifyEach
 from ..pipeline import PassObserver
 from ..project import Project
-from ..projecting.choices import SWITCHES, CompileOptions
+from ..projecting.choices import SWITCHES, CompileOptions, ModelChoice
 from ..proving.judge import check_units
 from ..report.census import Census
 from ..request import CompileRequest
@@ -93,9 +93,7 @@ def request_of(
         "inputs": {**(project.model.inputs if project.model else {}), **baked_inputs(model.bake_input or ())},
         "outputs": {**(project.model.outputs if project.model else {}), **baked_outputs(model.bake_output or ())},
         "shapes": {**chosen.shapes, **shapes(model.shape or ())},
-        "adapters": {name: Path(folder) for name, folder in pairs("--adapter", model.adapter or ()).items()},
-        "adapter_map": pairs("--adapter-map", model.adapter_map or ()),
-        "merge_adapter": model.merge_adapter,
+        **_adapters(project, model),
         "state": _state(project, model),
         "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
         "seed": _first(evaluation.seed, chosen.seed, 0),
@@ -199,6 +197,18 @@ def _switches(chosen: CompileOptions, quantize: QuantizeOptions, output: OutputO
     """What is on or off by a flag, else by the project; what neither says is left to the request."""
     flags = {name: getattr(quantize if name == "search" else output, name) for name in SWITCHES}
     return {**chosen.switches, **{name: value for name, value in flags.items() if value is not None}}
+
+
+def _adapters(project: Project, model: ModelOptions) -> dict[str, Any]:
+    """Adapters of flags beside those of the project; a flag goes over the project's of that name."""
+    said = project.model or ModelChoice(path="")
+    adapters = {**said.adapters, **pairs("--adapter", model.adapter or ())}
+    merged = model.merge_adapter or said.merge_adapter
+    return {
+        "adapters": {name: Path(folder) for name, folder in adapters.items()},
+        "adapter_map": {**said.adapter_map, **pairs("--adapter-map", model.adapter_map or ())},
+        "merge_adapter": None if merged is None else Path(merged),
+    }
 
 
 def _state(project: Project, model: ModelOptions) -> State:

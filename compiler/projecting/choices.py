@@ -81,13 +81,16 @@ class CompileOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelChoice:
-    """`[model]`: the model, what its bundles are called, its licence, and what is baked into its ends."""
+    """`[model]`: the model, what its bundles are called, its licence, what is baked into its ends, its adapters."""
 
     path: str
     name: str | None = None
     license: str | None = None
     inputs: Mapping[str, BakedInput] = field(default_factory=dict)
     outputs: Mapping[str, BakedOutput] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    adapter_map: Mapping[str, str] = field(default_factory=dict)
+    merge_adapter: str | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None and (not self.name or Path(self.name).name != self.name):
