@@ -39,6 +39,11 @@ class Pass(ir.passes.InPlacePass):
         return False
 
     @property
+    def retypes(self) -> bool:
+        """Whether inputs and outputs of the graph may have other types afterwards: those of a state, fed back alone."""
+        return False
+
+    @property
     def in_turn(self) -> bool:
         """Whether a call does one step of many: what it `needs` next is measured on the model as that step left it."""
         return False

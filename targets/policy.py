@@ -14,6 +14,8 @@ __all__ = [
     "BLOCK_SCHEMES",
     "CALIBRATION_METHODS",
     "CODEBOOKS",
+    "KV_CACHES",
+    "MEASURED_CODEBOOKS",
     "MEASURED_ROUNDINGS",
     "RECURRENT",
     "ROUNDINGS",
@@ -26,8 +28,10 @@ __all__ = [
 ]
 
 STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4")
-# Codebooks by the bits of a weight: sixteen levels.
-CODEBOOKS = {"nf4": 4, "fp4": 4}
+# Codebooks by the bits of a weight: sixteen levels; behind a change of the inputs, E8's points and four levels.
+CODEBOOKS = {"nf4": 4, "fp4": 4, "w2e8": 2, "w2h": 2}
+# Those that are rounded by what they are multiplied with.
+MEASURED_CODEBOOKS = ("w2e8", "w2h")
 BLOCK_SCHEMES = ("w8", "w4", "w3", "w2")
 WEIGHTS_ALONE = (*BLOCK_SCHEMES, *CODEBOOKS)
 SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", *WEIGHTS_ALONE, "fp16", "bf16", "float")
@@ -38,6 +42,7 @@ BLOCK_ROUNDINGS = ("nearest", "hqq", "weighted", "gptq", "gptq-in-order", "adaro
 MEASURED_ROUNDINGS = ("weighted", "gptq", "gptq-in-order", "adaround")
 WEIGHT_FORMS = ("auto", "packed", "folded", "standard")
 RECURRENT = ("float", "dynamic")
+KV_CACHES = ("float", "int8")
 BIAS_CORRECTIONS = ("off", "fast", "sequential")
 
 
@@ -47,7 +52,7 @@ class Policy:
 
     Attributes:
         scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `d8w8` dynamic int8, `w8`,
-            `w4`, `w3`, `w2`, `nf4`, `fp4`, `fp16`, `bf16` stored weights only, `float` none;
+            `w4`, `w3`, `w2`, `nf4`, `fp4`, `w2e8`, `w2h`, `fp16`, `bf16` stored weights only, `float` none;
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
@@ -57,6 +62,8 @@ class Policy:
         per_channel: Weights have a scale per output channel.
         recurrent: LSTMs compute in `float`, or in integers with ranges taken at every step (`dynamic`): 2 to 5 times
             faster from 128 cells on, and 33 to 38 dB from float.
+        kv_cache: Decoders keep keys and values in `float`, or in `int8` with a scale per channel, observed: a quarter
+            of the memory.
         block_size: Elements that share a scale: of weights stored alone, of 4-bit weights stored for float kernels,
             and of those of matrices whose integer kernel takes blocks (QNN); None is what suits the kernels there.
         zero_points: Weights stored alone have a zero point in every block, not the middle of the codes.
@@ -75,6 +82,8 @@ class Policy:
         equalize: Cross-layer equalization and high-bias absorption before anything is measured.
         balance: Cross-layer factors that lessen the noise of values with one scale and of weights together.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
+        rotate: Hidden states of pre-norm transformers and values of heads are rotated by Hadamard matrices, offline.
+        awq: Before weights stored alone are rounded, their columns are scaled by the activations they meet.
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
         rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer); of
             weights stored alone also `hqq` (half-quadratic: forgives outliers, needs no samples), `weighted` (the
@@ -96,6 +105,7 @@ class Policy:
     double_scales: bool = False
     weight_form: str = "auto"
     recurrent: str = "float"
+    kv_cache: str = "float"
     reduce_range: bool | None = None
     reduce_range_nodes: tuple[str, ...] = ()
     reduce_range_auto: bool = False
@@ -106,6 +116,8 @@ class Policy:
     equalize: bool = False
     balance: bool = False
     smooth: str = "off"
+    rotate: bool = False
+    awq: bool = False
     clip_weights: bool = False
     rounding: str = "nearest"
     in_turn: bool = False
@@ -115,6 +127,7 @@ class Policy:
         _one_of("--scheme", self.scheme, SCHEMES)
         _one_of("--calibration-method", self.calibration_method, CALIBRATION_METHODS)
         _one_of("--recurrent", self.recurrent, RECURRENT)
+        _one_of("--kv-cache", self.kv_cache, KV_CACHES)
         _one_of("--rounding", self.rounding, BLOCK_ROUNDINGS)
         _one_of("--bias-correction", self.bias_correction, BIAS_CORRECTIONS)
         _one_of("--weight-form", self.weight_form, WEIGHT_FORMS)

@@ -45,6 +45,15 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None
+    kv_cache: Annotated[
+        str | None,
+        Option(
+            "--kv-cache",
+            metavar="NAME",
+            help="Decoders: keep keys and values in float, or in int8, a quarter of the memory; else float.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
     block_size: Annotated[
         int | None,
         Option(
@@ -152,6 +161,24 @@ class QuantizeOptions:
     smooth: Annotated[
         str | None,
         Option("--smooth", metavar="ALPHA", help="SmoothQuant: off, auto, or α from 0 to 1.", rich_help_panel=QUANTIZE),
+    ] = None
+    rotate: Annotated[
+        bool | None,
+        Option(
+            "--rotate/--no-rotate",
+            help="Rotate the hidden states of pre-norm transformers and the values of heads: no channel stands out.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    awq: Annotated[
+        bool | None,
+        Option(
+            "--awq/--no-awq",
+            help="Scale weights stored alone by the activations they meet, before they are rounded.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
     ] = None
     clip_weights: Annotated[
         bool | None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import repeat
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -69,7 +70,7 @@ def evaluate(
     found, reason, notes = task.result(seed)
     return (
         EvaluationProof(
-            origin=samples.origin,
+            origin=Path(samples.origin).name,  # a proof travels: it names files, not this machine's folders
             digest=samples.digest(),
             samples=count,
             steps=steps,
@@ -126,14 +127,18 @@ class _Outputs:
         self._carried = set(state.carried.values())
         self.judged = [name for name in names if name not in self._carried] or names
         self._nonfinite = dict.fromkeys(names, 0)
-        self._comparers = {name: Comparer() for name in names} if float_model is not None else {}
+        self._comparers: dict[str, Comparer] = {}
         if float_model is not None:
+            # A cache in int8 is not compared with float's: what it stands for is inside the model.
+            theirs = {info.name: info.dtype for info in float_model.outputs}
+            alike = {info.name for info in bundle.outputs if theirs.get(info.name, info.dtype) == info.dtype}
+            self._comparers = {name: Comparer() for name in names if name in alike or name not in self._carried}
             _same_names("inputs", float_model.inputs, bundle.inputs)
             _same_names("outputs", float_model.outputs, bundle.outputs)
 
     def add(self, sample_id: str, answer: dict[str, np.ndarray], other: dict[str, np.ndarray] | None) -> None:
         for name in self._nonfinite:
-            if other is None:
+            if other is None or name not in self._comparers:
                 self._nonfinite[name] += nonfinite(answer[name])
                 continue
             try:

@@ -17,6 +17,7 @@ from ...bundle import Bundle
 from ...runtimes import runtime
 from ...runtimes.base import Feeds, RuntimeFacts, Session, SessionSettings
 from ...runtimes.host.memory import memory_of
+from ...runtimes.recast import Recast
 from ..adapters.prove import adapted_float, prove_adapters
 from ..baking.bake import Baking, baking_of
 from ..baking.samples import open_baked
@@ -301,7 +302,7 @@ def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyPro
         "float": bench.float_model(threads, timed=True),
         "without": bench.bundle_without_options(threads),
     }
-    present = {name: session for name, session in sessions.items() if session is not None}
+    present = {name: Recast(session) for name, session in sessions.items() if session is not None}
     try:
         return time_sessions(present, feeds, threads=threads, runs=runs, in_process=bench.in_process)
     finally:

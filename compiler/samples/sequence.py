@@ -39,8 +39,10 @@ def start_state(inputs: Sequence[TensorInfo], state: State) -> dict[str, np.ndar
     start = {}
     for info in inputs:
         if info.name in state.start:
-            where = f"state start {info.name!r}"
-            start[info.name] = _carry(cast(np.asarray(state.start[info.name]), info.dtype, where), info, "it", where)
+            where, given = f"state start {info.name!r}", np.asarray(state.start[info.name])
+            # What is empty has no values to cast: a float cache may start where an int8 one does.
+            value = cast(given, info.dtype, where) if given.size else given.astype(info.dtype)
+            start[info.name] = _carry(value, info, "it", where)
         elif info.name in state.carried:
             start[info.name] = np.zeros([dim if isinstance(dim, int) else 1 for dim in info.shape], info.dtype)
     return start

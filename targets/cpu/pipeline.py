@@ -40,6 +40,7 @@ from ...passes.quantize.decide import DecideQuantization
 from ...passes.quantize.dynamic import DynamicQuantization
 from ...passes.quantize.dynamic_lstm import DynamicLstm
 from ...passes.quantize.insert_qdq import InsertQdq
+from ...passes.quantize.quantize_cache import QuantizeCache
 from ...passes.quantize.set_ranges import SetRanges
 from ...passes.recipe import Recipe
 from ...passes.rewrite.absorb_bias import AbsorbHighBias
@@ -47,6 +48,7 @@ from ...passes.rewrite.balance import BalanceChannels
 from ...passes.rewrite.clip_weights import ClipWeights
 from ...passes.rewrite.equalize import EqualizeChannels
 from ...passes.rewrite.mute import MuteChannels
+from ...passes.rewrite.rotate import RotateHidden
 from ...passes.rewrite.smooth import SmoothQuant
 from ...passes.round.correct_bias import CorrectBias
 from ...passes.round.correct_bias_in_turn import CorrectBiasInTurn
@@ -160,12 +162,14 @@ def recipe(
     # Where MLAS has blocked kernels; behind what drops empty inputs at a node's end.
     blocked = target.isa.startswith("x86_64")
     pads: tuple[Pass, ...] = (KeepPadsApart(taps=_LARGE_KERNEL),) if blocked else ()
+    # Behind everything that observes: what comes in is of another type afterwards.
+    cache: tuple[Pass, ...] = (QuantizeCache(),) if policy.kv_cache == "int8" else ()
     if target.max_opset <= _OLD:
         last = (SpellAxes(), *last)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(
         scheme=policy.scheme,
-        passes=(*passes, *last, RemoveUnused(), *pads, ShareConstants(), DropTraces(), DropShapes(), stamp),
+        passes=(*passes, *cache, *last, RemoveUnused(), *pads, ShareConstants(), DropTraces(), DropShapes(), stamp),
     )
 
 
@@ -192,7 +196,8 @@ def rewrites(policy: Policy) -> tuple[Pass, ...]:
     """Exact rewrites into numbers that quantize better, as far as the policy asks for them."""
     split: tuple[Pass, ...] = (SplitConcats(concats=policy.split_concats),) if policy.split_concats else ()
     equalize: tuple[Pass, ...] = (MuteChannels(), EqualizeChannels(), AbsorbHighBias()) if policy.equalize else ()
-    return split + equalize + balance(policy) + smooth(policy)
+    rotated: tuple[Pass, ...] = (RotateHidden(),) if policy.rotate else ()
+    return split + rotated + equalize + balance(policy) + smooth(policy)
 
 
 def balance(policy: Policy) -> tuple[Pass, ...]:
