@@ -134,7 +134,7 @@ class EvaluationProof:
     """What the evaluation samples showed.
 
     Attributes:
-        origin, digest: Which samples.
+        origin, digest: Which samples: the name of their file or folder, and what is in it.
         samples, steps: How many samples, and model runs in all.
         outputs: One per output, in the model's order.
         metric: The task metric; None with `metric_reason`.

@@ -345,6 +345,14 @@ def test_calibration_samples_used_again_stand_in_the_verdict(pack):
     )
 
 
+def test_a_proof_names_the_file_of_the_samples_and_not_where_it_lies(pack, tmp_path):
+    np.savez(tmp_path / "eval.npz", x=np.stack([X, X]))
+    found = measure(pack(proto(LINEAR), [{"x": X}]), evaluation=tmp_path / "eval.npz", latency_runs=1, threads=(1,))
+    assert found.evaluation is not None
+    assert found.evaluation.origin == "eval.npz"
+    assert str(tmp_path) not in json.dumps(found.to_json()["evaluation"])
+
+
 def test_fewer_samples_are_drawn_on_request(pack):
     proof = measure(pack(proto(LINEAR), [{"x": X}]), evaluation=samples(), samples=7, latency_runs=1, threads=(1,))
     assert proof.evaluation is not None
