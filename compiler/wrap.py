@@ -38,7 +38,8 @@ def wrap(bundle: Bundle | str | Path, language: str, output: str | Path, *, name
         The file.
 
     Raises:
-        BundleError: It is no bundle, or an input has a type the language cannot hand over.
+        BundleError: It is no bundle, a file of it is not what its manifest says, or an input has a type the language
+            cannot hand over.
         OptionError: The language is unknown, the name cannot be one.
         OutputError: The file cannot be written.
     """
@@ -55,6 +56,7 @@ def wrap(bundle: Bundle | str | Path, language: str, output: str | Path, *, name
             f"--name {called}", "is no name", remedy="Begin with a letter; letters, digits, - and _ may follow"
         )
     into = LANGUAGES[language]
+    opened.verify()  # an app is built with what the wrapper names
     file = Path(output) / into.file(called)
     text = render(subject_of(opened, called), into)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgec.bundle import Bundle
+from edgec.bundle import Bundle, sha256_of
 
 Ends = Sequence[tuple[str, str, Sequence[int | str | None]]]
 
@@ -22,9 +22,11 @@ def manifest_only(
     state: Mapping[str, str] | None = None,
     start: Mapping[str, np.ndarray] | None = None,
     quantized: Mapping[str, Mapping[str, Any]] | None = None,
+    beside: Mapping[str, bytes] | None = None,
     **said: Any,
 ) -> Bundle:
-    """A bundle with these ends; free dimensions of golden feeds are 2, carried inputs start at `start` or zeros."""
+    """A bundle with these ends; free dimensions of golden feeds are 2, carried inputs start at `start` or zeros;
+    `beside` are other files of it."""
     (folder / "golden").mkdir(parents=True)
 
     def ends(given: Ends) -> list[dict[str, Any]]:
@@ -42,11 +44,18 @@ def manifest_only(
     feeds.update({f"{name}@0": array for name, array in (start or {}).items()})
     np.savez(folder / "golden" / "inputs.npz", **feeds)  # type: ignore[arg-type]
     np.savez(folder / "golden" / "outputs.npz", **{"y@0": np.zeros(1)})  # type: ignore[arg-type]
+    for name, held in (beside or {}).items():
+        (folder / name).write_bytes(held)
+    files = {
+        file.relative_to(folder).as_posix(): {"sha256": sha256_of(file), "bytes": file.stat().st_size}
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
     manifest = {
         "schema_version": "1",
         "edgec": "0.1.0",
         "model": "model.onnx",
-        "files": {},
+        "files": files,
         "target": {"name": "host", "runtime": "onnxruntime-cpu", "providers": ["CPUExecutionProvider"]},
         "scheme": "a8w8",
         "source": {},

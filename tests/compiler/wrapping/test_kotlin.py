@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,9 +92,9 @@ def test_providers(tmp_path: Path, provider: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"files": {"model.onnx.data": {}}}, {"context": {"model": "c", "binaries": ["c.bin"]}}]
+    "said", [{"beside": {"model.onnx.data": b""}}, {"context": {"model": "c", "binaries": ["c.bin"]}}]
 )
-def test_a_model_with_files_beside_it_opens_from_its_folder_alone(tmp_path: Path, said: dict[str, object]) -> None:
+def test_a_model_with_files_beside_it_opens_from_its_folder_alone(tmp_path: Path, said: dict[str, Any]) -> None:
     bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", "float32", [1])], **said)
     assert "ByteArray" not in text_of(bundle, tmp_path)
 

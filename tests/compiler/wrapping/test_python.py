@@ -79,8 +79,8 @@ def test_a_provider_that_is_missing_is_no_quiet_fallback(tmp_path: Path) -> None
         [("y", "float32", [1])],
         target={"name": "t", "runtime": "r", "providers": ["QNNExecutionProvider"]},
         provider_options={"QNNExecutionProvider": {"backend_path": "none"}},
+        beside={"model.onnx": proto(text, opset=17, ir_version=8).SerializeToString()},
     )
-    onnx.save(proto(text, opset=17, ir_version=8), tmp_path / "b" / "model.onnx")
     with pytest.raises(RuntimeError, match=r"^QNNExecutionProvider is not in this ONNX Runtime, which has .*CPU"):
         module(bundle, tmp_path).Faces(bundle.path)
 
@@ -93,3 +93,17 @@ def test_a_type_it_cannot_hand_over(tmp_path: Path) -> None:
         "faces: 'x': is of type bfloat16, which a wrapper in Python cannot hand over. Types it can are float32, "
         "float64, float16, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64."
     )
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "golden/inputs.npz"])
+def test_a_bundle_that_was_altered_is_not_wrapped(tmp_path: Path, file: str) -> None:
+    ends = [("x", "float32", [1])], [("y", "float32", [1])]
+    bundle = manifest_only(tmp_path / "b", *ends, beside={"model.onnx": b"model"})
+    with (bundle.path / file).open("ab") as stream:
+        stream.write(b"\0")
+    with pytest.raises(BundleError) as caught:
+        wrap(bundle, "python", tmp_path / "out", name="faces")
+    assert str(caught.value) == (
+        f"{bundle.path / file}: does not have the sha256 of the manifest. Compile the bundle again."
+    )
+    assert not (tmp_path / "out").exists()

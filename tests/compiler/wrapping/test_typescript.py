@@ -62,7 +62,7 @@ def test_names_shapes_types_scales_and_options(npm: Path) -> None:
         session_options={"session.intra_op.allow_spinning": "0"},
         target={"name": "web", "runtime": "onnxruntime-web", "providers": ["WebGpuExecutionProvider"]},
         provider_options={"WebGpuExecutionProvider": {"preferredLayout": "NHWC"}},
-        files={"model.onnx.data": {}},
+        beside={"model.onnx.data": b""},
     )
     wrap(bundle, "typescript", npm / "facts", name="faces")
     said = ran(
