@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -14,7 +14,7 @@ from ..diffing.values import Change
 from ..diffing.weights import WeightChange
 from .compared import shortened
 from .layout import facts, heading, table
-from .units import short_digest, size
+from .units import seconds, share, short_digest, size
 
 __all__ = ["diff_markdown", "diffed"]
 
@@ -23,6 +23,14 @@ _PARTS = (
     ("Verdict", "verdict"), ("Contract", "contract"), ("Measured", "measured"), ("Origin", "origin"),
     ("Versions", "versions"), ("Recipe", "recipe"), ("Files", "files"),
 )  # fmt: skip
+# Of what a proof measured, the last part of its name.
+_UNITS: Mapping[str, Callable[[float], str]] = {
+    **dict.fromkeys(("p50", "p95"), seconds),
+    **dict.fromkeys(("bundle_bytes", "float_bytes", "crossing_bytes"), size),
+    **dict.fromkeys(("integer_mac_share", "wanted_mac_share", "equal_share"), share),
+    "sqnr_db": "{:.1f} dB".format,
+    "ratio": "{:.2f}x".format,
+}
 _COLUMNS = ("what", "old", "new")
 _WEIGHTS = ("weight", "layer", "old", "new", "SQNR", "max change")
 
@@ -83,8 +91,17 @@ def _notes(found: BundleDiff) -> Iterator[str]:
 
 
 def _rows(changes: Sequence[Change], part: str) -> list[tuple[str, str, str]]:
-    show = _digest if part == "files" else _shown
-    return [(each.name, show(each.old), show(each.new)) for each in changes]
+    return [(each.name, *(_value(part, each.name, value) for value in (each.old, each.new))) for each in changes]
+
+
+def _value(part: str, name: str, value: Any) -> str:
+    """A value in its unit: what a proof measured says by its key which one that is."""
+    if value is None:
+        return "–"
+    if part == "files":
+        return short_digest(str(value))
+    unit = _UNITS.get(name.rpartition(".")[2]) if part == "measured" else None
+    return _shown(value) if unit is None else unit(value)
 
 
 def _weights_title(found: BundleDiff) -> str:
@@ -105,14 +122,8 @@ def _weight(each: WeightChange) -> tuple[str, ...]:
     return shortened(each.name), shortened(each.layer), each.old or "–", each.new or "–", said, error
 
 
-def _digest(value: Any) -> str:
-    return "–" if value is None else short_digest(str(value))
-
-
 def _shown(value: Any) -> str:
     """A value as JSON writes it, cut in the middle; floats with four digits."""
-    if value is None:
-        return "–"
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,8 +16,10 @@ from support.classifier import classifier, images, save_npz
 
 import edgec
 from edgec.compiler.cli.app import run
-from edgec.compiler.diff import diff
-from edgec.compiler.diffing.weights import compare_weights
+from edgec.compiler.diff import BundleDiff, Side, diff
+from edgec.compiler.diffing.values import Change
+from edgec.compiler.diffing.weights import Weights, compare_weights
+from edgec.compiler.report.diffed import diff_markdown
 from edgec.errors import BundleError
 
 # What follows from a weight: its source's digest stands in the notice and in the bill of materials.
@@ -219,6 +222,29 @@ def test_what_people_and_machines_read(bundles: Path, command: Callable[..., tup
     assert values["differs"] is True
     assert [each["name"] for each in values["files"]] == CHANGED
     assert json.loads(command(a, a, "--format", "json")[1])["differs"] is False
+
+
+def test_what_was_measured_stands_in_its_unit() -> None:
+    """Values of `proof.json` by the last part of their name; what has no unit as JSON writes it."""
+    measured = [
+        ("latency.1 threads.p50", 0.00123, 1.5, "1.23 ms", "1.50 s"),
+        ("latency.1 threads.p95", None, 2e-5, "–", "20.0 us"),
+        ("latency.1 threads.ratio", 0.5, 1, "0.50x", "1.00x"),
+        ("size.bundle_bytes", 74093, 252193, "74.1 kB", "252 kB"),
+        ("placement.integer_mac_share", 0.9995, 1.0, "99.9%", "100%"),
+        ("against_float.y.sqnr_db", 31.22, None, "31.2 dB", "–"),
+        ("metric.value", 0.98765432, 1.0, "0.9877", "1"),
+        ("place", "onnxruntime-cpu", ["a"], "onnxruntime-cpu", '["a"]'),
+    ]
+    changed = tuple(Change(name=name, old=old, new=new) for name, old, new, *_ in measured)
+    same = Side(name="a", digest="d", size_bytes=1)
+    nothing: Any = dict.fromkeys(("origin", "versions", "files", "recipe", "contract", "verdict"), ())
+    found = BundleDiff(
+        old=same, new=same, measured=changed, weights=Weights(changed=(), same=0), unproved=(), machines=(),
+        **nothing,
+    )  # fmt: skip
+    rows = [line for line in diff_markdown(found, top=None).splitlines() if line.startswith("| ")][4:]
+    assert rows == [f"| {name} | {old} | {new} |" for name, _, _, old, new in measured]
 
 
 def test_nothing_is_changed_by_looking(bundles: Path) -> None:
