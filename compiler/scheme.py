@@ -8,6 +8,7 @@ from ..errors import OptionError
 from ..targets.policy import (
     BLOCK_ROUNDINGS,
     BLOCK_SCHEMES,
+    MEASURED_CODEBOOKS,
     MEASURED_ROUNDINGS,
     ROUNDINGS,
     STATIC_SCHEMES,
@@ -45,7 +46,9 @@ def check_scheme(scheme: str, target: TargetSpec) -> None:
         )
 
 
-def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool, native: str = "") -> tuple[str, str]:
+def choose_scheme(
+    asked: str, model: ir.Model, *, calibrated: bool, native: str = "", stored: bool = False
+) -> tuple[str, str]:
     """Resolve `auto`.
 
     Args:
@@ -53,12 +56,13 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool, native: str 
         model: The loaded model.
         calibrated: Whether there are calibration samples.
         native: The target's own scheme; "" where it goes by the samples.
+        stored: The source has said how weights are stored, in few bits.
 
     Returns:
         The scheme and the reason, a sentence for the user.
 
     Raises:
-        OptionError: A static scheme was asked for without calibration samples.
+        OptionError: A scheme that is measured was asked for without calibration samples.
     """
     if asked in STATIC_SCHEMES and not calibrated:
         raise OptionError(
@@ -66,8 +70,16 @@ def choose_scheme(asked: str, model: ir.Model, *, calibrated: bool, native: str 
             "needs calibration samples: static ranges are measured, never guessed",
             remedy="Give --calibration, or choose d8w8 (ranges taken at run time) or w8 (weights only)",
         )
+    if asked in MEASURED_CODEBOOKS and not calibrated:
+        raise OptionError(
+            f"--scheme {asked}",
+            "needs calibration samples: codes go by what weights are multiplied with",
+            remedy="Give --calibration, or choose w3 or nf4",
+        )
     if asked != "auto":
         return asked, "as asked"
+    if stored:
+        return "float", "weights stay as the source stores them, none is rounded again"
     if native:
         stored = native in WEIGHTS_ALONE
         return native, "the target computes in floats, weights alone are stored so" if stored else _NATIVE
@@ -95,6 +107,22 @@ def check_measured(policy: Policy, scheme: str, *, calibrated: bool = True) -> N
             f"--rounding {policy.rounding}",
             "goes by calibration samples, and there are none",
             remedy="Give --calibration, or choose nearest or hqq",
+        )
+    if policy.awq and scheme not in WEIGHTS_ALONE:
+        raise OptionError(
+            "--awq",
+            f"is for weights stored alone, and scheme {scheme} has others",
+            remedy=f"Leave it out (--smooth auto is for integers), or choose one of {', '.join(BLOCK_SCHEMES)}",
+        )
+    if policy.awq and not calibrated:
+        raise OptionError(
+            "--awq", "goes by calibration samples, and there are none", remedy="Give --calibration, or leave it out"
+        )
+    if policy.kv_cache != "float" and not calibrated:
+        raise OptionError(
+            f"--kv-cache {policy.kv_cache}",
+            "goes by calibration samples, and there are none",
+            remedy="Give --calibration (a text, or rows of tokens), or leave it out",
         )
     if policy.bias_correction != "off" and scheme not in STATIC_SCHEMES:
         raise OptionError(

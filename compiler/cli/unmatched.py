@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from ...passes.base import Pass
+from ...passes.quantize.quantize_cache import QuantizeCache
 from ..pipeline import PassReport
 from ..request import CompileRequest
 
@@ -19,7 +20,7 @@ class Unmatched:
     """Observer of the pipeline: compares options with the model as it was loaded.
 
     Attributes:
-        request: Whose `exclude_nodes`, `reduce_range_nodes`, `exclude_ops` and `only_ops` are looked up.
+        request: Whose `exclude_nodes`, `reduce_range_nodes`, `exclude_ops`, `only_ops` and `kv_cache` are looked up.
         found: One sentence per option that meets nothing.
     """
 
@@ -47,6 +48,8 @@ class Unmatched:
             ("--op-types-to-quantize", self.request.policy.only_ops),
         ):
             self.found += [f"{option} {op}: the model has no such node" for op in wanted if op not in ops]
+        if policy.kv_cache != "float" and not QuantizeCache().needs(model):
+            self.found.append(f"--kv-cache {policy.kv_cache}: the model has no attention with a cache to keep in it")
 
     def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
         del each, model, report

@@ -100,6 +100,43 @@ def test_what_cannot_be_told_is_refused(
     assert capsys.readouterr().err == f"edgec: error: {message}\n"
 
 
+def test_a_cache_in_int8_is_asked_for_by_name(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = bundle.parent / "tiny", bundle.parent / "int8"
+    words = ["compile", str(source), "--scheme", "float", "--kv-cache", "int8", "-o", str(out), "--no-report"]
+    assert run([*words, "--calibration", str(bundle.parent / "text.txt"), "--metric", "perplexity"]) == 0
+    capsys.readouterr()
+    manifest = edgec.Bundle.open(out).manifest
+    proof = json.loads((out / "proof" / "proof.json").read_text())
+
+    assert {said["dtype"] for said in manifest["inputs"] if said["name"] in manifest["state"]} == {"int8"}
+    said = proof["evaluation"]["outputs"]
+    assert said["logits"]["against_float"]["sqnr_db"] > 30
+    assert said["present.0.key"]["against_float"] is None
+    assert run(["run", str(out), "--prompt", "w5 w6 w7", "--max-new-tokens", "6"]) == 0
+    told = capsys.readouterr().out
+    assert run(["run", str(bundle), "--prompt", "w5 w6 w7", "--max-new-tokens", "6"]) == 0
+    assert capsys.readouterr().out.split()[:2] == told.split()[:2]
+
+
+def test_a_cache_in_int8_needs_samples_and_a_kernel(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compile", str(bundle.parent / "tiny"), "--scheme", "float", "--kv-cache"]
+    assert run([*words, "int4", "-o", str(bundle.parent / "no")]) == 2
+    assert capsys.readouterr().err == (
+        "edgec: error: --kv-cache: 'int4' is not one of float, int8. Choose one of them.\n"
+    )
+    assert run([*words, "int8", "-o", str(bundle.parent / "no")]) == 2
+    assert capsys.readouterr().err == (
+        "edgec: error: --kv-cache int8: goes by calibration samples, and there are none. Give --calibration (a text, "
+        "or rows of tokens), or leave it out.\n"
+    )
+    words += ["int8", "--calibration", str(bundle.parent / "text.txt")]
+    assert run([*words, "-t", "web-wasm", "-o", str(bundle.parent / "no")]) == 2
+    assert capsys.readouterr().err == (
+        "edgec: error: --kv-cache: int8 has no kernel on target 'web-wasm': its cache stays float. Leave it out, or "
+        "compile for a processor and a newer ONNX Runtime.\n"
+    )
+
+
 def test_a_bundle_without_a_tokenizer_answers_no_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tiny_config(layers=1)
     write_checkpoint(tmp_path / "tiny", config, tiny_weights(config), tokenizer=False)
