@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .codebook.pack_incoherent import PackIncoherent
+from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
 from .lower.beyond_half import FindBeyondHalf
 from .lower.clip_before_strides import ClipBeforeStrides
@@ -74,12 +76,15 @@ from .quantize.decide_blocks import DecideBlocks
 from .quantize.dynamic import DynamicQuantization
 from .quantize.dynamic_lstm import DynamicLstm
 from .quantize.insert_qdq import InsertQdq
+from .quantize.quantize_cache import QuantizeCache
 from .quantize.set_ranges import SetRanges
 from .rewrite.absorb_bias import AbsorbHighBias
+from .rewrite.activation_aware import ActivationAware
 from .rewrite.balance import BalanceChannels
 from .rewrite.clip_weights import ClipWeights
 from .rewrite.equalize import EqualizeChannels
 from .rewrite.mute import MuteChannels
+from .rewrite.rotate import RotateHidden
 from .rewrite.smooth import SmoothQuant
 from .round.correct_bias import CorrectBias
 from .round.correct_bias_in_turn import CorrectBiasInTurn
@@ -132,7 +137,9 @@ PASSES: tuple[type[Any], ...] = (
     BalanceChannels,
     EqualizeChannels,
     AbsorbHighBias,
+    RotateHidden,
     SmoothQuant,
+    ActivationAware,
     SplitConcats,
     ConstantSecond,
     DenseGroups,
@@ -174,6 +181,7 @@ PASSES: tuple[type[Any], ...] = (
     PReluToMax,
     DynamicQuantization,
     DynamicLstm,
+    QuantizeCache,
     CompactWeights,
     ExpandDequantized,
     HalfWeights,
@@ -182,6 +190,8 @@ PASSES: tuple[type[Any], ...] = (
     ComputeInHalf,
     NarrowIntegers,
     DecideStorage,
+    RoundIncoherent,
+    PackIncoherent,
     RoundInTurn,
     RoundBlocks,
     RoundLevels,

@@ -24,11 +24,12 @@ class Chain:
         graph: The graph that reads the result.
         stem: What names begin with.
         taken: Names in use; those added are taken too.
+        behind: A result of another chain that this one reads; None begins at the start of the graph.
     """
 
-    def __init__(self, graph: ir.Graph, stem: str, taken: set[str]) -> None:
+    def __init__(self, graph: ir.Graph, stem: str, taken: set[str], behind: ir.Value | None = None) -> None:
         self._graph, self._stem, self._taken = graph, stem, taken
-        self._last: ir.Value | None = None
+        self._last = behind
 
     def constant(self, suffix: str, array: np.ndarray | np.generic) -> ir.Value:
         """A constant `stem_suffix`."""

@@ -15,6 +15,8 @@ __all__ = ["Spread", "hadamard", "spread"]
 
 # No factor is larger: its matrix is stored, and its product takes as many steps for every element.
 _LARGEST_FACTOR = 512
+# Entries of a random orthogonal matrix are not all alike: it spreads less evenly than a Hadamard matrix of the size.
+_ROUGH = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -59,7 +61,7 @@ def spread(size: int, seed: int) -> Spread | None:
         seed: Of the signs.
 
     Returns:
-        The factors, as close in size as may be; None where one would be above 512.
+        The factors, as small as may be; None where one would be above 512.
     """
     found = _split(size)
     if found is None:
@@ -81,11 +83,10 @@ def _factor(size: int, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _split(size: int) -> tuple[int, int] | None:
-    """The two factors: with Hadamard matrices where that is possible, then the most alike."""
+    """The two factors with the least steps for an element, a + b, those with Hadamard matrices preferred."""
     pairs = [(a, size // a) for a in range(1, size + 1) if size % a == 0]
     fit = [pair for pair in pairs if max(pair) <= _LARGEST_FACTOR]
-    missing = {n: 0 if hadamard(n) is not None else n for pair in fit for n in pair}
-    return min(fit, key=lambda pair: (missing[pair[0]] + missing[pair[1]], abs(pair[0] - pair[1])), default=None)
+    return min(fit, key=lambda pair: sum(n if hadamard(n) is not None else _ROUGH * n for n in pair), default=None)
 
 
 @cache

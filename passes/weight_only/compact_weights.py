@@ -27,6 +27,7 @@ from ..edit import add_initializer, constant_array, fresh_name, insert_after, is
 from ..scope import out_of_scope
 from .packing import Packed, pack, pack_blocks
 from .sites import weight_sites
+from .storage import is_kept
 from .stored import every_name
 
 __all__ = ["CompactWeights"]
@@ -82,7 +83,7 @@ class CompactWeights(Pass):
         graph = weight.graph
         if graph is None or not weight.is_initializer() or weight.is_graph_output() or is_overridable(weight):
             return False
-        if weight.dtype != ir.DataType.FLOAT or weight.const_value is None:
+        if is_kept(weight) or weight.dtype != ir.DataType.FLOAT or weight.const_value is None:
             return False
         # Not even without scales: most constants are left here, before their bytes are read.
         if 3 * weight.const_value.size < self.minimum:

@@ -19,7 +19,7 @@ from ..edit import is_op, is_overridable, skip
 from ..scope import out_of_scope
 from .blocks import BlockForm
 from .sites import Site, weight_sites
-from .storage import Storage, set_storage, storage_of
+from .storage import Storage, is_kept, set_storage, storage_of
 
 __all__ = ["DecideStorage"]
 
@@ -77,7 +77,7 @@ class DecideStorage(Pass):
         return out_of_scope(node, **scope)
 
     def _try_decide(self, weight: ir.Value, node: ir.Node, site: Site) -> bool:
-        if storage_of(weight) is not None or not _is_own(weight, self.minimum):
+        if storage_of(weight) is not None or is_kept(weight) or not _is_own(weight, self.minimum):
             return False
         first, last = min(site.summed), max(site.summed)
         if last - first + 1 != len(site.summed):

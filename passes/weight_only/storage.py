@@ -19,6 +19,8 @@ __all__ = [
     "as_matrix",
     "blocks_of",
     "forget_storage",
+    "is_kept",
+    "keep",
     "from_matrix",
     "set_blocks",
     "set_storage",
@@ -28,6 +30,7 @@ __all__ = [
 
 _STORAGE = "edgec.storage"
 _BLOCKS = "edgec.blocks"
+_KEPT = "edgec.kept"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +70,16 @@ def forget_storage(weight: ir.Value) -> None:
     """Leave a weight as it is after all."""
     weight.meta.pop(_STORAGE, None)
     weight.meta.pop(_BLOCKS, None)
+
+
+def keep(value: ir.Value) -> None:
+    """Never store a constant in fewer bits: it is no weight of the model's."""
+    value.meta[_KEPT] = True
+
+
+def is_kept(value: ir.Value) -> bool:
+    """Whether a constant is no weight of the model's."""
+    return _KEPT in value.meta
 
 
 def stored_values(model: ir.Model) -> Iterator[tuple[ir.Value, Storage]]:

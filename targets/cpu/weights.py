@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...passes.base import Pass
+from ...passes.codebook.pack_incoherent import PackIncoherent
+from ...passes.codebook.round_incoherent import RoundIncoherent
 from ...passes.codebook.round_levels import RoundLevels
+from ...passes.rewrite.activation_aware import ActivationAware
 from ...passes.weight_only.compact_weights import CompactWeights
 from ...passes.weight_only.decide_storage import DecideStorage
 from ...passes.weight_only.dequantize_blocks import DequantizeBlocks
@@ -26,6 +31,8 @@ _LEVELS = 64
 _TABLE = 1 << 18
 # Most of the weights must be in matrices that are multiplied as stored, for the first of them to be.
 _MATRICES = 0.5
+# Changes of the inputs by scheme: what their codes are. What else there is takes four bits.
+_CHANGED = {"w2e8": "e8", "w2h": "midrise"}
 _EIGHT = ("MatMul", "Gemm", "Gather", "LSTM", "GRU", "RNN")
 
 
@@ -36,7 +43,7 @@ def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
         target: The target.
         policy: What the user asked for; its scheme is one of `WEIGHTS_ALONE`.
     """
-    bits = widths(policy.scheme)[1]
+    bits = 4 if policy.scheme in _CHANGED else widths(policy.scheme)[1]
     levels = policy.scheme in ("nf4", "fp4")
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     decide = DecideStorage(
@@ -56,7 +63,27 @@ def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
         only_ops=only,
         float_nodes=policy.float_weights,
     )
-    return (decide, *_rounded(policy), *_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
+    first: tuple[Pass, ...] = ()
+    if policy.scheme in _CHANGED:
+        matrices = replace(decide, bits=2, block_size=0, symmetric=True, ops=("MatMul", "Gemm"))
+        first = (matrices, RoundIncoherent(kind=_CHANGED[policy.scheme]), PackIncoherent())
+    written = (*_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
+    return (*_scaled(policy, decide), *first, decide, *_rounded(policy), *written)
+
+
+def _scaled(policy: Policy, decide: DecideStorage) -> tuple[Pass, ...]:
+    """Columns scaled by what they meet, for the form that was decided."""
+    if not policy.awq:
+        return ()
+    aware = ActivationAware(
+        bits=decide.bits,
+        block_size=decide.block_size,
+        symmetric=decide.symmetric,
+        exclude_nodes=decide.exclude_nodes,
+        exclude_ops=decide.exclude_ops,
+        only_ops=decide.only_ops,
+    )
+    return (aware,)
 
 
 def _rounded(policy: Policy) -> tuple[Pass, ...]:

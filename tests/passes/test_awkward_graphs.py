@@ -83,7 +83,11 @@ OPTIONS: dict[str, dict[str, object]] = {
     "w2 packed": {"weight_form": "packed", "block_size": 16},
     "nf4 packed": {"weight_form": "packed", "double_scales": True},
     "fp4 folded": {"weight_form": "folded"},
+    "w2e8": {},
+    "w2h": {},
     "w3 packed": {"weight_form": "packed"},
+    "w4 rotate awq": {"rotate": True, "awq": True, "block_size": 16},
+    "w4 in turn": {"rounding": "gptq", "in_turn": True, "block_size": 16},
     "w3 folded": {"weight_form": "folded", "zero_points": True},
 }
 Feeds = Mapping[str, np.ndarray]
