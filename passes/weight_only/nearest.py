@@ -26,6 +26,8 @@ _FACTORS: dict[int, tuple[float, ...]] = {
 }
 # Elements worked on at a time: they and what is made of them stay in a core's cache.
 _AT_ONCE = 1 << 16
+# Magnitudes whose squares stay within float32; the smallest scale.
+_LEAST, _TINY = 1e-12, np.finfo(np.float32).tiny
 
 
 def nearest(W: np.ndarray, form: BlockForm, h: np.ndarray | None = None) -> Blocks:
@@ -72,6 +74,11 @@ def fit(
     """
     if h is not None and not h.any():
         h = None
+    most = float(np.abs(w).max(initial=0))
+    if most and not _LEAST < most < 1 / _LEAST:  # squares would leave float32
+        unit = np.float32(2.0 ** np.floor(np.log2(most)))
+        s, z = fit(w / unit, form, h, factors)
+        return np.where(np.abs(s * unit) < _TINY, _TINY, s * unit), z
     tried = _FACTORS[form.bits] if factors is None else factors
     search = _Search(w, form, h)
     starts = (_to_either_end if form.symmetric else _from_end_to_end)(w, form)
@@ -98,8 +105,14 @@ def _to_either_end(w: np.ndarray, form: BlockForm) -> list[tuple[np.ndarray, np.
 
 
 def _from_end_to_end(w: np.ndarray, form: BlockForm) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The scale that covers a block and 0, and the zero points at either side of where 0 falls."""
+    """The scale that covers a block and 0, and the zero points at either side of where 0 falls.
+
+    Of 2 bits every zero point, and the scale that covers the block from there.
+    """
     low, high = np.minimum(w.min(axis=0), 0), np.maximum(w.max(axis=0), 0)
+    if form.bits == 2:
+        zeros = [np.full(w.shape[1], z, np.float32) for z in range(form.largest + 1)]
+        return [(np.maximum(-low / np.maximum(z, 1), high / np.maximum(form.largest - z, 1)), z) for z in zeros]
     s = (high - low) / np.float32(form.largest)
     at = np.clip(-low / np.where(s > 0, s, 1), 0, form.largest)
     found = [np.floor(at), np.ceil(at)] if form.bits < 8 else [np.rint(at)]
@@ -117,7 +130,7 @@ class _Search:
 
     def attempt(self, s: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Take a scale and zero point where they err less; the distances q - z of the codes."""
-        s = np.where(np.abs(s) < np.finfo(np.float32).tiny, np.float32(1), s)
+        s = np.where(np.abs(s) < _TINY, np.float32(1), s)
         d = self._w * (1 / s)
         np.rint(d, out=d)
         np.clip(d, -z, self._most - z, out=d)

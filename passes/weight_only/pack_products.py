@@ -93,13 +93,12 @@ class PackProducts(Pass):
         operands = folded_operands(graph, weight, taken) or add_operands(graph, str(weight.name), blocks, taken)
         set_operands(weight, operands)
         for node in [node for node, index in weight.uses() if index == 1 and is_op(node, "MatMul", "Gemm")]:
-            _note(node, storage, operands)
-            self._replace(node, operands, taken)
+            _note(self._replace(node, operands, taken), storage, operands)
         if not tuple(weight.uses()):
             del graph.initializers[str(weight.name)]
         return True
 
-    def _replace(self, node: ir.Node, operands: Operands, taken: set[str]) -> None:
+    def _replace(self, node: ir.Node, operands: Operands, taken: set[str]) -> ir.Node:
         graph, x = node.graph, node.inputs[0]
         assert isinstance(graph, ir.Graph)
         assert x is not None
@@ -122,6 +121,7 @@ class PackProducts(Pass):
             (new,) = made[-1].outputs
         new.name, new.type, new.shape = end.name, end.type, end.shape
         ir.convenience.replace_nodes_and_values(graph, old[-1], old, made, [end], [new])
+        return product
 
 
 def _pays(elements: int, storage: Storage, products: Sequence[ir.Node]) -> bool:
