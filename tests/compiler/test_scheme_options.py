@@ -27,6 +27,21 @@ def test_rounding_by_samples_is_refused_where_nothing_is_measured(tmp_path: Path
     )
 
 
+def test_scales_by_activations_need_samples_and_weights_stored_alone() -> None:
+    with pytest.raises(OptionError) as caught:
+        check_measured(Policy(awq=True), "w4", calibrated=False)
+    assert str(caught.value) == (
+        "--awq: goes by calibration samples, and there are none. Give --calibration, or leave it out."
+    )
+    with pytest.raises(OptionError) as caught:
+        check_measured(Policy(awq=True), "a8w8")
+    assert str(caught.value) == (
+        "--awq: is for weights stored alone, and scheme a8w8 has others. "
+        "Leave it out (--smooth auto is for integers), or choose one of w8, w4, w3, w2."
+    )
+    check_measured(Policy(awq=True, rotate=True), "nf4")
+
+
 def test_roundings_of_blocks_are_refused_elsewhere() -> None:
     with pytest.raises(OptionError) as caught:
         check_measured(Policy(rounding="hqq"), "a8w8")
