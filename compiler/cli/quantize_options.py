@@ -22,8 +22,8 @@ class QuantizeOptions:
         Option(
             "--scheme", "--precision",
             metavar="NAME",
-            help="a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2 (weights only), fp16, bf16, "
-            "float (fp32), auto: follows the data.",
+            help="a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h (weights "
+            "only), fp16, bf16, float (fp32), auto: follows the data.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None  # fmt: skip
@@ -72,6 +72,15 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None  # fmt: skip
+    double_scales: Annotated[
+        bool | None,
+        Option(
+            "--double-scales/--no-double-scales",
+            help="Scales of nf4 and fp4 are stored in eight bits, too.",
+            show_default=False,
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
     weight_form: Annotated[
         str | None,
         Option(
@@ -79,6 +88,15 @@ class QuantizeOptions:
             metavar="NAME",
             help="Weights stored alone: packed (multiplied as stored), folded (expanded at load), standard (operators "
             "of ONNX alone), auto: packed where that is no slower than float.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    long_inputs: Annotated[
+        bool | None,
+        Option(
+            "--long-inputs/--no-long-inputs",
+            help="Weights multiplied as stored are kept in int8, too, which inputs of 16 rows and more take.",
+            show_default=False,
             rich_help_panel=QUANTIZE,
         ),
     ] = None

@@ -58,6 +58,7 @@ from ...passes.spec import OpRule, PerAxis, PerTensor
 from ...passes.weight_only.compact_weights import CompactWeights
 from ...passes.weight_only.expand_dequantized import ExpandDequantized
 from ...passes.weight_only.half_weights import HalfWeights
+from ...passes.weight_only.long_inputs import LongInputs
 from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.widen_codes import WidenCodes
 from ..policy import STATIC_SCHEMES, WEIGHTS_ALONE, Policy, widths
@@ -157,6 +158,8 @@ def recipe(
             passes += (compact, NarrowIntegers())
         case scheme if scheme in WEIGHTS_ALONE:
             passes += rewrites(policy) + weights_alone(target, policy)
+    if policy.long_inputs:
+        passes += (LongInputs(),)
     if align:
         passes += (PReluToMax(least=_BRANCHES),)
     # Where MLAS has blocked kernels; behind what drops empty inputs at a node's end.

@@ -46,6 +46,8 @@ SAID: dict[str, tuple[tuple[str, ...], str]] = {
     "recurrent": (("--recurrent", "dynamic"), '[compile]\nrecurrent = "dynamic"'),
     "block_size": (("--block-size", "64"), "[compile]\nblock_size = 64"),
     "zero_points": (("--zero-points",), "[compile]\nzero_points = true"),
+    "double_scales": (("--double-scales", "--scheme", "nf4"), '[compile]\ndouble_scales = true\nscheme = "nf4"'),
+    "long_inputs": (("--long-inputs",), "[compile]\nlong_inputs = true"),
     "weight_form": (("--weight-form", "packed"), '[compile]\nweight_form = "packed"'),
     "in_turn": (("--in-turn", "--rounding", "gptq"), '[compile]\nin_turn = true\nrounding = "gptq"'),
     "reduce_range": (("--reduce-range",), "[compile]\nreduce_range = true"),

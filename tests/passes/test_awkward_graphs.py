@@ -38,6 +38,7 @@ from edgec.passes.weight_only.dequantize_blocks import DequantizeBlocks
 from edgec.passes.weight_only.expand_blocks import ExpandBlocks
 from edgec.passes.weight_only.gather_blocks import GatherBlocks
 from edgec.passes.weight_only.half_weights import HalfWeights
+from edgec.passes.weight_only.long_inputs import LongInputs
 from edgec.passes.weight_only.pack_products import PackProducts
 
 ROUNDS = (
@@ -47,6 +48,7 @@ ROUNDS = (
     CompactWeights,
     HalfWeights,
     PackProducts,
+    LongInputs,
     GatherBlocks,
     ExpandBlocks,
     DequantizeBlocks,
