@@ -5,6 +5,8 @@
 import { readFileSync } from "node:fs";
 import { inflateRawSync } from "node:zlib";
 
+import { Refused } from "./refused.mjs";
+
 // By numpy's name: ONNX Runtime's, and the array that holds it. Half floats are 16-bit patterns.
 const DTYPES = {
   "|b1": ["bool", Uint8Array],
@@ -26,13 +28,17 @@ const MOST = 0xffffffff; // a length or offset that stands in the entry's 64-bit
 /** Steps of an .npz whose arrays are called name@step: a Map of tensors by name each. */
 export function stepsOf(file) {
   const steps = [];
-  for (const [key, bytes] of members(readFileSync(file))) {
-    const at = key.lastIndexOf("@");
-    const step = Number(key.slice(at + 1));
-    while (steps.length <= step) {
-      steps.push(new Map());
+  try {
+    for (const [key, bytes] of members(readFileSync(file))) {
+      const at = key.lastIndexOf("@");
+      const step = Number(key.slice(at + 1));
+      while (steps.length <= step) {
+        steps.push(new Map());
+      }
+      steps[step].set(key.slice(0, at), tensorOf(key, bytes));
     }
-    steps[step].set(key.slice(0, at), tensorOf(key, bytes));
+  } catch (error) {
+    throw error instanceof Refused ? new Refused(`${file} ${error.message}`) : error;
   }
   return steps;
 }
@@ -43,7 +49,7 @@ function* members(zip) {
   let at = start;
   for (let index = 0; index < count; index++) {
     if (zip.readUInt32LE(at) !== ENTRY) {
-      throw new Error("is no zip archive");
+      throw new Refused("is no zip archive");
     }
     const method = zip.readUInt16LE(at + 10);
     const [name, extra, comment] = [28, 30, 32].map((field) => zip.readUInt16LE(at + field));
@@ -82,7 +88,7 @@ function directory(zip) {
     }
     return { count: Number(zip.readBigUInt64LE(end + 32)), start: Number(zip.readBigUInt64LE(end + 48)) };
   }
-  throw new Error("is no zip archive");
+  throw new Refused("is no zip archive");
 }
 
 /** Where the 64-bit numbers of an entry's extra field begin. */
@@ -101,12 +107,42 @@ function tensorOf(key, bytes) {
   const length = long ? bytes.readUInt32LE(8) : bytes.readUInt16LE(8);
   const start = (long ? 12 : 10) + length;
   const header = bytes.toString("latin1", long ? 12 : 10, start);
-  const descr = /'descr': '([^']+)'/.exec(header)?.[1];
+  const descr = /'descr': '([^']+)'/.exec(header)?.[1] ?? "";
   const shape = (/'shape': \(([^)]*)\)/.exec(header)?.[1] ?? "").split(",").filter((each) => each.trim()).map(Number);
-  if (!(descr in DTYPES) || header.includes("'fortran_order': True")) {
-    throw new Error(`holds ${key} as ${descr}, which this script does not read`);
-  }
-  const [dtype, Type] = DTYPES[descr];
   const own = Uint8Array.from(bytes.subarray(start)); // an array of its own begins where its elements may
-  return { dtype, shape, data: new Type(own.buffer) };
+  let [dtype, data] = ["string", undefined];
+  if (/^<U\d+$/.test(descr)) {
+    data = texts(own, Number(descr.slice(2)));
+  } else if (descr in DTYPES) {
+    const [name, Type] = DTYPES[descr];
+    [dtype, data] = [name, new Type(own.buffer)];
+  } else {
+    throw new Refused(`holds ${key} as ${descr || "no numpy array"}, which this script does not read`);
+  }
+  return { dtype, shape, data: header.includes("'fortran_order': True") ? rowsFirst(data, shape) : data };
+}
+
+/** Texts of so many UTF-32 characters each, those at the end that are 0 left out. */
+function texts(bytes, characters) {
+  const codes = new Uint32Array(bytes.buffer);
+  const found = [];
+  for (let at = 0; characters && at < codes.length; at += characters) {
+    found.push(String.fromCodePoint(...codes.subarray(at, at + characters)).replace(/\0+$/, ""));
+  }
+  return found;
+}
+
+/** Elements whose first index runs fastest, in the order in which the last one does. */
+function rowsFirst(data, shape) {
+  const found = data.slice();
+  const steps = shape.map((_, axis) => shape.slice(0, axis).reduce((product, dim) => product * dim, 1));
+  for (let at = 0; at < data.length; at++) {
+    let [rest, from] = [at, 0];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += (rest % shape[axis]) * steps[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    found[at] = data[from];
+  }
+  return found;
 }
