@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from ..errors import ModelError, OptionError
+from ..passes.codebook.pack_incoherent import PackIncoherent
 from ..passes.lower.compute_in_half import ComputeInHalf
 from ..passes.observe.statistics import Need
 from ..passes.quantize.decide import DecideQuantization, nothing_to_do
@@ -42,6 +43,7 @@ _QUANTIZERS = tuple(
         DynamicQuantization,
         CompactWeights,
         PackProducts,
+        PackIncoherent,
         GatherBlocks,
         DequantizeBlocks,
         ExpandBlocks,
