@@ -80,7 +80,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "fp16 nvidia-cuda": {"target": "nvidia-cuda"},
     "fp16 iphone-15": {"target": "iphone-15"},
     "w4 web-webgpu": {"target": "web-webgpu"},
-    "w4 packed": {"weight_form": "packed"},
+    "w4 packed": {"weight_form": "packed", "long_inputs": True},
     "w4 standard": {"weight_form": "standard", "zero_points": True},
     "w2 packed": {"weight_form": "packed", "block_size": 16},
     "nf4 packed": {"weight_form": "packed", "double_scales": True},
