@@ -42,7 +42,10 @@ class CachedDecoder:
         self._length = 0
         self._mask = np.ones((1, capacity), np.int64)
         self._binding = session.binding()
-        self._logits = self._bind()
+        self._vocabulary = self._bind()
+        # A step of one token reads and writes the same memory every time.
+        self._token, self._answer = np.zeros((1, 1), np.int64), np.zeros((1, 1, self._vocabulary), np.float32)
+        self._single = False
 
     @property
     def capacity(self) -> int:
@@ -66,32 +69,35 @@ class CachedDecoder:
                 f"holds {self._length} of {self._capacity} tokens, {len(tokens)} more were given",
                 remedy="Give at least one token, and no more than there is room for",
             )
-        logits: Any = None
+        logits = np.zeros(0, np.float32)
         for at in range(0, len(tokens), _CHUNK):
             logits = self._run(np.asarray([tokens[at : at + _CHUNK]], np.int64))
-        return np.asarray(logits, np.float32)
+        return logits
 
     def forget(self) -> None:
         """Begin anew: what is in the cache is written over."""
         self._length = 0
 
     def _run(self, ids: np.ndarray) -> np.ndarray:
-        import onnxruntime
-
+        single = ids.shape[1] == 1
+        answer = self._answer if single else np.zeros((1, ids.shape[1], self._vocabulary), np.float32)
+        if single:
+            self._token[:] = ids
+            ids = self._token
+        if not (single and self._single):
+            self._binding.bind_ortvalue_input(_IDS, _in_place(ids))
+            self._binding.bind_ortvalue_output(_LOGITS, _in_place(answer))
+            self._single = single
         total = self._length + ids.shape[1]
-        for name, array in ((_IDS, ids), (_MASK, self._mask[:, :total])):
-            self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
-        self._binding.bind_output(_LOGITS, "cpu")
+        self._binding.bind_ortvalue_input(_MASK, _in_place(self._mask[:, :total]))
         self._session.run_bound(self._binding)
         self._length = total
-        found: np.ndarray = self._binding.get_outputs()[self._logits].numpy()[0, -1]
+        found: np.ndarray = answer[0, -1].copy()
         return found
 
     def _bind(self) -> int:
-        """Bind every cache as input and output; where the logits are among the bound outputs."""
-        import onnxruntime
-
-        outputs = [info.name for info in self._session.outputs]
+        """Bind every cache as input and output; how many tokens there are to choose from."""
+        outputs = {info.name: info for info in self._session.outputs}
         for info in self._session.inputs:
             if info.name in (_IDS, _MASK):
                 continue
@@ -105,9 +111,22 @@ class CachedDecoder:
             heads, size = info.shape[1], info.shape[3]
             assert isinstance(heads, int)
             assert isinstance(size, int)
-            cache = onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros((1, heads, self._capacity, size), info.dtype))
+            cache = _in_place(np.zeros((1, heads, self._capacity, size), info.dtype))
             self._binding.bind_ortvalue_input(info.name, cache)
             self._binding.bind_ortvalue_output(present, cache)
-        if _LOGITS not in outputs:
-            raise ModelError("the model", f"has no output {_LOGITS!r}", remedy="Give the bundle of a decoder")
-        return len(outputs) - 1  # bound last
+        logits = outputs.get(_LOGITS)
+        width = None if logits is None or logits.dtype != np.float32 else logits.shape[-1]
+        if not isinstance(width, int):
+            raise ModelError(
+                "the model",
+                f"has no output {_LOGITS!r} of float32 whose last dimension is known",
+                remedy="Give the bundle of a decoder",
+            )
+        return width
+
+
+def _in_place(array: np.ndarray) -> Any:
+    """An `onnxruntime.OrtValue` over an array's own memory."""
+    import onnxruntime
+
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
