@@ -30,6 +30,7 @@ from .diagnose import diagnose_miss, missed
 from .diagnosing.finding import Diagnosis
 from .diagnosing.patient import Patient
 from .golden_noise import rounds_otherwise
+from .journal import journal_for
 from .load import Loaded, load_model
 from .lockfile import read_lock
 from .older import target_of
@@ -118,54 +119,55 @@ def compile_request(request: CompileRequest) -> CompileResult:
     if request.ort:
         check_ort_scheme(asked.scheme)
 
-    built = build(loaded, asked, data, target, request, clock)
-    recipe, skipped = built.candidate.recipe, SkipNotes.of(built.candidate.model)
-    with writing(output) as folder:
-        with clock.stage("pack"), request.progress.stage("pack"):
-            bundle = pack(
-                loaded.baking.choices(built.candidate.model),
-                folder,
-                recipe=recipe,
-                golden=data.golden(inputs),
-                state=request.state,
-                manifest=manifest_values(
-                    target=target,
-                    scheme=recipe.scheme,
-                    source=_source(loaded, request),
-                    calibration=data.calibration_facts(),
-                    options=request.payload_options(),
-                    notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
-                    golden=data.golden_origin,
-                    baking=loaded.baking,
-                ),
-                reference=loaded.baking.choices(loaded.model) if rounds_otherwise(target) else None,
-                samples=data.calibration or (),
-                context=None if compiler is None else partial(make_context, compiler=compiler),
-                ort=partial(make_ort, target=target) if request.ort else None,
-                companions=loaded.companions,
-                adapters=loaded.adapters,
-            )
-        verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
-        diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
-        reason = "; ".join((reason, *built.weights_alone))
-        if verdict is not None:
-            facts: Any = {"reason": reason, "passes": built.candidate.reports, "seconds": clock.seconds}
-            write_records(bundle, {"compile": compile_record(bundle, built.candidate.model, **facts)})
-            if request.report:
-                from .report.page.write import write_page
+    with journal_for(loaded, request) as journal:
+        built = build(loaded, asked, data, target, request, clock, journal)
+        recipe, skipped = built.candidate.recipe, SkipNotes.of(built.candidate.model)
+        with writing(output) as folder:
+            with clock.stage("pack"), request.progress.stage("pack"):
+                bundle = pack(
+                    loaded.baking.choices(built.candidate.model),
+                    folder,
+                    recipe=recipe,
+                    golden=data.golden(inputs),
+                    state=request.state,
+                    manifest=manifest_values(
+                        target=target,
+                        scheme=recipe.scheme,
+                        source=_source(loaded, request),
+                        calibration=data.calibration_facts(),
+                        options=request.payload_options(),
+                        notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
+                        golden=data.golden_origin,
+                        baking=loaded.baking,
+                    ),
+                    reference=loaded.baking.choices(loaded.model) if rounds_otherwise(target) else None,
+                    samples=data.calibration or (),
+                    context=None if compiler is None else partial(make_context, compiler=compiler),
+                    ort=partial(make_ort, target=target) if request.ort else None,
+                    companions=loaded.companions,
+                    adapters=loaded.adapters,
+                )
+            verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
+            diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
+            reason = "; ".join((reason, *built.weights_alone))
+            if verdict is not None:
+                facts: Any = {"reason": reason, "passes": built.candidate.reports, "seconds": clock.seconds}
+                write_records(bundle, {"compile": compile_record(bundle, built.candidate.model, **facts)})
+                if request.report:
+                    from .report.page.write import write_page
 
-                write_page(bundle)
-    return CompileResult(
-        bundle=Bundle.open(output),
-        verdict=verdict,
-        scheme=recipe.scheme,
-        reason=reason,
-        passes=built.candidate.reports,
-        skipped=skipped,
-        seconds=clock.seconds,
-        measured=recipe.measured,
-        diagnosis=diagnosis,
-    )
+                    write_page(bundle)
+        return CompileResult(
+            bundle=Bundle.open(output),
+            verdict=verdict,
+            scheme=recipe.scheme,
+            reason=reason,
+            passes=built.candidate.reports,
+            skipped=skipped,
+            seconds=clock.seconds,
+            measured=recipe.measured,
+            diagnosis=diagnosis,
+        )
 
 
 def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, tuple[int, ...]]) -> Loaded:

@@ -57,6 +57,7 @@ class Loaded:
         adapters: What the model has inputs for, to ship beside it.
         companions: Files that ship with it, bytes by name.
         merged: The adapter that is in its weights.
+        stored: Its weights are in the form that the source stores them in, which is small already.
     """
 
     model: ir.Model
@@ -68,6 +69,7 @@ class Loaded:
     adapters: tuple[Adapter, ...] = ()
     merged: Merged | None = None
     companions: Mapping[str, bytes] = field(default_factory=dict)
+    stored: bool = False
     _before: ir.Model | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -128,17 +130,19 @@ def load_model(
     opset_floor: int = 13,
     max_opset: int = 26,
     max_ir_version: int = 13,
-    already_quantized: Literal["refuse", "accept"] = "refuse",
+    already_quantized: Literal["refuse", "stored", "accept"] = "refuse",
 ) -> Loaded:
     """Load a model.
 
     Args:
-        source: A path (an ONNX file, a Hugging Face folder), an `onnx_ir.Model` or an `onnx.ModelProto`; never changed.
+        source: A path (an ONNX or GGUF file, a Hugging Face folder), an `onnx_ir.Model` or an `onnx.ModelProto`;
+            never changed.
         shapes: Fixed shapes by input name; dimensions not fixed stay dynamic.
         opset_floor: Raise models of an older operator set to this one.
         max_opset: The newest operator set the runtime reads: a newer model is lowered to it.
         max_ir_version: The newest IR version the runtime reads.
-        already_quantized: Whether a model with quantized operators is refused or taken as it is.
+        already_quantized: Whether a model with quantized operators is refused or taken as it is; `stored` takes what
+            sources of weights in few bits (GGUF) hold, and refuses others.
 
     Returns:
         The model, and what was done to it.
@@ -147,7 +151,7 @@ def load_model(
         ModelError: The model cannot be read, is invalid, or cannot be brought to what the target runs.
         OptionError: `shapes` does not fit the model.
     """
-    opened = open_source(source)
+    opened = open_source(source, stored=already_quantized != "refuse")
     origin, proto = opened.origin, opened.proto
     check_opset(proto, max_opset, origin)
     notes = [*opened.notes, *set_ir_version(proto, max_ir_version)]
@@ -173,7 +177,8 @@ def load_model(
     overridable = sum(value.is_initializer() for value in model.graph.inputs)
     if overridable:
         notes.append(f"{overridable} initializers are inputs with a default value: left overridable")
-    _check_quantized(model, origin, already_quantized)
+    if already_quantized == "refuse" or (already_quantized == "stored" and not opened.stored):
+        _check_quantized(model, origin)
     notes += check_finite(model, origin)
     return Loaded(
         model=model,
@@ -181,13 +186,14 @@ def load_model(
         files=opened.files,
         notes=tuple(notes),
         companions=opened.companions,
+        stored=opened.stored,
         _digest=opened.digest,
     )
 
 
-def _check_quantized(model: ir.Model, origin: str, policy: str) -> None:
+def _check_quantized(model: ir.Model, origin: str) -> None:
     ops = quantized_ops(model)
-    if ops and policy == "refuse":
+    if ops:
         raise ModelError(
             origin,
             f"is quantized already: it has {', '.join(ops)}",

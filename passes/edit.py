@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import onnx_ir as ir
 
+from .outside import outside
+
 __all__ = [
+    "FOLDED_AT_LOAD",
     "SkipNotes",
     "add_initializer",
     "add_lazy_initializer",
@@ -31,6 +34,10 @@ __all__ = [
 ]
 
 _SKIPPED = "edgec.skipped"
+# Constants of fewer bytes are not worth a file.
+_LARGE = 1 << 16
+# Metadata of nodes over constants that the runtime folds when it loads: they are compact in the file on purpose.
+FOLDED_AT_LOAD = "edgec.folded_at_load"
 
 
 def constant_array(value: ir.Value | None) -> np.ndarray | None:
@@ -102,8 +109,9 @@ def fresh_name(wanted: str, taken: set[str]) -> str:
 
 
 def add_initializer(graph: ir.Graph, name: str, array: np.ndarray, dtype: ir.DataType | None = None) -> ir.Value:
-    """Register a constant and return its value. `name` must be free."""
-    tensor = ir.Tensor(array, dtype=dtype, name=name)
+    """Register a constant and return its value. `name` must be free. A large one is put away where there is a place."""
+    keeper = outside().keeper if array.nbytes >= _LARGE else None
+    tensor = ir.Tensor(array, dtype=dtype, name=name) if keeper is None else keeper.put(array, dtype).tensor(name)
     value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
     return value

@@ -18,7 +18,6 @@ _WHITESPACE = str.maketrans("\t\r\n", "   ")
 
 # Offset, magic bytes, what it is, remedy. Sources: the formats' own documentation.
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"GGUF", "a GGUF file (llama.cpp)", "Export the model to ONNX from its original checkpoint"),
     (4, b"TFL3", "a TensorFlow Lite model", _TFLITE),
     (4, b"ORTM", "an ONNX Runtime .ort file", "Give the .onnx file it was made from"),
     (0, b"\x89HDF", "an HDF5 file (Keras)", _KERAS),

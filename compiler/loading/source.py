@@ -15,6 +15,8 @@ from google.protobuf.message import EncodeError
 from ...bundle import sha256_of
 from ...errors import ModelError
 from ..sources.built import Built
+from ..sources.gguf.model import read_gguf_model
+from ..sources.gguf.read import MAGIC
 from ..sources.huggingface import is_checkpoint, read_checkpoint
 from .detached import Weights
 from .external import Files, adopt_external, folders_of
@@ -36,6 +38,7 @@ class Source:
         digest: Computes the sha256 of all of it, once.
         companions: Files that ship with it, bytes by name.
         notes: What the user should know of how it was built.
+        stored: Its weights are in the form that the source stores them in.
     """
 
     proto: onnx.ModelProto
@@ -45,10 +48,15 @@ class Source:
     digest: Callable[[], str]
     companions: Mapping[str, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    stored: bool = False
 
 
-def open_source(source: str | Path | ir.Model | onnx.ModelProto) -> Source:
+def open_source(source: str | Path | ir.Model | onnx.ModelProto, *, stored: bool = True) -> Source:
     """Open a model; weights are mapped or referred to, never copied.
+
+    Args:
+        source: The model.
+        stored: Of GGUF, keep floats of 16 bits as they are stored.
 
     Raises:
         ModelError: It cannot be read.
@@ -58,7 +66,7 @@ def open_source(source: str | Path | ir.Model | onnx.ModelProto) -> Source:
     if isinstance(source, onnx.ModelProto):
         return _open_proto(source)
     if isinstance(source, str | Path):
-        return _open_path(source)
+        return _open_path(source, stored)
     raise ModelError(
         f"<{type(source).__name__}>",
         "is not a model",
@@ -66,13 +74,15 @@ def open_source(source: str | Path | ir.Model | onnx.ModelProto) -> Source:
     )
 
 
-def _open_path(given: str | Path) -> Source:
+def _open_path(given: str | Path, stored: bool) -> Source:
     origin = str(given)
     if "://" in origin:
         raise ModelError(origin, "is an address, not a file", remedy="Download the model and give its path")
     path = Path(given).expanduser().absolute()
     if is_checkpoint(path):
         return _open_built(read_checkpoint(path, origin), origin)
+    if _is_gguf(path):
+        return _open_built(read_gguf_model(path, origin, stored=stored), origin)
     files, weights = Files(folders_of(path), origin), Weights()
     proto, digest = read_file(path, origin, weights)
     adopt_external(proto, weights, files, origin)
@@ -97,7 +107,18 @@ def _open_built(built: Built, origin: str) -> Source:
         digest=cache(partial(_digest_of_files, partial(sha256_of, first), {path.name: path for path in others})),
         companions=built.companions,
         notes=built.notes,
+        stored=built.stored,
     )
+
+
+def _is_gguf(path: Path) -> bool:
+    try:
+        if not path.is_file():  # a pipe would wait for somebody to write
+            return False
+        with path.open("rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+    except OSError:  # said where ONNX is read
+        return False
 
 
 def _open_proto(given: onnx.ModelProto) -> Source:

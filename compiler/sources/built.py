@@ -20,9 +20,11 @@ class Built:
         files: What it was built from, real paths, the one that names it first.
         companions: Files that ship with it, bytes by name: a tokenizer, `genai_config.json`.
         notes: What the user should know.
+        stored: Its weights are in the form that the source stores them in, which is small already.
     """
 
     model: ir.Model
     files: tuple[Path, ...]
     companions: Mapping[str, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    stored: bool = False

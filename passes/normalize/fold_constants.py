@@ -4,7 +4,7 @@
 2. `Shape` of a value whose dimensions are all known.
 
 Results over `limit` bytes stay computed: a folded Expand could grow a file without bound.
-Quantized constants (`DequantizeLinear`) stay as they are: they are small on purpose.
+Quantized constants (`DequantizeLinear`) and what is marked `FOLDED_AT_LOAD` stay as they are: small on purpose.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, is_constant, opset_of, value_names
+from ..edit import FOLDED_AT_LOAD, add_initializer, constant_array, fresh_name, is_constant, opset_of, value_names
 
 __all__ = ["FoldConstants"]
 
@@ -40,6 +40,8 @@ class FoldConstants(Pass):
 
     def _try_fold(self, model: ir.Model, node: ir.Node, taken: set[str]) -> bool:
         if node.domain not in ("", "ai.onnx") or node.op_type in (*_QUANTIZED, *_RANDOM, "Constant"):
+            return False
+        if FOLDED_AT_LOAD in node.metadata_props:
             return False
         if any(output.is_graph_output() for output in node.outputs) or len(node.outputs) != 1:
             return False

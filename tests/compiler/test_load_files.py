@@ -169,10 +169,6 @@ class TestDamaged:
 
 READS_ONNX = "this version of edgec reads ONNX"
 FORMATS = {
-    "m.gguf": (
-        b"GGUF\x03\x00\x00\x00",
-        f"is a GGUF file (llama.cpp); {READS_ONNX}. Export the model to ONNX from its original checkpoint.",
-    ),
     "m.tflite": (
         b"\x1c\x00\x00\x00TFL3\x14\x00",
         f"is a TensorFlow Lite model; {READS_ONNX}. "

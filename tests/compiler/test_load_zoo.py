@@ -77,9 +77,10 @@ def test_every_model_of_the_zoo_is_listed(zoo: Path) -> None:
     assert {path.parent.name for path in zoo.glob("models/*/model.onnx")} == set(MODELS)
 
 
-def test_gguf_is_named(zoo: Path) -> None:
-    (path, *_) = sorted(zoo.glob("models/stories260k_gguf/*.gguf"))
-    with pytest.raises(ModelError, match="is a GGUF file"):
+def test_gguf_stays_as_it_is_stored(zoo: Path) -> None:
+    (path,) = zoo.glob("models/stories260k_gguf/*q4_0.gguf")
+    assert load_model(path, already_quantized="stored").stored
+    with pytest.raises(ModelError, match="is quantized already: it has GatherBlockQuantized, MatMulNBits"):
         load_model(path)
 
 

@@ -51,14 +51,15 @@ def read_gguf_model(path: Path, origin: str, *, stored: bool = True) -> Built:
             f"has tensors that the graph of {config.architecture} has no place for: {', '.join(left[:3])}{more}",
             remedy="Export the model to ONNX from its original checkpoint",
         )
-    return Built(model=model, files=(path.resolve(),))
+    return Built(model=model, files=(path.resolve(),), stored=stored and weights.narrow)
 
 
 class _Weights(Mapping[str, Weight]):
-    """Weights by Hugging Face's names; remembers which tensors were asked for."""
+    """Weights by Hugging Face's names; remembers which tensors were asked for, and whether some take few bits."""
 
     def __init__(self, file: GgufFile, config: DecoderConfig, *, stored: bool) -> None:
         self.used: set[str] = set()
+        self.narrow = False
         self._file = file
         self._stored = stored
         interleaved = file.metadata["general.architecture"] in INTERLEAVED
@@ -77,9 +78,11 @@ class _Weights(Mapping[str, Weight]):
                     remedy="Convert the model to GGUF again",
                 )
             matrix = QuantizedMatrix(name=name, tensor=tensor)
+            self.narrow = True
             check_scales(matrix, f"{self._file.origin}, tensor {tensor.name!r}")
             return matrix
         if len(tensor.shape) == 2 and self._stored and tensor.kind != "F32":
+            self.narrow = True
             return HalfMatrix(name=name, tensor=tensor)
         return ir.LazyTensor(
             lambda: ir.Tensor(tensor.floats(), name=name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from ....errors import MissingExtraError, ModelError
+from .header import check_header
 from .kinds import FLOATS, KINDS
 
-__all__ = ["GgufFile", "GgufTensor", "read_gguf"]
+__all__ = ["MAGIC", "GgufFile", "GgufTensor", "read_gguf"]
 
+MAGIC = b"GGUF"
 _AGAIN = "Copy or download the file again"
-_INTERMEDIATE = ("Q8_1", "Q8_K")
+_BETWEEN = ("Q8_1", "Q8_K")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -76,24 +79,21 @@ def read_gguf(path: Path, origin: str) -> GgufFile:
             other byte order, or holds a tensor of a type that is not read.
     """
     try:
-        from gguf import GGUFReader
+        from gguf import GGML_QUANT_SIZES, GGUFReader
     except ImportError as error:
         raise MissingExtraError(origin, "gguf", "gguf") from error
+    layouts = {int(kind): (kind.name, *sizes) for kind, sizes in GGML_QUANT_SIZES.items()}
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        view = memoryview(mapped)
+        try:
+            check_header(view, layouts, origin)
+        finally:
+            view.release()
     try:
         reader = GGUFReader(path)
-        swapped = reader.byte_order == "S"
-        metadata = {name: field.contents() for name, field in reader.fields.items()} if not swapped else {}
-    except OSError as error:
-        raise ModelError(
-            origin, f"cannot be read ({error.strerror or error})", remedy="Check the path and its permissions"
-        ) from error
-    except Exception as error:  # the reader indexes past what is there, and fails in numpy's words, not its own
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(origin, f"is truncated or no valid GGUF file: {lines[0]}", remedy=_AGAIN) from error
-    if swapped:
-        raise ModelError(
-            origin, "is written for big-endian machines", remedy="Convert it with: gguf-convert-endian FILE little"
-        )
+        metadata = {name: field.contents() for name, field in reader.fields.items()}
+    except (ValueError, KeyError) as error:  # names that are no text, or are there twice
+        raise ModelError(origin, f"is corrupt: {str(error).strip(chr(39))}", remedy=_AGAIN) from error
     parts = metadata.get("split.count", 1)
     if isinstance(parts, int) and parts > 1:
         raise ModelError(
@@ -106,22 +106,16 @@ def read_gguf(path: Path, origin: str) -> GgufFile:
 
 
 def _tensor(found: Any, origin: str) -> GgufTensor:
-    """One tensor, of a type that is read, all of its bytes there."""
-    where, kind = f"{origin}, tensor {found.name!r}", found.tensor_type.name
+    """One tensor, of a type that is read."""
+    kind = found.tensor_type.name
     if kind not in KINDS and kind not in FLOATS:
-        between = kind in _INTERMEDIATE
+        why = "which llama.cpp only computes with" if kind in _BETWEEN else "which is not read"
         raise ModelError(
-            where,
-            f"is of type {kind}, " + ("which llama.cpp only computes with" if between else "which edgec does not read"),
+            f"{origin}, tensor {found.name!r}",
+            f"is of type {kind}, {why}",
             remedy=f"Quantize the model to one of {', '.join([*KINDS, *FLOATS])}",
         )
     shape = tuple(reversed([int(dim) for dim in found.shape]))
-    width = FLOATS[kind].itemsize if kind in FLOATS else KINDS[kind].nbytes / KINDS[kind].elements
-    expected = math.prod(shape) * width
-    data = found.data.view(np.uint8)
-    if data.size != expected or not data.size:
-        raise ModelError(
-            where, f"has {data.size} bytes, {kind} {list(shape)} needs {expected:.0f}", remedy="Write the file again"
-        )
-    rows = math.prod(shape[:-1]) if len(shape) > 1 or kind not in FLOATS else shape[0]
-    return GgufTensor(name=found.name, kind=kind, shape=shape, raw=np.asarray(data.reshape(rows, -1)))
+    rows = shape[0] if len(shape) == 1 and kind in FLOATS else math.prod(shape[:-1])
+    data = np.asarray(found.data).reshape(-1).view(np.uint8)
+    return GgufTensor(name=found.name, kind=kind, shape=shape, raw=data.reshape(rows, -1))

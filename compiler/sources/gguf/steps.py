@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from ....passes.edit import FOLDED_AT_LOAD
 from ..decoder.writer import Writer
 
 __all__ = ["Steps"]
@@ -45,7 +46,12 @@ class Steps:
         """One node."""
         name = f"{self._name}_{what}_{op}"
         found = next((node.outputs[0] for node in self._writer.graph if node.name == name), None)
-        return found or self._writer.write(op, inputs, name=name, dims=dims, dtype=dtype, **attributes)
+        if found is None:
+            found = self._writer.write(op, inputs, name=name, dims=dims, dtype=dtype, **attributes)
+            producer = found.producer()
+            assert producer is not None
+            producer.metadata_props[FOLDED_AT_LOAD] = "1"
+        return found
 
     def looked_up(self, table: ir.Value, index: ir.Value, what: str) -> ir.Value:
         """The rows of a table that unsigned integers of at most 16 bits name: (..., n) to (..., n, row)."""

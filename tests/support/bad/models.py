@@ -138,7 +138,7 @@ CASES = (
         name="model is GGUF",
         words=compiling("bad.gguf"),
         make=_file("bad.gguf", b"GGUF" + bytes(99)),
-        message="bad.gguf: is a GGUF file (llama.cpp); this version of edgec reads ONNX. Export the model to ONNX from its original checkpoint.",
+        message="bad.gguf: is GGUF of version 0; read are 2 and 3. Convert the model to GGUF again.",
     ),
     Case(
         name="model is an address",

@@ -1,4 +1,4 @@
-"""Every quantized type decodes as gguf's own dequantizer does, bit for bit; its codes in the kernel are its integers."""
+"""Every quantized type decodes as the dequantizer of gguf does, bit for bit; the kernel gets its integers."""
 
 import numpy as np
 import pytest
