@@ -16,11 +16,19 @@ from .nearest import nearest
 
 __all__ = ["METHODS", "SECOND_ORDER", "blocks_by"]
 
+# Longest blocks whose squares of the Gram matrix are multiplied with.
+_SQUARES = 256
+
 Method: TypeAlias = Callable[[np.ndarray, np.ndarray, BlockForm], Blocks]
 
 
 def _weighted(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
     return nearest(W, form, np.maximum(np.diagonal(H), 0))
+
+
+def _clipped(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
+    """Ranges by what a block adds to the output; longer blocks by the diagonal alone: their squares are slow."""
+    return nearest(W, form, H) if 0 < form.size <= _SQUARES else _weighted(W, H, form)
 
 
 def _in_order(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
@@ -40,6 +48,7 @@ def _learned(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
 # What goes by the Gram matrix.
 SECOND_ORDER: dict[str, Method] = {
     "weighted": _weighted,
+    "clipped": _clipped,
     "gptq": gptq_blocks,
     "gptq-in-order": _in_order,
     "adaround": _learned,

@@ -3,9 +3,11 @@
     min over s, z:  Σ h (w - (q - z) s)²,    q = clip(round(w / s) + z, 0, 2^b - 1)
 
 h weighs the columns: the diagonal of the Gram matrix of the inputs, where there is one (what llama.cpp calls an
-importance matrix), else 1. Scales are tried around the one that covers the block, then fitted by least squares to the
-codes they gave. Where zero points are the middle, the element of largest magnitude goes to either end: the lower one
-has one code more (llama.cpp, ggml-quants.c, quantize_row_q4_0_ref).
+importance matrix), else 1. With all of the Gram matrix H given, the error e of a block is eᵀ H_gg e, H_gg its square on
+the diagonal: what the block alone adds to the output, the objective of AWQ's clipping (Lin et al. 2023, arXiv
+2306.00978), for which the authors' `auto_clip.py` keeps 512 tokens. Scales are tried around the one that covers the
+block, then fitted by least squares to the codes they gave. Where zero points are the middle, the element of largest
+magnitude goes to either end: the lower one has one code more (llama.cpp, ggml-quants.c, quantize_row_q4_0_ref).
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def nearest(W: np.ndarray, form: BlockForm, h: np.ndarray | None = None) -> Bloc
     Args:
         W: (N, K), float.
         form: What it is stored in.
-        h: (K,), the weight of each column's error, not below 0; None weighs all alike.
+        h: (K,), the weight of each column's error, not below 0; or (K, K), the Gram matrix of the inputs, of which
+            the squares of blocks on the diagonal are read; None weighs all alike.
     """
     rows, columns = W.shape
     size = form.size or columns
@@ -46,7 +49,7 @@ def nearest(W: np.ndarray, form: BlockForm, h: np.ndarray | None = None) -> Bloc
     step = max(1, _AT_ONCE // size)
     for k, start in enumerate(range(0, columns, size)):
         across = slice(start, min(start + size, columns))
-        weight = None if h is None else np.asarray(h[across], np.float32)[:, None]
+        weight = None if h is None else _weights(h[across] if h.ndim == 1 else h[across, across])
         for first in range(0, rows, step):
             few = slice(first, min(first + step, rows))
             w = np.ascontiguousarray(W[few, across].T, np.float32)
@@ -66,7 +69,7 @@ def fit(
     Args:
         w: (size, M), float32, one block a column.
         form: Bits, and whether zero points are the middle.
-        h: (size, 1), the weights of the errors, or None.
+        h: (size, 1), the weights of the errors; (size, size), positive semidefinite, for the error eᵀ h e; or None.
         factors: What the scale that covers a block is multiplied with; None is what suits the bits.
 
     Returns:
@@ -87,6 +90,13 @@ def fit(
             search.attempt(covering * np.float32(factor), z)
     search.refine()
     return search.s, search.z
+
+
+def _weights(h: np.ndarray) -> np.ndarray:
+    """Weights of errors in float32, one a column made a matrix, the largest about 1: sums of squares stay finite."""
+    most = float(np.abs(h).max(initial=0))
+    made = (h / most if most > 0 else h).astype(np.float32)
+    return made[:, None] if made.ndim == 1 else made
 
 
 def codes_of(w: np.ndarray, s: np.ndarray, z: np.ndarray, form: BlockForm) -> np.ndarray:
@@ -136,10 +146,7 @@ class _Search:
         np.clip(d, -z, self._most - z, out=d)
         e = d * s
         e -= self._w
-        e *= e
-        if self._h is not None:
-            e *= self._h
-        error = e.sum(axis=0)
+        error = np.einsum("km,km->m", e, self._weighed(e))
         better = error < self._error
         np.copyto(self._error, error, where=better)
         np.copyto(self.s, s, where=better)
@@ -147,10 +154,17 @@ class _Search:
         return d
 
     def refine(self, times: int = 2) -> None:
-        """Fit scales to the codes they gave: s = Σ h w d / Σ h d²."""
+        """Fit scales to the codes they gave: s = dᵀ h w / dᵀ h d."""
         for _ in range(times):
             d = self.attempt(self.s, self.z)
-            weighed = d if self._h is None else d * self._h
+            weighed = self._weighed(d)
             below = np.einsum("km,km->m", weighed, d)
             above = np.einsum("km,km->m", weighed, self._w)
             self.attempt(np.where(below > 0, above / np.where(below > 0, below, 1), self.s), self.z)
+
+    def _weighed(self, e: np.ndarray) -> np.ndarray:
+        """The product h e."""
+        if self._h is None:
+            return e
+        made: np.ndarray = e * self._h if self._h.shape[1] == 1 else self._h @ e
+        return made

@@ -2,7 +2,8 @@
 
 1. `nearest`: the nearest codes under searched scales.
 2. `hqq`: scales and zero points that forgive outliers; sees the weights alone, too.
-3. `weighted`: the nearest, errors weighed by the mean square of the inputs.
+3. `weighted`: the nearest, errors weighed by the mean square of the inputs. `clipped`: by all they have to do with
+   each other in a block, as AWQ clips.
 4. `gptq`: second order, under the Gram matrix of the inputs; columns of large ones first, under scales of the weights
    as they were. `gptq-in-order`: as they lie, under scales of what earlier columns left.
 5. `adaround`: learned; slow.
@@ -14,6 +15,7 @@ inputs cannot be observed, are not finite, or have more than `max_columns` colum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,8 +25,10 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import constant_array, skip
 from ..observe.statistics import Need
+from ..outside import outside
 from .blocks import Blocks
 from .grams import gram_of, grams_needed
+from .kept_blocks import found_or_made
 from .methods import METHODS, SECOND_ORDER, blocks_by
 from .storage import Storage, as_matrix, blocks_of, set_blocks, stored_values
 
@@ -39,7 +43,7 @@ class RoundBlocks(Pass):
     """Make the blocks of every decided weight that has none yet.
 
     Attributes:
-        method: `nearest`, `hqq`, `weighted`, `gptq`, `gptq-in-order` or `adaround`.
+        method: `nearest`, `hqq`, `weighted`, `clipped`, `gptq`, `gptq-in-order` or `adaround`.
         max_columns: Matrices with more columns than this are rounded to the nearest.
     """
 
@@ -61,12 +65,13 @@ class RoundBlocks(Pass):
         return tuple(dict.fromkeys(need for weight, _ in missing for need in grams_needed(model, weight)))
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        modified = False
-        for weight, storage in stored_values(model):
-            if blocks_of(weight) is None:
+        waiting = [(weight, storage) for weight, storage in stored_values(model) if blocks_of(weight) is None]
+        sizes = [math.prod(matrix_shape(weight, storage)) for weight, storage in waiting]
+        with outside().stage("round", sum(sizes)) as advance:
+            for (weight, storage), size in zip(waiting, sizes, strict=True):
                 round_weight(model, weight, storage, self.method, self.max_columns)
-                modified = True
-        return ir.passes.PassResult(model, modified=modified)
+                advance(size)
+        return ir.passes.PassResult(model, modified=bool(waiting))
 
 
 def round_weight(model: ir.Model, weight: ir.Value, storage: Storage, method: str, max_columns: int) -> Blocks:
@@ -81,7 +86,7 @@ def round_weight(model: ir.Model, weight: ir.Value, storage: Storage, method: st
                 skip(node, f"{found}: its weight is rounded to the nearest")
         else:
             H = found
-    blocks = blocks_by(method, W, H, storage.form)
+    blocks = found_or_made(method, W, H, storage.form, lambda: blocks_by(method, W, H, storage.form))
     set_blocks(weight, blocks)
     return blocks
 

@@ -29,7 +29,7 @@ class RoundInTurn(Pass):
     """Round decided weights in the order they are met, under the inputs that rounded ones give.
 
     Attributes:
-        method: One that goes by Gram matrices: `gptq`, `gptq-in-order`, `weighted`, `adaround`.
+        method: One that goes by Gram matrices: `gptq`, `gptq-in-order`, `weighted`, `clipped`, `adaround`.
         max_columns: Matrices with more columns than this are left to what comes behind.
     """
 
