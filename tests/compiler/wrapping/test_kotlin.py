@@ -1,4 +1,4 @@
-"""The Kotlin wrapper: its grammar, the real compiler with warnings as errors, and a JVM over a stub of ONNX Runtime."""
+"""The Kotlin wrapper: the real compiler with warnings as errors, and a JVM over a stub of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -7,24 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.grammar import broken
 from support.kotlin import kotlin_classes, ran
+from support.phones import KOTLIN
 from support.wrapped import manifest_only
 
 from edgec.bundle import Bundle
 from edgec.compiler.wrap import wrap
-from edgec.errors import BundleError
-
-HARD = ['say "hi"', "back\\slash", "class", "入力", "$x ${y}", "new\nline", "*/", "session", "x", "X", "0", "it", "😀"]
-TYPES = ["float32", "float64", "float16", "bfloat16", "bool", "int8", "uint8", "int16", "int32", "int64"]
-
-
-def text_of(bundle: Bundle, folder: Path) -> str:
-    file = wrap(bundle, "kotlin", folder, name="faces")
-    assert file == folder / "Faces.kt"
-    text = file.read_text()
-    assert broken(text, "kotlin") == []
-    return text
 
 
 def said_by(bundle: Bundle, folder: Path, body: str) -> list[str]:
@@ -38,86 +26,12 @@ def said_by(bundle: Bundle, folder: Path, body: str) -> list[str]:
     return ran(kotlin_classes(folder, folder / "Faces.kt", folder / "Main.kt"), folder)
 
 
-def test_the_grammar_tells_what_is_broken() -> None:
-    assert broken("val x = listOf(1)\n", "kotlin") == []
-    assert broken("val y = 1\nval x = listOf(1\n", "kotlin") != []
-
-
-def test_text_says_names_shapes_types_scales_options_and_what_is_baked(tmp_path: Path) -> None:
-    bundle = manifest_only(
-        tmp_path / "b",
-        [("image.1", "float32", ["N", 3, None])],
-        [("scores", "int64", [5])],
-        quantized={"image.1": {"dtype": "uint8", "scale": 0.0186, "zero_point": 114}},
-        session_options={"session.intra_op.allow_spinning": "0"},
-        baked={"inputs": {"image.1": {"mean": [0.5]}}},
-        ort={"model": "model.ort"},
-        target={"name": "s", "runtime": "onnxruntime-qnn", "providers": ["QNNExecutionProvider"]},
-        provider_options={"QNNExecutionProvider": {"soc_model": "57", "backend_type": "htp"}},
-    )
-    text = text_of(bundle, tmp_path)
-    for line in (
-        "Needs com.microsoft.onnxruntime:onnxruntime-android-qnn, or onnxruntime on a JVM.",
-        'val image1 = Port("image.1", OnnxJavaType.FLOAT, listOf(-1, 3, -1), Quantized("uint8", 0.0186, 114))',
-        'val scores = Port("scores", OnnxJavaType.INT64, listOf(5))',
-        'options.addConfigEntry("session.intra_op.allow_spinning", "0")',
-        'options.addQnn(mapOf("backend_type" to "htp", "soc_model" to "57"))',
-        'const val ORT_FILE = "model.ort"',
-        'const val BAKED = "{\\u0022inputs\\u0022: {\\u0022image.1\\u0022: {\\u0022mean\\u0022: [0.5]}}}"',
-        f'const val MANIFEST = "{bundle.digest}"',
-        "fun open(model: ByteArray",
-    ):
-        assert line in text
-
-
-@pytest.mark.parametrize(
-    ("provider", "line"),
-    [
-        ("XnnpackExecutionProvider", "options.addXnnpack(emptyMap())"),
-        ("NnapiExecutionProvider", "options.addNnapi()"),
-        ("CoreMLExecutionProvider", "options.addCoreML(emptyMap())"),
-        ("WebGpuExecutionProvider", "options.addWebGPU(emptyMap())"),
-        (
-            "FancyExecutionProvider",
-            "// FancyExecutionProvider is registered by your app: this wrapper has no name for it.",
-        ),
-    ],
-)
-def test_providers(tmp_path: Path, provider: str, line: str) -> None:
-    target = {"name": "t", "runtime": "r", "providers": [provider, "CPUExecutionProvider"]}
-    bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", "float32", [1])], target=target)
-    text = text_of(bundle, tmp_path)
-    assert line in text
-    assert "CPUExecutionProvider" not in text
-
-
 @pytest.mark.parametrize(
     "said", [{"beside": {"model.onnx.data": b""}}, {"context": {"model": "c", "binaries": ["c.bin"]}}]
 )
 def test_a_model_with_files_beside_it_opens_from_its_folder_alone(tmp_path: Path, said: dict[str, Any]) -> None:
     bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", "float32", [1])], **said)
-    assert "ByteArray" not in text_of(bundle, tmp_path)
-
-
-@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
-def test_types_java_cannot_hand_over_are_refused(tmp_path: Path, dtype: str) -> None:
-    bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", dtype, [1])])
-    with pytest.raises(BundleError) as error:
-        wrap(bundle, "kotlin", tmp_path, name="faces")
-    assert str(error.value) == (
-        f"faces: 'y': is of type {dtype}, which a wrapper in Kotlin cannot hand over. "
-        f"Types it can are {', '.join(TYPES)}."
-    )
-
-
-def test_names_of_any_text_parse(tmp_path: Path) -> None:
-    ends = [(name, "float32", [1]) for name in HARD]
-    bundle = manifest_only(tmp_path / "b", ends, list(reversed(ends)), baked={"*/": "*/ val x $y"})
-    text = text_of(bundle, tmp_path)
-    assert 'val class_ = Port("class", ' in text
-    assert 'val xY = Port("\\u0024x \\u0024{y}", ' in text
-    assert '"\\ud83d\\ude00"' in text
-    assert text.isascii()
+    assert "ByteArray" not in KOTLIN.text_of(bundle, tmp_path)
 
 
 @pytest.mark.slow
@@ -194,19 +108,22 @@ def test_state_is_fed_back_and_can_be_forgotten_on_the_jvm(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_names_of_any_text_and_every_type_on_the_jvm(tmp_path: Path) -> None:
-    ends = [(name, dtype, [1]) for name, dtype in zip(HARD, [*TYPES, "float32", "float32", "float32"], strict=True)]
+    ends = [
+        (name, dtype, [1])
+        for name, dtype in zip(KOTLIN.hard, [*KOTLIN.types, "float32", "float32", "float32"], strict=True)
+    ]
     bundle = manifest_only(
         tmp_path / "b", ends, ends,
-        quantized={name: {"dtype": "int4", "scale": 1e-30, "zero_point": -3} for name in HARD},
-        baked={"*/": "*/ val x $y"},
+        quantized={name: {"dtype": "int4", "scale": 1e-30, "zero_point": -3} for name in KOTLIN.hard},
+        baked={"*/": KOTLIN.baked},
     )  # fmt: skip
-    text = text_of(bundle, tmp_path)
+    text = KOTLIN.text_of(bundle, tmp_path)
     names = [line.split()[1] for line in text.splitlines() if line.strip().startswith("val ") and " = Port(" in line]
     one = {"Float": "1f", "Double": "1.0", "Long": "1L"}
     kinds = ["Float", "Double", *["Short"] * 2, *["Byte"] * 3, "Short", "Int", "Long", *["Float"] * 3]
     made = ", ".join(f"Tensor({kind}Array(1) {{ {one.get(kind, '1')} }})" for kind in kinds)
-    show = "\n".join(f"print(Faces.InputPorts.{name}.name + '|')" for name in names[: len(HARD)])
+    show = "\n".join(f"print(Faces.InputPorts.{name}.name + '|')" for name in names[: len(KOTLIN.hard)])
     body = f'Faces.open(File("b")).use {{ println(it.run({made}).x.values[0]) }}\n{show}'
     first, *rest = said_by(bundle, tmp_path, body)
     assert first == "1"
-    assert "\n".join(rest).split("|")[:-1] == HARD
+    assert "\n".join(rest).split("|")[:-1] == list(KOTLIN.hard)

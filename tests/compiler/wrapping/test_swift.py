@@ -1,4 +1,4 @@
-"""The Swift wrapper: its grammar, the real compiler with warnings as errors, a program over a stub of ONNX Runtime."""
+"""The Swift wrapper: the real compiler with warnings as errors, a program over a stub of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.grammar import broken
+from support.phones import SWIFT
 from support.swift import built
 from support.wrapped import manifest_only
 
 from edgec.bundle import Bundle
 from edgec.compiler.wrap import wrap
-from edgec.errors import BundleError
-
-HARD = ['say "hi"', "back\\slash", "class", "入力", "\\(x)", "new\nline", "*/", "session", "x", "X", "0", "inout", "😀"]
-TYPES = ["float32", "int8", "uint8", "int32", "uint32", "int64", "uint64"]
-
-
-def text_of(bundle: Bundle, folder: Path) -> str:
-    file = wrap(bundle, "swift", folder, name="faces")
-    assert file == folder / "Faces.swift"
-    text = file.read_text()
-    assert broken(text, "swift") == []
-    return text
 
 
 def said_by(bundle: Bundle, folder: Path, body: str) -> list[str]:
@@ -34,73 +22,6 @@ def said_by(bundle: Bundle, folder: Path, body: str) -> list[str]:
         f'let bundle = URL(fileURLWithPath: "/b")\n{body}\n'
     )
     return built(folder, "Faces.swift", "main.swift")
-
-
-def test_text_says_names_shapes_types_scales_options_and_what_is_baked(tmp_path: Path) -> None:
-    bundle = manifest_only(
-        tmp_path / "b",
-        [("image.1", "float32", ["N", 3, None])],
-        [("scores", "int64", [5])],
-        quantized={"image.1": {"dtype": "uint8", "scale": 0.0186, "zero_point": 114}},
-        session_options={"session.intra_op.allow_spinning": "0"},
-        baked={"inputs": {"image.1": {"mean": [0.5]}}},
-        ort={"model": "model.ort"},
-        target={"name": "iphone-15", "runtime": "onnxruntime-objc", "providers": ["CoreMLExecutionProvider"]},
-        provider_options={"CoreMLExecutionProvider": {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}},
-    )
-    text = text_of(bundle, tmp_path)
-    for line in (
-        'image1 = Port(name: "image.1", type: .float, shape: [nil, 3, nil], '
-        'quantized: Quantized(type: "uint8", scale: 0.0186, zeroPoint: 114))',
-        'scores = Port(name: "scores", type: .int64, shape: [5])',
-        'try options.addConfigEntry(withKey: "session.intra_op.allow_spinning", value: "0")',
-        'try options.appendExecutionProvider("CoreML", '
-        'providerOptions: ["MLComputeUnits": "ALL", "ModelFormat": "MLProgram"])',
-        'static let ortFile = "model.ort"',
-        'static let baked = "{\\u{22}inputs\\u{22}: {\\u{22}image.1\\u{22}: {\\u{22}mean\\u{22}: [0.5]}}}"',
-        f'static let manifest = "{bundle.digest}"',
-    ):
-        assert line in text
-
-
-@pytest.mark.parametrize(
-    ("provider", "line"),
-    [
-        ("CoreMLExecutionProvider", 'try options.appendExecutionProvider("CoreML", providerOptions: [:])'),
-        ("XnnpackExecutionProvider", 'try options.appendExecutionProvider("XNNPACK", providerOptions: [:])'),
-        ("WebGpuExecutionProvider", 'try options.appendExecutionProvider("WebGPU", providerOptions: [:])'),
-        (
-            "NnapiExecutionProvider",
-            "// NnapiExecutionProvider is registered by your app: Objective-C has no name for it.",
-        ),
-    ],
-)
-def test_providers(tmp_path: Path, provider: str, line: str) -> None:
-    target = {"name": "t", "runtime": "r", "providers": [provider, "CPUExecutionProvider"]}
-    bundle = manifest_only(tmp_path / "b", [("x", "float32", [1])], [("y", "float32", [1])], target=target)
-    text = text_of(bundle, tmp_path)
-    assert line in text
-    assert "CPUExecutionProvider" not in text
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "bool", "int16", "uint16"])
-def test_types_objective_c_cannot_hand_over_are_refused(tmp_path: Path, dtype: str) -> None:
-    bundle = manifest_only(tmp_path / "b", [("x", dtype, [1])], [("y", "float32", [1])])
-    with pytest.raises(BundleError) as error:
-        wrap(bundle, "swift", tmp_path, name="faces")
-    assert str(error.value) == (
-        f"faces: 'x': is of type {dtype}, which a wrapper in Swift cannot hand over. "
-        f"Types it can are {', '.join(TYPES)}."
-    )
-
-
-def test_names_of_any_text_parse(tmp_path: Path) -> None:
-    ends = [(name, "float32", [1]) for name in HARD]
-    bundle = manifest_only(tmp_path / "b", ends, list(reversed(ends)), baked={"*/": "*/ let x \\(y)"})
-    text = text_of(bundle, tmp_path)
-    assert 'let class_ = Port(name: "class", ' in text
-    assert 'Port(name: "\\u{5c}(x)", ' in text
-    assert text.isascii()
 
 
 @pytest.mark.slow
@@ -171,14 +92,14 @@ def test_state_is_fed_back_and_can_be_forgotten(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_names_of_any_text_and_every_type(tmp_path: Path) -> None:
-    ends = [(name, dtype, [1]) for name, dtype in zip(HARD, [*TYPES, *TYPES], strict=False)]
+    ends = [(name, dtype, [1]) for name, dtype in zip(SWIFT.hard, [*SWIFT.types, *SWIFT.types], strict=False)]
     bundle = manifest_only(
         tmp_path / "b", ends, ends,
-        quantized={name: {"dtype": "int4", "scale": 1e-30, "zero_point": -3} for name in HARD},
-        baked={"*/": "*/ let x \\(y)"},
+        quantized={name: {"dtype": "int4", "scale": 1e-30, "zero_point": -3} for name in SWIFT.hard},
+        baked={"*/": SWIFT.baked},
     )  # fmt: skip
-    text = text_of(bundle, tmp_path)
-    names = [line.split()[3] for line in text.splitlines() if " = Port(name:" in line][: len(HARD)]
+    text = SWIFT.text_of(bundle, tmp_path)
+    names = [line.split()[3] for line in text.splitlines() if " = Port(name:" in line][: len(SWIFT.hard)]
     shown = ", ".join(f"Faces.InputPorts.{name}.name" for name in names)
     given = ", ".join(f"{name}: .init([1])" for name in names)
     body = (
@@ -187,4 +108,4 @@ def test_names_of_any_text_and_every_type(tmp_path: Path) -> None:
     )
     first, *rest = said_by(bundle, tmp_path, body)
     assert first == "[1]"
-    assert "\n".join(rest).split("|") == HARD
+    assert "\n".join(rest).split("|") == list(SWIFT.hard)
