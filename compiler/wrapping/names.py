@@ -7,9 +7,13 @@ from collections.abc import Callable, Collection, Iterable
 
 __all__ = ["camel", "identifiers", "pascal", "snake"]
 
-# A capital begins a word, a row of capitals is one, with the s of a plural; digits belong to the word they stand in:
-# `inputIDs_2` has input, IDs, 2, and `Conv2d_16k` has Conv2d, 16k.
-_WORD = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
+_WORD = re.compile(
+    r"[A-Z]{2,}s(?![a-z])"  # a row of capitals with the s of a plural: IDs
+    r"|[A-Z]{2,}(?=v[0-9]|to[A-Z])"  # a row before a version or a preposition: OCR of OCRv4, RGB of RGBtoYUV
+    r"|[A-Z]?[a-z]*[0-9]+D(?![a-z])"  # dimensions: Conv2D, 3D
+    r"|[A-Z]+(?![a-z])(?:[0-9]+D(?![a-z])|[0-9]*)"  # a row that ends before the capital of the next word: HTTP, BN1
+    r"|[A-Z]?[a-z0-9]+"  # digits belong to the word they stand in: Conv2d, 16k
+)
 
 
 def snake(name: str) -> str:
