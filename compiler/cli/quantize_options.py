@@ -212,7 +212,7 @@ class QuantizeOptions:
         Option(
             "--rounding",
             metavar="NAME",
-            help="Weights: nearest, gptq, adaround (learned); stored alone also weighted, hqq, gptq-in-order.",
+            help="Weights: nearest, gptq, adaround (learned); stored alone also weighted, clipped, hqq, gptq-in-order.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None
