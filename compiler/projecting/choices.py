@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,8 +100,8 @@ class ModelChoice:
     @property
     def title(self) -> str:
         """Its name, else the file's; `model.onnx` says nothing, so its folder's."""
-        file = Path(self.path)
-        return self.name or (file.absolute().parent.name if file.stem == "model" else file.stem)
+        file = Path(os.path.normpath(Path(self.path).absolute()))  # `../model.onnx` lies in a folder of a name, too
+        return self.name or (file.parent.name if file.stem == "model" else "") or file.stem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,13 +32,22 @@ def test_what_a_target_says_goes_over_the_project(project: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("file", "name"), [("model.onnx", "project"), ("net.onnx", "net"), ("model.onnx\nname = x", "x")]
+    ("file", "name"),
+    [
+        ("model.onnx", "project"),
+        ("net.onnx", "net"),
+        ("model.onnx\nname = x", "x"),
+        ("../faces/model.onnx", "faces"),
+        ("app/../model.onnx", "project"),
+        ("/model.onnx", "model"),
+    ],
 )
 def test_bundles_are_called_as_the_model(project: Path, file: str, name: str) -> None:
     path, _, said = file.partition("\n")
     title = f'name = "{said[7:]}"' if said else ""
     project.write_text(f'[model]\npath = "{path}"\n{title}\n[targets.host]\n', encoding="utf-8")
-    assert jobs_of([project], Path("b"))[0].name == f"{name}/host"
+    (job,) = jobs_of([project], Path("b"))
+    assert (job.name, job.output) == (f"{name}/host", Path("b") / name / "host")
 
 
 def test_the_target_of_compile_where_there_are_no_targets(project: Path) -> None:
