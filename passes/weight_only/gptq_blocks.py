@@ -138,7 +138,7 @@ def _round(w: np.ndarray, factor: np.ndarray, grid: _Grid, backward: np.ndarray)
     columns = len(w)
     size = grid.form.size or columns
     in_order = bool((backward == np.arange(columns)[::-1]).all()) and size < columns
-    lazy = max(_LAZY, size) if in_order else _LAZY
+    lazy = size * -(-_LAZY // size) if in_order else _LAZY
     span = size if in_order else lazy
     lost = np.empty_like(w)
     codes = np.empty(w.shape, np.uint8)
