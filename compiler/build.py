@@ -11,6 +11,7 @@ from ..errors import ModelError, OptionError
 from ..passes.codebook.pack_incoherent import PackIncoherent
 from ..passes.lower.compute_in_half import ComputeInHalf
 from ..passes.observe.statistics import Need
+from ..passes.outside import Outside, given
 from ..passes.quantize.decide import DecideQuantization, nothing_to_do
 from ..passes.quantize.dynamic import DynamicQuantization
 from ..passes.quantize.insert_qdq import InsertQdq
@@ -25,6 +26,7 @@ from ..targets.policy import widths
 from ..targets.spec import TargetSpec
 from .clock import Clock
 from .data import CompileData
+from .journal import Journal
 from .load import Loaded
 from .observing.cache import ObservationCache, cache_folder
 from .observing.segments import observe_any
@@ -71,7 +73,13 @@ class Built:
 
 
 def build(
-    loaded: Loaded, recipe: Recipe, data: CompileData, target: TargetSpec, request: CompileRequest, clock: Clock
+    loaded: Loaded,
+    recipe: Recipe,
+    data: CompileData,
+    target: TargetSpec,
+    request: CompileRequest,
+    clock: Clock,
+    journal: Journal | None = None,
 ) -> Built:
     """Run a recipe; search for a better one unless it is the user's own.
 
@@ -82,6 +90,7 @@ def build(
         target: What is compiled for.
         request: All the user asked for.
         clock: Told of the stages `passes`, `observe`, `search`.
+        journal: Where a compile too large for memory puts what it makes; None keeps it in memory.
 
     Raises:
         ModelError: Nothing becomes smaller, and float was not asked for.
@@ -89,8 +98,8 @@ def build(
     """
     if data.calibration is None and request.recipe is None:
         recipe = recipe.without_samples()
-    candidates = Candidates(source=loaded.model, measure=measuring(data, request, clock))
-    with clock.stage("passes"):
+    candidates = Candidates(source=loaded.model, measure=measuring(data, request, clock, journal))
+    with clock.stage("passes"), given(Outside(keeper=journal, stage=request.progress.stage)):
         chosen = candidates.build(recipe, request.observers)
     notes: tuple[str, ...] = ()
     if target.native and request.policy.scheme == "auto" and not _changed_by(chosen.reports, *_QUANTIZERS):
@@ -137,13 +146,14 @@ def _searched(
     )
 
 
-def measuring(data: CompileData, request: CompileRequest, clock: Clock) -> Measure:
+def measuring(data: CompileData, request: CompileRequest, clock: Clock, journal: Journal | None = None) -> Measure:
     """What observes values of a model on the calibration samples.
 
     Args:
         data: The samples.
         request: How much memory and how many cores it may take, and where what was observed is kept.
         clock: Told of the stage `observe`.
+        journal: Where what was observed of a model too large for memory is put.
     """
 
     def measure(model: ir.Model, needs: Sequence[Need]) -> None:
@@ -162,6 +172,7 @@ def measuring(data: CompileData, request: CompileRequest, clock: Clock) -> Measu
                 progress=request.progress,
                 max_memory=request.max_memory,
                 cache=ObservationCache(folder=request.cache_dir or cache_folder()) if request.cache else None,
+                journal=journal,
             )
 
     return measure

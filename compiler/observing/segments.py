@@ -13,14 +13,16 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ...passes.observe.statistics import Need, Observation, set_observation
+from ...passes.observe.statistics import Need, Observation, forget_observations, set_observation
 from ...runtimes.base import SessionSettings
+from ..journal import Journal
 from ..materialize import in_memory, weight_bytes
 from ..observe import observe
 from ..progress import Progress
 from ..samples.base import Samples
 from .cache import ObservationCache
 from .cut import Segment, cut
+from .kept_segments import first_key, keep_segment, next_key, recall_segment
 from .spill import Crossing, spill
 
 __all__ = ["SEGMENT_ABOVE", "observe_any", "observe_in_segments"]
@@ -40,13 +42,16 @@ def observe_any(
     progress: Progress,
     max_memory: int | None = None,
     cache: ObservationCache | None = None,
+    journal: Journal | None = None,
 ) -> dict[Need, Observation]:
     """Observe a model whole, or in segments where it is too large for that and carries no state.
 
-    Arguments, result and errors are those of `observe`; segments are not cached.
+    Arguments, result and errors are those of `observe`; segments are not cached, but kept in the journal.
     """
     if weight_bytes(model) > SEGMENT_ABOVE and not samples.state.carried:
-        return observe_in_segments(model, needs, samples, threads=threads, progress=progress, max_memory=max_memory)
+        return observe_in_segments(
+            model, needs, samples, threads=threads, progress=progress, max_memory=max_memory, journal=journal
+        )
     return observe(model, needs, samples, threads=threads, progress=progress, max_memory=max_memory, cache=cache)
 
 
@@ -58,6 +63,7 @@ def observe_in_segments(
     threads: int,
     progress: Progress,
     max_memory: int | None = None,
+    journal: Journal | None = None,
 ) -> dict[Need, Observation]:
     """Measure what is needed over all samples and set it on the model's values, as `observe` does.
 
@@ -68,28 +74,42 @@ def observe_in_segments(
         threads: Cores to use; 0 is all of them.
         progress: Told of every batch of every segment.
         max_memory: Bytes this process may hold while a segment is observed; None does not limit it.
+        journal: Where observations are put, and found again with what crosses into the next segment, by a compile that
+            was interrupted; None keeps them in memory.
 
     Returns:
         The observations.
     """
     found: dict[Need, Observation] = {}
-    waiting = list(needs)
+    waiting = list(dict.fromkeys(needs))
     folder: Path | None = None
+    key = "" if journal is None else first_key(samples, needs)
     with tempfile.TemporaryDirectory(prefix="edgec-") as scratch:
         for number, segment in enumerate(cut(model, _SEGMENT_BYTES)):
-            crossing = Crossing(samples=samples, folder=folder, reads=segment.reads)
             held = {*segment.reads, *(str(value.name) for node in segment.model.graph for value in node.outputs)}
             here = [need for need in waiting if need.value in held]
             waiting = [need for need in waiting if need.value not in held]
+            if journal is not None:
+                key = next_key(key, segment)
+                if (known := recall_segment(journal, key, here)) is not None:
+                    folder = known.crossing
+                    found |= known.observations
+                    continue
+            crossing = Crossing(samples=samples, folder=folder, reads=segment.reads)
+            seen: dict[Need, Observation] = {}
             if here:
-                found |= observe(
-                    segment.model, here, crossing, threads=threads, progress=progress, max_memory=max_memory
-                )
+                seen = observe(segment.model, here, crossing, threads=threads, progress=progress, max_memory=max_memory)
             after = Path(scratch) / str(number)
             after.mkdir()
             if segment.writes:
                 _spill(segment, crossing, after, threads)
-            if folder is not None:
+            if journal is not None:
+                known = keep_segment(journal, key, seen, after)
+                seen, after = known.observations, known.crossing
+                for value in (value for node in segment.model.graph for value in node.outputs):
+                    forget_observations(value)  # graphs are cyclic: what hangs on one stays for long
+            found |= seen
+            if folder is not None and journal is None:
                 shutil.rmtree(folder)
             folder = after
     values = {value.name: value for value in model.graph.inputs}

@@ -23,6 +23,7 @@ import onnx_ir as ir
 
 from ..edit import add_initializer, fresh_name
 from .blocks import BlockForm, Blocks, kernel_bytes
+from .kept_blocks import put_away
 
 __all__ = [
     "DOMAIN",
@@ -108,11 +109,13 @@ def for_kernel(blocks: Blocks) -> Blocks:
     of = np.minimum(np.arange(form.blocks_of(columns)) * form.size // size, blocks.scale.shape[1] - 1)
     # The middle moves with the bits; zero points of one's own stay where they are.
     up = (1 << form.bits - 1) - (1 << blocks.form.bits - 1) if blocks.zero is None else 0
-    return Blocks(
-        form=form,
-        codes=blocks.codes + np.uint8(up),
-        scale=np.ascontiguousarray(blocks.scale[:, of]),
-        zero=None if blocks.zero is None else np.ascontiguousarray(blocks.zero[:, of]),
+    return put_away(
+        Blocks(
+            form=form,
+            codes=blocks.codes + np.uint8(up),
+            scale=np.ascontiguousarray(blocks.scale[:, of]),
+            zero=None if blocks.zero is None else np.ascontiguousarray(blocks.zero[:, of]),
+        )
     )
 
 
