@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .codebook.pack_incoherent import PackIncoherent
+from .codebook.round_float8 import RoundFloat8
 from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
+from .fuse.rms_norm import FuseRmsNorm
 from .lower.beyond_half import FindBeyondHalf
 from .lower.clip_before_strides import ClipBeforeStrides
 from .lower.compute_in_half import ComputeInHalf
@@ -114,6 +116,7 @@ PASSES: tuple[type[Any], ...] = (
     FuseConvBn,
     RemoveUnused,
     FuseGelu,
+    FuseRmsNorm,
     WithinHalf,
     ReduceMeanToPool,
     WindowPools,
@@ -183,6 +186,7 @@ PASSES: tuple[type[Any], ...] = (
     DynamicQuantization,
     DynamicLstm,
     QuantizeCache,
+    RoundFloat8,
     CompactWeights,
     ExpandDequantized,
     HalfWeights,

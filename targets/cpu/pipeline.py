@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...passes.base import Pass
+from ...passes.fuse.rms_norm import FuseRmsNorm
+from ...passes.codebook.round_float8 import RoundFloat8
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
@@ -100,6 +102,8 @@ def recipe(
         last: What it wants done to the finished graph.
     """
     passes: tuple[Pass, ...] = first + normalize() + prepare()
+    if target.family == "cpu":
+        passes += (FuseRmsNorm(),)
     activations, weights = widths(policy.scheme)
     rules = tuple(of_widths(bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
     reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in rules)
@@ -148,6 +152,10 @@ def recipe(
         case "fp16" | "bf16":
             half = "float16" if policy.scheme == "fp16" else "bfloat16"
             passes += (HalfWeights(dtype=half, exclude_nodes=nodes, exclude_ops=ops, only_ops=only), NarrowIntegers())
+        case "w8f" | "fp8":
+            rounded = RoundFloat8(exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes)
+            activations_too: tuple[Pass, ...] = (rounded,) if policy.scheme == "fp8" else ()
+            passes += (*activations_too, replace(compact, dtype="float8e4m3fn"), NarrowIntegers())
         case "a8w8":
             passes += (KeepFloat(), compact, NarrowIntegers())
         case "a8w4":
