@@ -8,6 +8,7 @@ from ..errors import OptionError
 from ..targets.policy import (
     BLOCK_ROUNDINGS,
     BLOCK_SCHEMES,
+    FLOAT8,
     MEASURED_CODEBOOKS,
     MEASURED_ROUNDINGS,
     ROUNDINGS,
@@ -23,11 +24,15 @@ __all__ = ["check_measured", "check_scheme", "choose_scheme", "opset_of_scheme"]
 
 # Cast, QuantizeLinear and DequantizeLinear take 4-bit and 16-bit integers from this operator set on (ONNX changelog).
 _WIDTHS_SINCE = 21
+# Cast takes eight bits of floating point.
+_FLOAT8_SINCE = 19
 _NATIVE = "the target computes in it"
 
 
 def opset_of_scheme(scheme: str) -> int:
     """The operator set whose types a scheme needs; 1 where any does."""
+    if scheme in FLOAT8:
+        return _FLOAT8_SINCE
     return _WIDTHS_SINCE if widths(scheme) != (8, 8) else 1
 
 
@@ -64,7 +69,7 @@ def choose_scheme(
     Raises:
         OptionError: A scheme that is measured was asked for without calibration samples.
     """
-    if asked in STATIC_SCHEMES and not calibrated:
+    if asked in (*STATIC_SCHEMES, "fp8") and not calibrated:
         raise OptionError(
             f"--scheme {asked}",
             "needs calibration samples: static ranges are measured, never guessed",

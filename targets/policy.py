@@ -14,6 +14,7 @@ __all__ = [
     "BLOCK_SCHEMES",
     "CALIBRATION_METHODS",
     "CODEBOOKS",
+    "FLOAT8",
     "KV_CACHES",
     "MEASURED_CODEBOOKS",
     "MEASURED_ROUNDINGS",
@@ -34,12 +35,14 @@ CODEBOOKS = {"nf4": 4, "fp4": 4, "w2e8": 2, "w2h": 2}
 MEASURED_CODEBOOKS = ("w2e8", "w2h")
 BLOCK_SCHEMES = ("w8", "w4", "w3", "w2")
 WEIGHTS_ALONE = (*BLOCK_SCHEMES, *CODEBOOKS)
-SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", *WEIGHTS_ALONE, "fp16", "bf16", "float")
+# Eight bits of floating point: of weights; of activations, too.
+FLOAT8 = ("w8f", "fp8")
+SCHEMES = ("auto", *STATIC_SCHEMES, "d8w8", *WEIGHTS_ALONE, *FLOAT8, "fp16", "bf16", "float")
 CALIBRATION_METHODS = ("auto", "minmax", "moving-average", "percentile", "entropy", "mse", "sqnr")
 ROUNDINGS = ("nearest", "gptq", "adaround")
 # Of weights stored alone; what goes by samples among them.
-BLOCK_ROUNDINGS = ("nearest", "hqq", "weighted", "gptq", "gptq-in-order", "adaround")
-MEASURED_ROUNDINGS = ("weighted", "gptq", "gptq-in-order", "adaround")
+BLOCK_ROUNDINGS = ("nearest", "hqq", "weighted", "clipped", "gptq", "gptq-in-order", "adaround")
+MEASURED_ROUNDINGS = ("weighted", "clipped", "gptq", "gptq-in-order", "adaround")
 WEIGHT_FORMS = ("auto", "packed", "folded", "standard")
 RECURRENT = ("float", "dynamic")
 KV_CACHES = ("float", "int8")
@@ -52,7 +55,8 @@ class Policy:
 
     Attributes:
         scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `d8w8` dynamic int8, `w8`,
-            `w4`, `w3`, `w2`, `nf4`, `fp4`, `w2e8`, `w2h`, `fp16`, `bf16` stored weights only, `float` none;
+            `w4`, `w3`, `w2`, `nf4`, `fp4`, `w2e8`, `w2h`, `w8f` (E4M3), `fp16`, `bf16` stored weights only, `fp8` E4M3
+            weights and activations, computed in float, `float` none;
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.
@@ -89,7 +93,8 @@ class Policy:
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
         rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer); of
             weights stored alone also `hqq` (half-quadratic: forgives outliers, needs no samples), `weighted` (the
-            nearest, columns of large inputs first) and `gptq-in-order` (columns as they lie, scales as they go).
+            nearest, columns of large inputs first), `clipped` (ranges by what a block adds to the output, as AWQ clips)
+            and `gptq-in-order` (columns as they lie, scales as they go).
         in_turn: Weights stored alone are rounded layer after layer, under what rounded layers before them give.
         bias_correction: `off`, `fast` (from float statistics) or `sequential` (layer after layer, quantized inputs).
     """

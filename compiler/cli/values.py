@@ -42,6 +42,10 @@ ALIASES = {
     "w2e8": "w2e8",
     "e8p": "w2e8",
     "w2h": "w2h",
+    "w8f": "w8f",
+    "fp8-weight-only": "w8f",
+    "fp8": "fp8",
+    "float8": "fp8",
     "fp16": "fp16",
     "float16": "fp16",
     "half": "fp16",
@@ -52,7 +56,7 @@ ALIASES = {
     "float32": "float",
     "auto": "auto",
 }
-_NOT_YET = ("fp8", "float8", "uint4", "a4w4", "w4a4", "mxfp4")
+_NOT_YET = ("uint4", "a4w4", "w4a4", "mxfp4")
 
 
 def scheme(text: str) -> str:
@@ -70,7 +74,7 @@ def scheme(text: str) -> str:
         f"--scheme {text}",
         problem + (f", did you mean {near[0]!r}?" if near and name not in _NOT_YET else ""),
         remedy="Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, "
-        "w2e8, w2h (weights only), fp16, bf16, float (fp32)",
+        "w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32)",
     )
 
 

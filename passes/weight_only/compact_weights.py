@@ -7,7 +7,8 @@ inference.
 1. int8, one scale per output channel (embeddings: per row): error at most half a step, s = max|w| / 127.
 2. int4, one scale per block of `block_size` elements that are summed up; a Reshape follows the Mul. Where no block
    fits (transposed convolutions, rows shorter than 16), int8.
-3. int4 matrices of 2^18 elements or more that only MatMuls of few rows read (as far as shapes say): DequantizeLinear
+3. E4M3, scales as of int8: finer for small numbers, coarser for large ones. For readers that want the type.
+4. int4 matrices of 2^18 elements or more that only MatMuls of few rows read (as far as shapes say): DequantizeLinear
    in blocks, which ONNX Runtime fuses to MatMulNBits. Float against that, ms, one thread, 1.31.1: 1 x 512 x 512 .015,
    .007; 8 x 512 x 512 .029, .023; 64 x 512 x 512 .150, .159; 1 x 1024 x 4096 .192, .051; smaller matrices lose:
    8 x 256 x 256 .009, .010. It rounds activations to 8 bits in blocks (45 dB).
@@ -23,6 +24,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
+from ..codebook.float8 import pack_float8
 from ..edit import add_initializer, constant_array, fresh_name, insert_after, is_op, is_overridable, rewire, skip
 from ..scope import out_of_scope
 from .packing import Packed, pack, pack_blocks
@@ -42,7 +44,7 @@ class CompactWeights(Pass):
     """Store the weights of float kernels as integers, expanded when the model is loaded.
 
     Attributes:
-        dtype: `int8` or `int4`, which needs operator set 21.
+        dtype: `int8`, `int4`, which needs operator set 21, or `float8e4m3fn`, which needs 19.
         block_size: Elements that share a scale of int4 codes.
         per_channel: int8 weights have a scale per output channel.
         minimum: Fewest bytes a weight must save, what it costs in nodes and names counted.
@@ -91,6 +93,8 @@ class CompactWeights(Pass):
         x = constant_array(weight)
         assert x is not None
         packed = pack_blocks(x, summed, self.block_size) if self.dtype == "int4" else None
+        if self.dtype == "float8e4m3fn":
+            packed = pack_float8(x, summed, per_channel=self.per_channel)
         packed = packed or pack(x, summed, "int8", per_channel=self.per_channel)
         if x.nbytes - packed.nbytes - _OVERHEAD - _NAMES * len(weight.name or "") < self.minimum:
             return False

@@ -21,6 +21,8 @@ from support.state import signature, snapshot
 from edgec.compiler.load import load_model
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
+from edgec.passes.codebook.pack_incoherent import PackIncoherent
+from edgec.passes.codebook.round_float8 import RoundFloat8
 from edgec.passes.lower.compute_in_half import ComputeInHalf
 from edgec.passes.lower.halve_between import HalveBetween
 from edgec.passes.lower.part_clamps import PartClamps
@@ -42,6 +44,8 @@ from edgec.passes.weight_only.long_inputs import LongInputs
 from edgec.passes.weight_only.pack_products import PackProducts
 
 ROUNDS = (
+    PackIncoherent,
+    RoundFloat8,
     InsertQdq,
     DynamicQuantization,
     DynamicLstm,
@@ -62,7 +66,7 @@ ROUNDS = (
 )
 SCHEMES = ("a8w8", "d8w8", "w8", "fp16", "bf16")
 # Their types need operator set 21.
-WIDTHS = ("a8w4", "a16w8", "w4")
+WIDTHS = ("a8w4", "a16w8", "w4", "w8f", "fp8")
 # Options that add passes.
 OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 recurrent": {"recurrent": "dynamic"},

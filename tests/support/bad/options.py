@@ -91,12 +91,12 @@ CASES = (
     Case(
         name="scheme is unknown",
         words=_with("--scheme", "int9"),
-        message="--scheme int9: is unknown, did you mean 'int8'? Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), fp16, bf16, float (fp32).",
+        message="--scheme int9: is unknown, did you mean 'int8'? Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32).",
     ),
     Case(
         name="scheme is not built",
-        words=_with("--precision", "fp8"),
-        message="--scheme fp8: is not built in this edgec. Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4 (weights only), fp16, bf16, float (fp32).",
+        words=_with("--precision", "mxfp4"),
+        message="--scheme mxfp4: is not built in this edgec. Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32).",
     ),
     Case(
         name="a8w8 without data",
