@@ -27,13 +27,14 @@ __all__ = ["read_gguf_model"]
 _ELSEWHERE = ("rope_freqs.weight",)
 
 
-def read_gguf_model(path: Path, origin: str, *, stored: bool = True) -> Built:
+def read_gguf_model(path: Path, origin: str, *, stored: bool = True, accuracy_level: int = 4) -> Built:
     """Build the model of a GGUF file.
 
     Args:
         path: The file.
         origin: How messages call it.
         stored: Keep 16-bit floats as they are stored; else they are float32, to be quantized.
+        accuracy_level: Of MatMulNBits: 4 rounds what is multiplied to 8 bits per block, 1 does not.
 
     Raises:
         MissingExtraError: The `gguf` package is not installed.
@@ -41,7 +42,7 @@ def read_gguf_model(path: Path, origin: str, *, stored: bool = True) -> Built:
     """
     file = read_gguf(path, origin)
     config = decoder_config(file)
-    weights = _Weights(file, config, stored=stored)
+    weights = _Weights(file, config, stored=stored, level=accuracy_level)
     model = build(config, weights, origin=origin)
     left = sorted(name for name in file.tensors if name not in weights.used and name not in _ELSEWHERE)
     if left:
@@ -57,11 +58,12 @@ def read_gguf_model(path: Path, origin: str, *, stored: bool = True) -> Built:
 class _Weights(Mapping[str, Weight]):
     """Weights by Hugging Face's names; remembers which tensors were asked for, and whether some take few bits."""
 
-    def __init__(self, file: GgufFile, config: DecoderConfig, *, stored: bool) -> None:
+    def __init__(self, file: GgufFile, config: DecoderConfig, *, stored: bool, level: int) -> None:
         self.used: set[str] = set()
         self.narrow = False
         self._file = file
         self._stored = stored
+        self._level = level
         interleaved = file.metadata["general.architecture"] in INTERLEAVED
         self._heads = {"q_proj": config.heads, "k_proj": config.kv_heads} if interleaved else {}
 
@@ -77,7 +79,7 @@ class _Weights(Mapping[str, Weight]):
                     f"is {tensor.kind} {list(tensor.shape)}: only matrices are read in quantized types",
                     remedy="Convert the model to GGUF again",
                 )
-            matrix = QuantizedMatrix(name=name, tensor=tensor)
+            matrix = QuantizedMatrix(name=name, tensor=tensor, level=self._level)
             self.narrow = True
             check_scales(matrix, f"{self._file.origin}, tensor {tensor.name!r}")
             return matrix
