@@ -117,10 +117,16 @@ def summary(said: dict[str, Any]) -> list[str]:
     for each in golden["outputs"]:
         far = "differs" if each["sqnr_db"] is None else f"{each['sqnr_db']:.1f} dB from golden"
         lines.append(f"{each['name']}: {'bit-identical to golden' if each['exact'] else far}")
-    taken = sorted(latency["ns"])
-    median, most = (1e-6 * taken[math.ceil(share * len(taken)) - 1] for share in (0.5, 0.95))
+    median, most = (1e-6 * _quantile(sorted(latency["ns"]), share) for share in (0.5, 0.95))
     threads = {0: "as many threads as fit", 1: "one thread"}.get(latency["threads"], f"{latency['threads']} threads")
-    return [*lines, f"{len(taken)} runs, {threads}: median {median:.4g} ms, 95% within {most:.4g} ms"]
+    return [*lines, f"{len(latency['ns'])} runs, {threads}: median {median:.4g} ms, 95% within {most:.4g} ms"]
+
+
+def _quantile(taken: list[int], share: float) -> float:
+    """Between the two neighbours, as numpy's percentile."""
+    at = share * (len(taken) - 1)
+    low, high = taken[math.floor(at)], taken[math.ceil(at)]
+    return low + (high - low) * (at - math.floor(at))
 
 
 def _measured(folder: Path, manifest: dict[str, Any], asked: Asked) -> dict[str, Any]:
