@@ -13,6 +13,7 @@ from ....errors import ModelError
 from ..built import Built
 from ..decoder.build import build
 from ..decoder.config import DecoderConfig
+from ..decoder.genai import GENAI_CONFIG, genai_config
 from ..decoder.matrices import Weight
 from .config import INTERLEAVED, decoder_config
 from .finite import check_scales
@@ -20,6 +21,7 @@ from .kinds import FLOATS, KINDS
 from .matrices import HalfMatrix, QuantizedMatrix
 from .names import gguf_name
 from .read import GgufFile, GgufTensor, read_gguf
+from .tokenizer import tokenizer_files
 
 __all__ = ["read_gguf_model"]
 
@@ -52,7 +54,14 @@ def read_gguf_model(path: Path, origin: str, *, stored: bool = True, accuracy_le
             f"has tensors that the graph of {config.architecture} has no place for: {', '.join(left[:3])}{more}",
             remedy="Export the model to ONNX from its original checkpoint",
         )
-    return Built(model=model, files=(path.resolve(),), stored=stored and weights.narrow)
+    tokenizer, notes = tokenizer_files(file.metadata, origin)
+    return Built(
+        model=model,
+        files=(path.resolve(),),
+        companions={**tokenizer, GENAI_CONFIG: genai_config(config)},
+        notes=notes,
+        stored=stored and weights.narrow,
+    )
 
 
 class _Weights(Mapping[str, Weight]):
