@@ -40,6 +40,7 @@ POLICIES = {
     "rounded": Policy(scheme="a8w8", rounding="gptq", bias_correction="fast"),
     "recurrent": Policy(scheme="d8w8", recurrent="dynamic"),
     "in turn": Policy(scheme="a8w8", rounding="adaround", bias_correction="sequential"),
+    "cached": Policy(scheme="float", kv_cache="int8"),
 }
 
 
@@ -62,6 +63,8 @@ TAKEN = {
 
 
 def fits(target: str, policy: str) -> bool:
+    if POLICIES[policy].kv_cache != "float":
+        return find_target(target).family == "cpu" and target != "armv7"
     taken = TAKEN.get(target, TAKEN.get(find_target(target).family))
     return taken is None or POLICIES[policy].scheme in taken
 
