@@ -116,9 +116,14 @@ def _shift(graph: ir.Graph, stream: Stream, taken: set[str]) -> bool:
     offsets = [(node, norm.offset) for node, norm in stream.norms.items() if norm.offset is not None]
     cleared = False
     for node, index in offsets:
-        if index < len(node.inputs) and node.inputs[index] is not None:
-            node.replace_input_with(index, None)
-            cleared = True
+        old = constant_array(node.inputs[index]) if index < len(node.inputs) else None
+        if old is None or not old.any():
+            continue
+        if index + 1 == len(node.inputs):
+            node.resize_inputs(index)  # to an empty name ONNX Runtime 1.31.1 fuses, and crashes
+        else:
+            replace_constant(graph, node, index, np.zeros_like(old), "none", taken)
+        cleared = True
     for node in stream.offsets:
         _bypass(graph, node)
     return cleared or bool(stream.offsets)
