@@ -33,6 +33,7 @@ from .golden_noise import rounds_otherwise
 from .journal import journal_for
 from .load import Loaded, load_model
 from .lockfile import read_lock
+from .materialize import weight_bytes
 from .older import target_of
 from .ort_format import check_ort_scheme, check_ort_target, make_ort
 from .pack import manifest_values, pack
@@ -47,6 +48,9 @@ from .signature import inputs_of
 from .static_shapes import check_static
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
+
+# ONNX Runtime holds the weights of a session as they are, and packed for its kernels.
+_FLOAT_COPIES = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,25 +203,35 @@ def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> 
 def _prove(
     bundle: Bundle, loaded: Loaded, built: Built, data: CompileData, request: CompileRequest, clock: Clock
 ) -> Verdict:
+    fits, beyond = _float_fits(loaded, request)
     with request.proving(), clock.stage("prove"):
         verdict = prove(
             bundle,
             evaluation=data.evaluation,
             contract=request.contract,
             metric=request.metric,
-            float_model=loaded.before,
+            float_model=loaded.before if fits else None,
             seed=request.seed,
             state=request.state,
             progress=request.progress,
             probe=request.probe,
             report=False,  # once, when all of it is known
-            notes=(*data.notes, *built.notes, *data.overlap_notes(), *_compared(bundle, built, data, request)),
+            notes=(*data.notes, *built.notes, *data.overlap_notes(), *beyond, *_compared(bundle, built, data, request)),
         )
         reference = loaded.model if built.observed is None else built.observed
-        depth = None if data.evaluation is None else error_by_depth(bundle, reference, data.evaluation)
+        depth = None if data.evaluation is None or not fits else error_by_depth(bundle, reference, data.evaluation)
         if depth is not None:
             write_records(bundle, {"depth": depth})
         return verdict
+
+
+def _float_fits(loaded: Loaded, request: CompileRequest) -> tuple[bool, tuple[str, ...]]:
+    """Whether float runs within `--max-memory`, and what the verdict says where it does not."""
+    needed = _FLOAT_COPIES * weight_bytes(loaded.before)
+    if request.max_memory is None or needed <= request.max_memory:
+        return True, ()
+    limit = f"--max-memory is {request.max_memory / 1e9:.3g} GB"
+    return False, (f"nothing was compared with float, whose session takes {needed / 1e9:.3g} GB: {limit}",)
 
 
 def _compared(bundle: Bundle, built: Built, data: CompileData, request: CompileRequest) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Read a PEFT folder: `adapter_config.json` and `adapter_model.safetensors` become low-rank factors by module name.
 
 W' = W + s B A, A (r, K) and B (N, r) as PEFT keeps them, s = alpha / r, or alpha / sqrt(r) with `use_rslora` (Hu 2022,
-section 4.1; Kalajdzievski 2023, equation 8; peft 0.17, tuners/lora/layer.py, `update_layer`). What a product of two
+section 4.1; Kalajdzievski 2023, equation 8; peft 0.21.2, tuners/lora/layer.py, `update_layer`). What a product of two
 matrices does not say is refused, never left out: weights trained whole, biases, DoRA, embeddings, convolutions.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["LowRank", "Peft", "read_peft"]
 _CONFIG, _TENSORS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 _PREFIX = "base_model.model."
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<which>[AB])(?:\.[^.]+)?\.weight")
-# Of `r` and `lora_alpha`, where the file does not say (peft 0.17, LoraConfig).
+# Of `r` and `lora_alpha`, where the file does not say (peft 0.21.2, LoraConfig).
 _DEFAULT = 8
 # Initializations that change the base they were trained on, unless it is converted back when the adapter is saved.
 _MOVES_BASE = ("pissa", "olora", "corda", "loftq")
@@ -188,7 +188,7 @@ def _low_rank(pair: Mapping[str, FileTensor], module: str, config: Mapping[str, 
 
 
 def _pattern(config: Mapping[str, Any], patterns: str, default: str, module: str) -> float:
-    """The value of the first pattern that a module's name ends in, else the default (peft 0.17, `get_pattern_key`)."""
+    """The value of the first pattern that a module's name ends in, else the default (peft 0.21.2, `get_pattern_key`)."""
     said: Mapping[str, float] = config.get(patterns) or {}
     key = next((key for key in said if re.match(rf"(.*\.)?({key})$", module)), None)
     return float(config.get(default, _DEFAULT) if key is None else said[key])

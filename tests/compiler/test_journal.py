@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -276,6 +277,19 @@ def test_rounding_tells_how_far_it_is(source: Path, tmp_path: Path) -> None:
     weights = LAYERS * (4 * WIDTH * WIDTH + 3 * WIDTH * HIDDEN)
     assert len(rounds) == 7 * LAYERS
     assert {total for total, _ in rounds} == {weights} == {sum(units for _, units in rounds)}
+
+
+@pytest.mark.parametrize(("limit", "compared"), [(300_000_000, True), (1_000_000, False)])
+def test_float_is_run_where_it_fits(source: Path, tmp_path: Path, limit: int, compared: bool) -> None:
+    bundle = compiled(
+        source, tmp_path / "out", prove=True, evaluation=SAMPLES, max_memory=limit, probe=False, report=False,
+        cache_dir=tmp_path / "cache",
+    )  # fmt: skip
+    proof = json.loads((bundle.proof / "proof.json").read_text())
+    assert (proof["evaluation"]["outputs"]["y"]["against_float"] is not None) is compared
+    size = 2 * LAYERS * 4 * (4 * WIDTH * WIDTH + 3 * WIDTH * HIDDEN) + 2 * 4 * WIDTH
+    note = f"nothing was compared with float, whose session takes {size / 1e9:.3g} GB: --max-memory is 0.001 GB"
+    assert (note in proof["notes"]) is not compared
 
 
 _COMPILE = """

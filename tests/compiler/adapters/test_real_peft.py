@@ -10,13 +10,15 @@ import pytest
 
 import edgec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # torch warns of its own exporters
 
 
-@pytest.mark.parametrize("rslora", [False, True])
-def test_against_merge_and_unload(tmp_path: Path, rslora: bool) -> None:
+@pytest.mark.parametrize(("rslora", "dynamo"), [(False, False), (True, False), (False, True)])
+def test_against_merge_and_unload(tmp_path: Path, rslora: bool, dynamo: bool) -> None:
     torch: Any = pytest.importorskip("torch")
     peft: Any = pytest.importorskip("peft")
+    if dynamo:
+        pytest.importorskip("onnxscript")
     torch.manual_seed(0)
 
     class Block(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -38,7 +40,7 @@ def test_against_merge_and_unload(tmp_path: Path, rslora: bool) -> None:
             return x
 
     net, x = Net(), torch.randn(3, 5, 32)
-    torch.onnx.export(net, (x,), tmp_path / "net.onnx", input_names=["x"], output_names=["y"], dynamo=False)
+    torch.onnx.export(net, (x,), tmp_path / "net.onnx", input_names=["x"], output_names=["y"], dynamo=dynamo)
     config = peft.LoraConfig(
         r=4, lora_alpha=6, use_rslora=rslora, target_modules=["q_proj", "v_proj"], rank_pattern={"layers.1.v_proj": 2},
         init_lora_weights=False,
