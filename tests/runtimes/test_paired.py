@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.busy import BusyMachine, BusySession
 
-from edgec.runtimes.paired import WALL, time_pairs
+from edgec.runtimes.paired import WALL, Clocks, time_pairs
 
 
 def never(ratios: np.ndarray) -> bool:
@@ -47,6 +47,15 @@ def test_the_budget_ends_the_pairs_but_not_before_the_fewest():
     pair = [BusySession(machine, 1.0), BusySession(machine, 1.0)]
     assert time_pairs(*pair, {}, enough=never, budget=0.0, fewest=6, clocks=machine.clocks).seconds.shape == (2, 6)
     assert time_pairs(*pair, {}, enough=never, budget=30.0, fewest=6, clocks=machine.clocks).seconds.shape == (2, 8)
+
+
+def test_a_processor_clock_that_ticks_seldom_gives_way_to_the_wall():
+    """Windows counts a thread's time in steps of 15.6 ms; a virtual machine may leave out what a neighbour took."""
+    machine = BusyMachine()
+    pair = [BusySession(machine, 0.002), BusySession(machine, 0.004)]
+    still = Clocks(wall=machine.clocks.wall, processor=lambda: 1.0)
+    found = time_pairs(*pair, {}, enough=lambda ratios: len(ratios) == 3, budget=9.0, fewest=1, clocks=still)
+    np.testing.assert_allclose(found.ratios, 0.5, rtol=0.05)
 
 
 def test_an_idle_machine_is_not_busy():
