@@ -34,11 +34,12 @@ from ..edit import (
     sole_consumer,
     value_names,
 )
+from .follow_stream import follow, streams_of
 from .hadamard import Rotation, random_rotation
 from .heads import Heads, heads_of
 from .matrices import Matrix
 from .rescale import replace_constant
-from .stream import Stopped, Stream, Turned, follow, streams_of
+from .stream import Stopped, Stream, Turned
 
 __all__ = ["RotateHidden"]
 

@@ -8,16 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_ir.passes.common import CheckerPass
+from support.decoders import feeds_of as decoder_feeds
+from support.decoders import tiny_config, tiny_weights
 from support.graphs import feeds_of, graph_text, model, weights
 from support.numerics import assert_same, run
 from support.rewrites import leaves_alone, rewrites
 from support.state import signature, snapshot
 from support.transformers import NORMS, Spelling, transformer
 
+from edgec.compiler.load import load_model
+from edgec.compiler.sources.decoder import build
 from edgec.passes.edit import SkipNotes, constant_array
+from edgec.passes.rewrite.follow_stream import streams_of
 from edgec.passes.rewrite.heads import heads_of
 from edgec.passes.rewrite.rotate import RotateHidden
-from edgec.passes.rewrite.stream import Stream, streams_of
+from edgec.passes.rewrite.stream import Stream
 
 POST_NORM = "is where a normalized state is added up: that of a post-norm transformer is not rotated"
 
@@ -67,6 +72,21 @@ def test_a_rotated_transformer_answers_the_same(spelling: Spelling, seed: int) -
     assert not again
     same = snapshot(source) == settled
     assert same
+
+
+@pytest.mark.parametrize("changed", [{"tied": True}, {"qkv_bias": True, "mlp_bias": True}], ids=["tied", "biases"])
+def test_decoders_of_fused_operators(changed: dict[str, object]) -> None:
+    """The sums are in the norms; values of heads stay: they leave the graph in the cache."""
+    config = tiny_config(**changed)
+    source = load_model(build(config, tiny_weights(config))).model
+    feeds = decoder_feeds(config, np.arange(12))
+    before = run(source, feeds)
+    norms = [node for node in source.graph if node.op_type in ("RMSNormalization", "SkipSimplifiedLayerNormalization")]
+    assert RotateHidden()(source).modified
+    assert_same(before, run(source, feeds), tolerance=1e-5)
+    assert_same(before, run(source, feeds, optimize=True), tolerance=1e-5)
+    gains = [constant_array(node.inputs[1 if node.op_type == "RMSNormalization" else 2]) for node in norms]
+    assert all(gain is not None and (gain == 1).all() for gain in gains)
 
 
 def test_no_channel_stands_out_any_more() -> None:
