@@ -9,6 +9,7 @@ from ...targets.spec import TargetSpec
 from ..clauses import CLAUSE_KINDS
 from ..inspect import Inspection, Tensor
 from ..projecting.choices import ModelChoice
+from ..report.shapes import shape_text
 from ..report.units import count, size
 from .guesses import Image, classes_of, free_dimensions, image_of, is_batch, start_of, state_of, suggested_shape
 from .lines import comment, entry, table
@@ -236,10 +237,8 @@ class _Writer:
 
 
 def _shown(tensor: Tensor) -> str:
-    if tensor.shape is None:
-        return f"{tensor.name}: {tensor.dtype} of an unknown shape"
-    dims = ", ".join("?" if dim is None else str(dim) for dim in tensor.shape)
-    return f"{tensor.name}: {tensor.dtype} [{dims}]"
+    shape = "of an unknown shape" if tensor.shape is None else shape_text(tensor.shape)
+    return f"{tensor.name}: {tensor.dtype} {shape}"
 
 
 def _short(clause: str) -> str:

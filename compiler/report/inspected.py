@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,6 +12,7 @@ from ..inspect import Inspection, Tensor
 from .checked import checked_lines
 from .compiled import context_text, float_lines, integer_lines, ort_text, required_text
 from .layout import facts, heading, lines, table
+from .shapes import shape_text
 from .text import proof_facts, verdict_line, verdict_table
 from .units import count, plural, share, short_digest, size
 
@@ -91,11 +92,6 @@ def bundle_report(bundle: Bundle, proof: Mapping[str, Any] | None, verdict: Mapp
         yield verdict_line(verdict)
     else:
         yield heading("Not proved yet")
-
-
-def shape_text(shape: Sequence[int | str | None] | None) -> str:
-    """`[N, 3, 224, ?]`."""
-    return "[…]" if shape is None else "[" + ", ".join("?" if dim is None else str(dim) for dim in shape) + "]"
 
 
 def _tensor(tensor: Tensor) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.console import RenderableType
 
-from .inspected import shape_text
 from .layout import table
+from .shapes import shape_text
 
 __all__ = ["output_summary", "outputs_table"]
 
