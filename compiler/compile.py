@@ -15,7 +15,7 @@ from ..passes.quantize.decide import DecideQuantization
 from ..passes.recipe import Recipe
 from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
-from .adapters.adapt import sparing_adapters
+from .adapters.adapt import spared_by, sparing_adapters
 from .adapters.pack import check_adapters
 from .build import Built, build
 from .clock import Clock
@@ -140,7 +140,14 @@ def compile_request(request: CompileRequest) -> CompileResult:
                         source=_source(loaded, request),
                         calibration=data.calibration_facts(),
                         options=request.payload_options(),
-                        notes=(*loaded.notes, *data.notes, *reduced, *built.weights_alone, *built.notes),
+                        notes=(
+                            *loaded.notes,
+                            *data.notes,
+                            *spared_by(request),
+                            *reduced,
+                            *built.weights_alone,
+                            *built.notes,
+                        ),
                         golden=data.golden_origin,
                         baking=loaded.baking,
                     ),

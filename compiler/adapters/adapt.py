@@ -25,7 +25,7 @@ from .peft import LowRank, read_peft
 if TYPE_CHECKING:
     from ..request import CompileRequest
 
-__all__ = ["Adapter", "adapt", "check_name", "sparing_adapters"]
+__all__ = ["Adapter", "adapt", "check_name", "spared_by", "sparing_adapters"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -106,6 +106,16 @@ def sparing_adapters(request: CompileRequest) -> CompileRequest:
         return request
     policy = replace(request.policy, exclude_nodes=(*request.policy.exclude_nodes, NODES))
     return replace(request, policy=policy)
+
+
+def spared_by(request: CompileRequest) -> tuple[str, ...]:
+    """What the user should know of rewrites that leave alone what adapters read."""
+    policy = request.policy
+    asked = (("--awq", policy.awq), ("--rotate", policy.rotate), ("--smooth", policy.smooth != "off"))
+    named = [flag for flag, is_asked in asked if is_asked]
+    if not request.adapters or not named:
+        return ()
+    return (f"{', '.join(named)}: inputs of linears with adapters stay as they are, since adapters read them, too",)
 
 
 def _parameters(factors: Mapping[Linear, LowRank]) -> dict[str, np.ndarray]:

@@ -188,7 +188,7 @@ def _low_rank(pair: Mapping[str, FileTensor], module: str, config: Mapping[str, 
 
 
 def _pattern(config: Mapping[str, Any], patterns: str, default: str, module: str) -> float:
-    """The value of the first pattern that a module's name ends in, else the default (peft 0.21.2, `get_pattern_key`)."""
+    """The value of the first pattern a module's name ends in, else the default (peft 0.21.2, `get_pattern_key`)."""
     said: Mapping[str, float] = config.get(patterns) or {}
     key = next((key for key in said if re.match(rf"(.*\.)?({key})$", module)), None)
     return float(config.get(default, _DEFAULT) if key is None else said[key])

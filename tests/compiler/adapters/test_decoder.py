@@ -60,3 +60,25 @@ def test_three_adapters(tmp_path: Path, scheme: str) -> None:
         wanted = reference_logits(CONFIG, merged(each), TOKENS)
         assert relative(plain, wanted) > 0.02
         assert relative(answers(bundle, name), wanted) <= 1.25 * base
+
+
+@pytest.mark.parametrize("rewrite", ["awq", "rotate"])
+def test_rewrites_leave_alone_what_adapters_read(tmp_path: Path, rewrite: str) -> None:
+    """An adapter was trained on the values as they were: scaled or rotated ones would make another of it."""
+    source = write_checkpoint(tmp_path / "tiny", CONFIG, WEIGHTS)
+    rng = np.random.default_rng(0)
+    samples = [
+        {name: array for name, array in feeds_of(CONFIG, tokens).items() if "past" not in name}
+        for tokens in rng.integers(0, CONFIG.vocabulary, (4, 9))
+    ]
+    given = added(TARGETS["every"], 1)
+    how = {"scheme": "w4", "calibration": samples, "prove": False, "cache": False, rewrite: True}
+    folders = {"every": write_peft(tmp_path / "every", given)}
+    bundle = edgec.compile(source, adapters=folders, output=tmp_path / "out", **how)
+    plain = edgec.compile(source, output=tmp_path / "plain", **how)
+    note = f"--{rewrite}: inputs of linears with adapters stay as they are, since adapters read them, too"
+    assert note in bundle.manifest["notes"]
+    assert note not in plain.manifest["notes"]
+    base = relative(answers(bundle, None), reference_logits(CONFIG, WEIGHTS, TOKENS))
+    assert base != relative(answers(plain, None), reference_logits(CONFIG, WEIGHTS, TOKENS))  # it is rewritten without
+    assert relative(answers(bundle, "every"), reference_logits(CONFIG, merged(given), TOKENS)) <= 1.25 * base
