@@ -18,6 +18,7 @@ from . import compare as compare_command
 from . import compile as compile_command
 from . import diagnose as diagnose_command
 from . import diff as diff_command
+from . import export as export_command
 from . import init as init_command
 from . import inspect as inspect_command
 from . import plan as plan_command
@@ -99,6 +100,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("sign", sign_command.sign, "Sign a bundle.", sign_command.SIGN_EXAMPLES),
     ("verify", sign_command.verify, "Check every byte of a bundle.", sign_command.VERIFY_EXAMPLES),
     ("wrap", wrap_command.wrap, "Code that opens a bundle in an app.", wrap_command.EXAMPLES),
+    ("export", export_command.export, "A bundle's weights for other engines.", export_command.EXAMPLES),
     ("targets", targets_command.targets, "The devices edgec knows.", targets_command.EXAMPLES),
 )
 for _name, _function, _short, _examples in _COMMANDS:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ....errors import ModelError
 
-__all__ = ["tokenizer_files"]
+__all__ = ["CUTS", "tokenizer_files"]
 
 _AGAIN = "Convert the model to GGUF again"
 _NORMAL, _UNKNOWN, _CONTROL, _USER = 1, 2, 3, 4
@@ -30,7 +30,7 @@ def _cut(pattern: str) -> list[dict[str, Any]]:
 
 
 # Name → how text is cut before it is merged.
-_CUTS: dict[str, list[dict[str, Any]]] = {
+CUTS: dict[str, list[dict[str, Any]]] = {
     "default": _GPT2,
     "gpt-2": _GPT2,
     "smollm": [{"type": "Digits", "individual_digits": True}, *_GPT2],
@@ -54,7 +54,7 @@ def tokenizer_files(said: Mapping[str, Any], origin: str) -> tuple[dict[str, byt
         ModelError: The tokenizer's lists do not belong together.
     """
     kind, cut = said.get("tokenizer.ggml.model"), str(said.get("tokenizer.ggml.pre", "default"))
-    if kind not in ("llama", "gpt2") or (kind == "gpt2" and cut not in _CUTS):
+    if kind not in ("llama", "gpt2") or (kind == "gpt2" and cut not in CUTS):
         name = f"{kind}, {cut}" if kind == "gpt2" else str(kind)
         return {}, (f"tokenizer {name!r} is not one that is built: none goes along",)
     tokens, kinds = _lists(said, origin)
@@ -131,7 +131,7 @@ def _by_merges(said: Mapping[str, Any], tokens: list[str], cut: str, origin: str
         raise ModelError(origin, "has merges of what are no tokens", remedy=_AGAIN)
     return {
         "normalizer": {"type": "NFC"} if "qwen" in cut else None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": _CUTS[cut]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": CUTS[cut]},
         "decoder": _BYTES,
         "model": _bpe(ids, pairs, unknown=None, whole=cut == "llama-bpe"),
     }
