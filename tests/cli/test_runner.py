@@ -121,7 +121,8 @@ def test_adb_brings_a_receipt_signed_there(
     phone = plug_in(tmp_path, monkeypatch)
     phone.disk().mkdir(parents=True)
     (keys / "pi.pem").rename(phone.disk() / "pi.pem")
-    answer = edgec("runner", "out", "--on", f"adb::{sys.executable}", "--key", "pi.pem", "--runs", "10")
+    key = str(phone.disk() / "pi.pem")
+    answer = edgec("runner", "out", "--on", f"adb::{sys.executable}", "--key", key, "--runs", "10")
     assert answer.code == 0, answer.err
     assert edgec("check", "out", "--receipt", "receipt.json", "--key", "pi.pem.pub").code == 0
     phone.sees(A="unauthorized")

@@ -48,6 +48,8 @@ state = devices[serial or next(iter(devices))]
 if state != "device":
     end("device " + state + ".")
 disk = os.path.join(root, serial or next(iter(devices)))
+temporary = os.path.join(disk, "data/local/tmp")
+os.makedirs(temporary, exist_ok=True)
 if words[0] == "push":
     *sources, into = words[1:]
     for source in sources:
@@ -61,12 +63,10 @@ elif words[0] == "pull":
     shutil.copy(disk + words[1], words[2])
 elif words[0] in ("shell", "exec-out"):
     command = [word for word in words[1:] if word != "-T"] if words[0] == "shell" else words[1:]
-    temporary = os.path.join(disk, "data/local/tmp")
-    os.makedirs(temporary, exist_ok=True)
-    environment = {{"PATH": "/usr/bin:/bin", "HOME": "/", "TMPDIR": temporary, "ANDROID_DISK": disk}}
+    environment = {{"PATH": os.path.join(disk, "bin") + ":/usr/bin:/bin", "HOME": "/", "TMPDIR": temporary}}
     given = None if words[0] == "shell" else subprocess.DEVNULL
     text = " ".join(command).replace("/data/local/tmp", temporary)
-    sys.exit(subprocess.run(["/bin/sh", "-c", text], stdin=given, env=environment, cwd=temporary).returncode)
+    sys.exit(subprocess.run(["/bin/sh", "-c", text], stdin=given, env=environment, cwd=disk).returncode)
 else:
     end("unknown command " + words[0])
 """

@@ -1,4 +1,7 @@
-"""A real OpenSSH server of this user's on a free port of this machine, and an `ssh` on PATH that knows the way."""
+"""A real OpenSSH server of this user's on a free port of this machine; `ssh` and `scp` on PATH that know the way.
+
+The machine behind it has a home and a temporary folder of its own, and our interpreter as its `python3`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,13 @@ UsePAM no
 StrictModes no
 PrintMotd no
 PermitRootLogin prohibit-password
-SetEnv TMPDIR={remote}
+Subsystem sftp {folder}/bin/sftp-server
+ForceCommand {folder}/there
+"""
+_THERE = """#!/bin/sh
+cd {folder}/home
+export HOME={folder}/home TMPDIR={folder}/remote PATH={folder}/python:/usr/bin:/bin
+exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
 """
 _CLIENT = """
 Host {machine}
@@ -47,29 +56,30 @@ Host {machine}
 
 @contextmanager
 def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Run a server while the block does; the temporary folder there.
+    """Run a server while the block does; the machine's temporary folder, beside its `home`.
 
     Skips the test where there is no server, or it may not run.
     """
     server, client, keygen = _server(), shutil.which("ssh"), shutil.which("ssh-keygen")
     if sys.platform == "win32" or not server or not client or not keygen:
         pytest.skip("no OpenSSH server here: apt-get install openssh-server")
-    remote = folder / "remote"
-    remote.mkdir()
+    for name in ("remote", "home", "bin", "python"):
+        (folder / name).mkdir()
     for name in ("host", "key"):
         command = [keygen, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / name)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     port = _free_port()
-    (folder / "sshd_config").write_text(_SERVER.format(port=port, folder=folder, remote=remote))
+    (folder / "sshd_config").write_text(_SERVER.format(port=port, folder=folder))
     (folder / "ssh_config").write_text(
         _CLIENT.format(port=port, folder=folder, machine=MACHINE, user=getpass.getuser())
     )
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
-    program = folder / "bin" / "ssh"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {client} -F {folder}/ssh_config "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    _program(folder / "there", _THERE.format(folder=folder))
+    _program(folder / "python" / "python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    _program(folder / "bin" / "sftp-server", f"#!/bin/sh\nexec {_sftp_server(server)}\n")
+    for name in ("ssh", "scp"):
+        _program(folder / "bin" / name, f'#!/bin/sh\nexec {shutil.which(name)} -F {folder}/ssh_config "$@"\n')
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
     if os.geteuid() == 0:  # root's server needs a folder that a boot makes, and a container has not
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with (folder / "log").open("wb") as log:
@@ -77,7 +87,7 @@ def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log) as process:
             try:
                 _wait(port, process, folder / "log")
-                yield remote
+                yield folder / "remote"
             finally:
                 process.terminate()
                 process.wait(20)
@@ -85,6 +95,17 @@ def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def _server() -> str | None:
     return shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin")
+
+
+def _sftp_server(server: str) -> Path:
+    """The program that serves files, where Debian, Fedora and macOS have it."""
+    found = [Path("/usr/lib/openssh"), Path("/usr/libexec/openssh"), Path("/usr/libexec"), Path(server).parent]
+    return next((place / "sftp-server" for place in found if (place / "sftp-server").is_file()), Path("sftp-server"))
+
+
+def _program(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o755)
 
 
 def _free_port() -> int:
