@@ -8,6 +8,7 @@ from .codebook.pack_incoherent import PackIncoherent
 from .codebook.round_float8 import RoundFloat8
 from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
+from .fuse.pack_queries import PackQueries
 from .fuse.rms_norm import FuseRmsNorm
 from .lower.beyond_half import FindBeyondHalf
 from .lower.clip_before_strides import ClipBeforeStrides
@@ -186,6 +187,7 @@ PASSES: tuple[type[Any], ...] = (
     DynamicQuantization,
     DynamicLstm,
     QuantizeCache,
+    PackQueries,
     RoundFloat8,
     CompactWeights,
     ExpandDequantized,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...passes.base import Pass
-from ...passes.fuse.rms_norm import FuseRmsNorm
 from ...passes.codebook.round_float8 import RoundFloat8
+from ...passes.fuse.pack_queries import PackQueries
+from ...passes.fuse.rms_norm import FuseRmsNorm
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
@@ -175,6 +176,8 @@ def recipe(
     pads: tuple[Pass, ...] = (KeepPadsApart(taps=_LARGE_KERNEL),) if blocked else ()
     # Behind everything that observes: what comes in is of another type afterwards.
     cache: tuple[Pass, ...] = (QuantizeCache(),) if policy.kv_cache == "int8" else ()
+    if target.family == "cpu":
+        cache += (PackQueries(),)
     if target.max_opset <= _OLD:
         last = (SpellAxes(), *last)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
