@@ -91,7 +91,7 @@ def _notes(found: BundleDiff) -> Iterator[str]:
 
 
 def _rows(changes: Sequence[Change], part: str) -> list[tuple[str, str, str]]:
-    return [(each.name, *(_value(part, each.name, value) for value in (each.old, each.new))) for each in changes]
+    return [(each.name, _value(part, each.name, each.old), _value(part, each.name, each.new)) for each in changes]
 
 
 def _value(part: str, name: str, value: Any) -> str:
