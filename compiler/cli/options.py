@@ -30,6 +30,9 @@ MODEL, DATA, CONTRACT, OUTPUT, PASSES, TALK = (
 )  # fmt: skip
 
 
+_MODEL = "ONNX file; of a decoder, the folder of its checkpoint (Hugging Face), or a GGUF file."
+
+
 class FormatName(StrEnum):
     """How results are printed."""
 
@@ -41,7 +44,7 @@ class FormatName(StrEnum):
 class ModelOptions:
     """Which model, and what is to be known about its inputs."""
 
-    model: Annotated[str | None, Argument(metavar="MODEL", help="ONNX file.", show_default=False)] = None
+    model: Annotated[str | None, Argument(metavar="MODEL", help=_MODEL, show_default=False)] = None
     model_option: Annotated[
         str | None, Option("-m", "--model", metavar="MODEL", help="The same as an option.", rich_help_panel=MODEL)
     ] = None
@@ -145,7 +148,8 @@ class CalibrationOptions:
         Option(
             "--calibration", "--calibration-data", "--calibration-data-path",
             metavar="DATA",
-            help="Samples to observe: .npz, a folder of arrays or images, .parquet, module:function.",
+            help="Samples to observe: .npz, a folder of arrays or images, .parquet, module:function; for a decoder "
+            "rows of tokens (.npy), or text.",
             rich_help_panel=DATA,
         ),
     ] = None  # fmt: skip

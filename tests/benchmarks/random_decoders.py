@@ -9,6 +9,8 @@ import numpy as np
 
 from edgec.compiler.sources.decoder import DecoderConfig, build
 from edgec.compiler.sources.decoder.genai import GENAI_CONFIG, genai_config
+from edgec.passes.fuse.pack_queries import PackQueries
+from edgec.passes.normalize.remove_unused import RemoveUnused
 from edgec.passes.weight_only.blocks import BlockForm, Blocks
 
 __all__ = ["SHAPES", "RandomWeights", "bytes_per_token", "write_gguf", "write_onnx"]
@@ -35,7 +37,7 @@ class RandomWeights(Mapping[str, "np.ndarray | Blocks"]):
         self._float = {"model.embed_tokens.weight"} if float_table else set()
         hidden, middle = config.hidden, config.intermediate
         heads, kv = config.heads * config.head_size, config.kv_heads * config.head_size
-        self._shapes: dict[str, tuple[int, ...]] = {
+        self.shapes: dict[str, tuple[int, ...]] = {
             "model.embed_tokens.weight": (config.vocabulary, hidden),
             "lm_head.weight": (config.vocabulary, hidden),
             "model.norm.weight": (hidden,),
@@ -46,13 +48,13 @@ class RandomWeights(Mapping[str, "np.ndarray | Blocks"]):
             "mlp.down_proj": (hidden, middle), "input_layernorm": (hidden,), "post_attention_layernorm": (hidden,),
         }  # fmt: skip
         for layer in range(config.layers):
-            self._shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in each.items()}
+            self.shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in each.items()}
 
     def __getitem__(self, name: str) -> np.ndarray | Blocks:
-        shape = self._shapes[name]
+        shape = self.shapes[name]
         if len(shape) == 1:
             return np.ones(shape, np.float32)
-        draw = np.random.default_rng(abs(hash(shape)) % (1 << 32) + len(name))
+        draw = np.random.default_rng(list(name.encode()))
         if name in self._float:
             return draw.standard_normal(shape, np.float32)
         rows, columns = shape
@@ -63,15 +65,15 @@ class RandomWeights(Mapping[str, "np.ndarray | Blocks"]):
         return Blocks(form=self._form, codes=codes, scale=scale)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._shapes)
+        return iter(self.shapes)
 
     def __len__(self) -> int:
-        return len(self._shapes)
+        return len(self.shapes)
 
     @property
     def matrices(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all matrices but the embedding."""
-        return {name: shape for name, shape in self._shapes.items() if len(shape) == 2 and "embed_tokens" not in name}
+        return {name: shape for name, shape in self.shapes.items() if len(shape) == 2 and "embed_tokens" not in name}
 
 
 def write_onnx(folder: Path, config: DecoderConfig, weights: RandomWeights) -> Path:
@@ -79,7 +81,10 @@ def write_onnx(folder: Path, config: DecoderConfig, weights: RandomWeights) -> P
     import onnx_ir as ir
 
     folder.mkdir(parents=True, exist_ok=True)
-    ir.save(build(config, weights), folder / "model.onnx", external_data="model.onnx.data")
+    model = build(config, weights)
+    PackQueries()(model)  # as the processors' recipe does, and other tools' builders
+    RemoveUnused()(model)
+    ir.save(model, folder / "model.onnx", external_data="model.onnx.data")
     (folder / GENAI_CONFIG).write_bytes(genai_config(config))
     return folder
 
@@ -112,7 +117,7 @@ def write_gguf(file: Path, config: DecoderConfig) -> Path:
         "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
         "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
     }  # fmt: skip
-    for name, shape in RandomWeights(config, BlockForm(bits=4, size=32))._shapes.items():
+    for name, shape in RandomWeights(config, BlockForm(bits=4, size=32)).shapes.items():
         parts = name.split(".")
         if parts[1] == "layers":
             called = f"blk.{parts[2]}.{names['.'.join(parts[3:-1])]}.weight"

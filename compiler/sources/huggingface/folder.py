@@ -64,11 +64,11 @@ def read_checkpoint(folder: Path, origin: str) -> Built:
             f"has weights that a {config.architecture} of its configuration has not: {', '.join(left[:3])}{more}",
             remedy="Check that configuration and weights belong together",
         )
-    beside = {name: (folder / name).read_bytes() for name in _TOKENIZER if (folder / name).is_file()}
+    beside = [folder / name for name in _TOKENIZER if (folder / name).is_file()]
     return Built(
         model=model,
-        files=((folder / _CONFIG).resolve(), *(shard.resolve() for shard in shards)),
-        companions={**beside, GENAI_CONFIG: genai_config(config)},
+        files=tuple(file.resolve() for file in (folder / _CONFIG, *shards, *beside)),
+        companions={**{file.name: file.read_bytes() for file in beside}, GENAI_CONFIG: genai_config(config)},
     )
 
 

@@ -39,7 +39,7 @@ def test_a_folder_answers_as_its_equations_do(tmp_path: Path, dtype: str, shards
     wanted = reference_logits(config, stored, TOKENS)
     assert np.abs(answer - wanted).max() < 1e-5 * np.abs(wanted).max()
     assert loaded.files[0].name == "config.json"
-    assert len(loaded.files) == 1 + shards
+    assert len(loaded.files) == 1 + shards + 1  # and the tokenizer
 
 
 def test_the_tokenizer_and_a_configuration_for_genai_go_along(tmp_path: Path) -> None:
@@ -90,6 +90,8 @@ def test_the_digest_is_that_of_configuration_and_weights(tmp_path: Path) -> None
     other = load_model(write_checkpoint(tmp_path / "c", config, tiny_weights(config, seed=1))).digest
 
     assert first == again != other
+    (tmp_path / "b" / "tokenizer.json").write_text("{}")
+    assert load_model(tmp_path / "b").digest != first
 
 
 def test_defaults_are_those_of_transformers() -> None:
