@@ -23,7 +23,7 @@ def fetch_receipt(bundle: Bundle, *, on: str | None = None, key: str = "", **ask
         bundle: The bundle; every file is compared with its manifest here, and again there.
         on: The place; None takes a new process of this interpreter.
         key: The private key's file there; "" takes EDGEC_SIGNING_KEY there.
-        **asked: Fields of `runtimes.device.receipt.Asked`.
+        **asked: Fields of `runtimes.device.measured.Asked`.
 
     Raises:
         BundleError: The bundle is incomplete or altered.

@@ -58,10 +58,7 @@ def replayed(
 
 
 def _worse(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    nonfinite = one["nonfinite"] + other["nonfinite"]
-    first, second = sorted((one, other), key=_closeness)
-    del second
-    return {**first, "nonfinite": nonfinite}
+    return {**min(one, other, key=_closeness), "nonfinite": one["nonfinite"] + other["nonfinite"]}
 
 
 def _closeness(one: dict[str, Any]) -> float:
@@ -82,7 +79,7 @@ def _distance(golden: Any, answer: Any) -> dict[str, Any]:
     if bool(np.all((x == y) | (np.isnan(x) & np.isnan(y)))):
         return {"exact": True, "sqnr_db": None, "nonfinite": nonfinite}
     both = np.isfinite(x) & np.isfinite(y)
-    signal, noise = (float(np.dot(each, each)) for each in (x[both], x[both] - y[both]))
+    signal, noise = (float(np.sum(each * each)) for each in (x[both], x[both] - y[both]))
     lost = bool(np.any(np.isfinite(x) & ~np.isfinite(y)))
     decibels = 10 * math.log10(signal / noise) if signal > 0 and noise > 0 and not lost else None
     return {"exact": False, "sqnr_db": decibels, "nonfinite": nonfinite}

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..runner import RefusedError, main, write_files
 from .ed25519 import new_key, seed_of
-from .receipt import Asked, signed, statement, summary
+from .measured import Asked
+from .receipt import signed, statement, summary
 
 __all__ = ["by_hand", "serve_receipts"]
 

@@ -1,6 +1,7 @@
 """The scripts that a device runs, each one file: runner.py with the parts beside this module, and the JavaScript twin.
 
-Joining leaves out what only modules need: docstrings but the first, imports of one part by another, lists of names.
+Joining leaves out what only modules need: imports of one part by another, lists of names. What a module says of itself
+stands above its part, as a comment.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ __all__ = ["LANGUAGES", "NAMES", "javascript", "python", "script"]
 NAMES = {"python": "edgec_runner.py", "javascript": "edgec_runner.mjs"}
 LANGUAGES = tuple(NAMES)
 _HERE = Path(__file__).parent
-_PYTHON = (_HERE.parent / "runner.py", *(_HERE / f"{name}.py" for name in ("ed25519", "golden", "receipt", "program")))
-_JAVASCRIPT = tuple(_HERE / f"{name}.mjs" for name in ("refused", "npz", "golden", "library", "receipt", "program"))
+_PYTHON_PARTS = ("ed25519", "payload", "golden", "measured", "receipt", "program")
+_JAVASCRIPT_PARTS = ("refused", "payload", "npz", "golden", "library", "measured", "receipt", "program")
+_PYTHON = (_HERE.parent / "runner.py", *(_HERE / f"{name}.py" for name in _PYTHON_PARTS))
+_JAVASCRIPT = tuple(_HERE / f"{name}.mjs" for name in _JAVASCRIPT_PARTS)
 _PYTHON_HEAD = """#!/usr/bin/env python3
 # Replays and times a bundle of edgec's on this device, and signs for it. With onnxruntime and numpy, by hand:
 #
@@ -30,6 +33,7 @@ _JAVASCRIPT_HEAD = """#!/usr/bin/env node
 //     node edgec_runner.mjs --new-key device.pem        once; keep it here, give device.pem.pub away
 //     node edgec_runner.mjs BUNDLE --key device.pem     writes receipt.json, for `edgec check --receipt`
 """
+_WIDTH = 106
 _OWN_IMPORT = re.compile(r'^import \{[^}]*\} from "\./[^"]+";\n', re.MULTILINE)
 _NODE_IMPORT = re.compile(r'^import \{([^}]*)\} from "(node:[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) )", re.MULTILINE)
@@ -43,8 +47,7 @@ def script(language: str) -> str:
 @functools.cache
 def python() -> str:
     """The script for Python 3.10 and newer, with onnxruntime and numpy."""
-    parts = [_part(file.read_text(encoding="utf-8"), first=index == 0) for index, file in enumerate(_PYTHON)]
-    return _PYTHON_HEAD + "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
+    return _PYTHON_HEAD + "\n\n\n".join(_part(file, first=file == _PYTHON[0]) for file in _PYTHON) + "\n"
 
 
 @functools.cache
@@ -60,8 +63,9 @@ def javascript() -> str:
     return "\n".join([_JAVASCRIPT_HEAD, *imports]) + "\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _part(text: str, *, first: bool) -> str:
+def _part(file: Path, *, first: bool) -> str:
     """A module's text without what stands in the first part, or only modules need; that program is the last one's."""
+    text = file.read_text(encoding="utf-8")
     lines = text.splitlines()
     tree = ast.parse(text)
     for index, node in enumerate(tree.body):
@@ -73,4 +77,11 @@ def _part(text: str, *, first: bool) -> str:
         if own or names or program or (not first and (docstring or future)):
             assert node.end_lineno is not None
             lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines))
+    body = re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).strip("\n")
+    return body if first else f"{_heading(file.stem, ast.get_docstring(tree) or '')}\n\n{body}"
+
+
+def _heading(name: str, said: str) -> str:
+    """The line that begins a part, as those of runner.py, and what it says of itself."""
+    comment = "\n".join(f"# {line}".rstrip() for line in said.splitlines())
+    return f"# ---- {name} {'-' * (_WIDTH - len(name))}\n#\n{comment}"

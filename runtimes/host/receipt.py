@@ -23,7 +23,7 @@ def receipt_of(runtime: HostRuntime, folder: Path, files: list[str], *, key: str
         folder: The bundle.
         files: Its payload's files, the manifest among them.
         key: Path of the private key there; "" takes EDGEC_SIGNING_KEY there.
-        asked: Fields of `device.receipt.Asked`.
+        asked: Fields of `device.measured.Asked`.
 
     Raises:
         HostError: The place is missing, dies, hangs, has another runner than Python's, or lacks a provider.
