@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import scipy.linalg
+
+from ..rewrite.hadamard import paley
 
 __all__ = ["Spread", "hadamard", "spread"]
 
@@ -93,7 +94,7 @@ def _split(size: int) -> tuple[int, int] | None:
 def hadamard(n: int) -> np.ndarray | None:
     """A matrix of n x n ones and minus ones with orthogonal rows, or None where none of these constructions has one.
 
-    Sylvester's doubling; Paley 1933, "On orthogonal matrices", both constructions, for primes.
+    Sylvester's doubling, and what `paley` has.
     """
     if n in (1, 2):
         return np.ones((1, 1)) if n == 1 else np.array([[1.0, 1.0], [1.0, -1.0]])
@@ -102,25 +103,4 @@ def hadamard(n: int) -> np.ndarray | None:
     half = hadamard(n // 2)
     if half is not None:
         return np.block([[half, half], [half, -half]])
-    if _is_prime(n - 1) and (n - 1) % 4 == 3:
-        S = np.zeros((n, n))
-        S[0, 1:], S[1:, 0], S[1:, 1:] = 1, -1, _jacobsthal(n - 1)
-        return np.asarray(np.eye(n) + S)
-    q = n // 2 - 1
-    if _is_prime(q) and q % 4 == 1:
-        C = np.zeros((q + 1, q + 1))
-        C[0, 1:], C[1:, 0], C[1:, 1:] = 1, 1, _jacobsthal(q)
-        return np.asarray(np.kron(C, [[1, 1], [1, -1]]) + np.kron(np.eye(q + 1), [[1, -1], [-1, -1]]))
-    return None
-
-
-def _jacobsthal(q: int) -> np.ndarray:
-    """Row i, column j: whether i - j is a square modulo the prime q (1), is none (-1), or 0."""
-    symbol = np.full(q, -1.0)
-    symbol[[k * k % q for k in range(q)]] = 1
-    symbol[0] = 0
-    return np.asarray(scipy.linalg.toeplitz(symbol, symbol[-np.arange(q)]))
-
-
-def _is_prime(n: int) -> bool:
-    return n > 1 and all(n % k for k in range(2, int(n**0.5) + 1))
+    return paley(n)

@@ -125,6 +125,7 @@ def test_blocks_are_rounded_as_one_by_one(seed: int, bits: int, size: int, symme
     assert np.abs(found - wanted).max() <= step
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([k / 20 for k in range(20)]), st.floats(1e-3, 1e3))
 def test_factors_are_centred_and_free_of_units(seed: int, alpha: float, unit: float) -> None:
     x = np.random.default_rng(seed).uniform(0.01, 5, 9)
