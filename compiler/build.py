@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from ..errors import ModelError, OptionError
 from ..passes.codebook.pack_incoherent import PackIncoherent
+from ..passes.codebook.product_tables import ProductTables
 from ..passes.lower.compute_in_half import ComputeInHalf
 from ..passes.observe.statistics import Need
 from ..passes.outside import Outside, given
@@ -46,6 +47,7 @@ _QUANTIZERS = tuple(
         CompactWeights,
         PackProducts,
         PackIncoherent,
+        ProductTables,
         GatherBlocks,
         DequantizeBlocks,
         ExpandBlocks,

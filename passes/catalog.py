@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .codebook.pack_incoherent import PackIncoherent
+from .codebook.product_tables import ProductTables
 from .codebook.round_float8 import RoundFloat8
 from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
@@ -188,6 +189,7 @@ PASSES: tuple[type[Any], ...] = (
     DynamicLstm,
     QuantizeCache,
     PackQueries,
+    ProductTables,
     RoundFloat8,
     CompactWeights,
     ExpandDequantized,

@@ -72,6 +72,8 @@ class Policy:
             and of those of matrices whose integer kernel takes blocks (QNN); None is what suits the kernels there.
         zero_points: Weights stored alone have a zero point in every block, not the middle of the codes.
         double_scales: Scales of nf4 and fp4 are stored in eight bits (QLoRA's double quantization).
+        product_tables: Numbers of an embedding that one byte stands for (product quantization); 0 stores tables as
+            the scheme says.
         weight_form: Weights stored alone are multiplied as they are stored (`packed`), expanded when the model is
             loaded (`folded`), written in standard operators (`standard`), or `auto`: packed where that is no slower
             than float, else folded.
@@ -110,6 +112,7 @@ class Policy:
     block_size: int | None = None
     zero_points: bool = False
     double_scales: bool = False
+    product_tables: int = 0
     weight_form: str = "auto"
     long_inputs: bool = False
     recurrent: str = "float"
@@ -167,6 +170,11 @@ class Policy:
         if not 50.0 < self.percentile <= 100.0:
             raise OptionError(
                 "--percentile", f"{self.percentile:g} is not above 50 and at most 100", remedy="Give one like 99.99"
+            )
+
+        if self.product_tables and not 2 <= self.product_tables <= 64:
+            raise OptionError(
+                "--product-tables", f"{self.product_tables} is not from 2 to 64", remedy="Give 4 (2 bits a number) or 8"
             )
 
     def block(self, fits: int) -> int:

@@ -81,6 +81,15 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None
+    product_tables: Annotated[
+        int | None,
+        Option(
+            "--product-tables",
+            metavar="N",
+            help="Store embeddings as codes of their parts: one byte for N numbers, 4 or 8, say.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
     weight_form: Annotated[
         str | None,
         Option(

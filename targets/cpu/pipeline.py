@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...passes.base import Pass
+from ...passes.codebook.product_tables import ProductTables
 from ...passes.codebook.round_float8 import RoundFloat8
 from ...passes.fuse.pack_queries import PackQueries
 from ...passes.fuse.rms_norm import FuseRmsNorm
@@ -102,7 +103,7 @@ def recipe(
         first: What a relative of these targets wants done before everything.
         last: What it wants done to the finished graph.
     """
-    passes: tuple[Pass, ...] = first + normalize() + prepare()
+    passes: tuple[Pass, ...] = first + normalize() + prepare() + product_tables(policy)
     if target.family == "cpu":
         passes += (FuseRmsNorm(),)
     activations, weights = widths(policy.scheme)
@@ -203,6 +204,21 @@ def prepare() -> tuple[Pass, ...]:
         PointwiseConvToGemm(),
         MatMulAddToGemm(),
         RemoveUnused(),
+    )
+
+
+def product_tables(policy: Policy) -> tuple[Pass, ...]:
+    """Embeddings as codes of their parts, where that is asked for."""
+    if not policy.product_tables:
+        return ()
+    return (
+        ProductTables(
+            length=policy.product_tables,
+            exclude_nodes=policy.exclude_nodes,
+            exclude_ops=policy.exclude_ops,
+            only_ops=policy.only_ops,
+            float_nodes=policy.float_weights,
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from edgec.compiler.load import load_model
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
 from edgec.passes.codebook.pack_incoherent import PackIncoherent
+from edgec.passes.codebook.product_tables import ProductTables
 from edgec.passes.codebook.round_float8 import RoundFloat8
 from edgec.passes.lower.compute_in_half import ComputeInHalf
 from edgec.passes.lower.halve_between import HalveBetween
@@ -44,6 +45,7 @@ from edgec.passes.weight_only.long_inputs import LongInputs
 from edgec.passes.weight_only.pack_products import PackProducts
 
 ROUNDS = (
+    ProductTables,
     PackIncoherent,
     RoundFloat8,
     InsertQdq,
@@ -87,6 +89,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "w4 packed": {"weight_form": "packed", "long_inputs": True},
     "w4 standard": {"weight_form": "standard", "zero_points": True},
     "w2 packed": {"weight_form": "packed", "block_size": 16},
+    "w8 product": {"product_tables": 4},
     "nf4 packed": {"weight_form": "packed", "double_scales": True},
     "fp4 folded": {"weight_form": "folded"},
     "w2e8": {},
