@@ -129,6 +129,19 @@ def check_measured(policy: Policy, scheme: str, *, calibrated: bool = True) -> N
             "goes by calibration samples, and there are none",
             remedy="Give --calibration (a text, or rows of tokens), or leave it out",
         )
+    for option, given in (("--target-bpw", policy.target_bpw), ("--keep", policy.keep)):
+        if given and not blocks:
+            raise OptionError(
+                option,
+                f"is for weights stored in blocks, and scheme {scheme} stores them otherwise",
+                remedy=f"Choose one of {', '.join(BLOCK_SCHEMES)}",
+            )
+    if policy.target_bpw is not None and not calibrated:
+        raise OptionError(
+            "--target-bpw",
+            "goes by calibration samples, and there are none",
+            remedy="Give --calibration, or one scheme for all weights",
+        )
     if policy.bias_correction != "off" and scheme not in STATIC_SCHEMES:
         raise OptionError(
             f"--bias-correction {policy.bias_correction}",

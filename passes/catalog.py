@@ -103,6 +103,7 @@ from .weight_only.expand_dequantized import ExpandDequantized
 from .weight_only.gather_blocks import GatherBlocks
 from .weight_only.half_weights import HalfWeights
 from .weight_only.long_inputs import LongInputs
+from .weight_only.mix_bits import MixBits
 from .weight_only.narrow_integers import NarrowIntegers
 from .weight_only.pack_products import PackProducts
 from .weight_only.round_blocks import RoundBlocks
@@ -201,6 +202,7 @@ PASSES: tuple[type[Any], ...] = (
     DecideStorage,
     RoundIncoherent,
     PackIncoherent,
+    MixBits,
     RoundInTurn,
     RoundBlocks,
     RoundLevels,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import OptionError
 from ..passes.quantize.set_ranges import read_range
+from ..passes.weight_only.decide_storage import read_keep
 
 __all__ = [
     "BIAS_CORRECTIONS",
@@ -74,6 +75,10 @@ class Policy:
         double_scales: Scales of nf4 and fp4 are stored in eight bits (QLoRA's double quantization).
         product_tables: Numbers of an embedding that one byte stands for (product quantization); 0 stores tables as
             the scheme says.
+        keep: `ROLE=FORM`: weights stored alone of a role (embedding, attention, lm_head, mlp, conv, recurrent) have
+            this form: float, fp16, int8, int4, int3, int2.
+        target_bpw: Weights stored alone have 2, 3, 4 or 8 bits each, by what they lose, and so many on average at most,
+            scales included; None gives all those of the scheme.
         weight_form: Weights stored alone are multiplied as they are stored (`packed`), expanded when the model is
             loaded (`folded`), written in standard operators (`standard`), or `auto`: packed where that is no slower
             than float, else folded.
@@ -113,6 +118,8 @@ class Policy:
     zero_points: bool = False
     double_scales: bool = False
     product_tables: int = 0
+    keep: tuple[str, ...] = ()
+    target_bpw: float | None = None
     weight_form: str = "auto"
     long_inputs: bool = False
     recurrent: str = "float"
@@ -145,6 +152,16 @@ class Policy:
         if self.block_size is not None and not 16 <= self.block_size <= 1024:
             raise OptionError(
                 "--block-size", f"{self.block_size} is not from 16 to 1024", remedy="Give a power of two like 32"
+            )
+        try:
+            read_keep(self.keep)
+        except ValueError as error:
+            raise OptionError("--keep", str(error), remedy="Write it like --keep attention=int8") from error
+        if self.target_bpw is not None and not 2 < self.target_bpw <= 16:
+            raise OptionError(
+                "--target-bpw",
+                f"{self.target_bpw:g} is not above 2 and at most 16",
+                remedy="Give bits for a weight, scales included, like 4.25",
             )
         if self.in_turn and self.rounding not in MEASURED_ROUNDINGS:
             raise OptionError(

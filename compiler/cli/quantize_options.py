@@ -90,6 +90,25 @@ class QuantizeOptions:
             rich_help_panel=QUANTIZE,
         ),
     ] = None
+    keep: Annotated[
+        list[str] | None,
+        Option(
+            "--keep",
+            metavar="ROLE=FORM,...",
+            help="Another form for weights stored alone of a role (embedding, attention, lm_head, mlp, conv, "
+            "recurrent): float, fp16, int8, int4, int3, int2.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    target_bpw: Annotated[
+        float | None,
+        Option(
+            "--target-bpw",
+            metavar="BITS",
+            help="Weights stored alone: 2 to 8 bits each by what they lose, so many on average, scales included.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
     weight_form: Annotated[
         str | None,
         Option(

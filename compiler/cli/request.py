@@ -234,6 +234,8 @@ def _policy(said: Mapping[str, Any], quantize: QuantizeOptions) -> Policy:
         ("only_ops", "--op-types-to-quantize", op_types, quantize.op_types_to_quantize),
     ):
         bent[name] = read(option, (*said.get(name, ()), *(more or ())))
+    kept = (*said.get("keep", ()), *(quantize.keep or ()))
+    bent["keep"] = tuple(dict.fromkeys(each.strip() for text in kept for each in text.split(",")))
     return Policy(**bent)
 
 

@@ -3,6 +3,8 @@
 1. The constant of MatMul (on the right), Gemm, Conv, LSTM, GRU, RNN; the table of Gather: what `weight_sites` knows.
 2. Blocks run along the axes that are summed up, over all of them at once; tables have them along a row.
 
+What is kept for a role (`roles.py`) has a form of its own: `attention=int8`, `fp16` or `float`.
+
 A weight that several nodes read is decided once, along the axes of its first reader. Left alone, with the reason on
 the nodes: what the user excludes, and weights whose summed axes lie apart (ConvTranspose).
 Scope: the main graph and bodies.
@@ -10,6 +12,7 @@ Scope: the main graph and bodies.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -18,10 +21,14 @@ from ..base import Pass
 from ..edit import is_op, is_overridable, skip
 from ..scope import out_of_scope
 from .blocks import BlockForm
+from .roles import ROLES, role_of
 from .sites import Site, weight_sites
-from .storage import Storage, is_kept, set_storage, storage_of
+from .storage import Storage, fix_storage, is_kept, keep, set_half, set_storage, storage_of
 
-__all__ = ["DecideStorage"]
+__all__ = ["KEPT", "DecideStorage", "read_keep"]
+
+# Forms that weights of a role can be kept in.
+KEPT = ("float", "fp16", "int8", "int4", "int3", "int2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,7 @@ class DecideStorage(Pass):
         symmetric: Zero points are the middle of the codes.
         whole: Blocks divide a row, as a power of two; else the last one may be shorter.
         ops: The operators whose weights are decided; empty is all.
+        keep: `ROLE=FORM`, the form float, fp16, int8, int4, int3 or int2: for weights of that role, instead.
         minimum: Fewest elements of a weight.
         float_nodes: Names of nodes whose weights stay as they are.
     """
@@ -43,6 +51,7 @@ class DecideStorage(Pass):
     symmetric: bool = True
     whole: bool = False
     ops: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     minimum: int = 1024
     exclude_nodes: tuple[str, ...] = ()
     exclude_ops: tuple[str, ...] = ()
@@ -51,6 +60,7 @@ class DecideStorage(Pass):
 
     def __post_init__(self) -> None:
         BlockForm(bits=self.bits, size=self.block_size)
+        read_keep(self.keep)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         found: dict[ir.Value, tuple[ir.Node, Site]] = {}
@@ -76,9 +86,20 @@ class DecideStorage(Pass):
         scope = {"exclude_nodes": self.exclude_nodes, "exclude_ops": self.exclude_ops, "only_ops": self.only_ops}
         return out_of_scope(node, **scope)
 
+    def _kept(self, weight: ir.Value) -> str | None:
+        """The form that a weight's role is kept in; None where it is decided as any other."""
+        role = role_of(weight) if self.keep else None
+        return None if role is None else read_keep(self.keep).get(role)
+
     def _try_decide(self, weight: ir.Value, node: ir.Node, site: Site) -> bool:
         if storage_of(weight) is not None or is_kept(weight) or not _is_own(weight, self.minimum):
             return False
+        wanted = self._kept(weight)
+        if wanted in ("float", "fp16"):
+            keep(weight)
+            if wanted == "fp16":
+                set_half(weight)
+            return True
         first, last = min(site.summed), max(site.summed)
         if last - first + 1 != len(site.summed):
             skip(node, f"sums its weights {weight.name!r} along axes that lie apart, which make no blocks")
@@ -88,9 +109,29 @@ class DecideStorage(Pass):
         if size is None:
             skip(node, f"sums {columns} products, which make no blocks of 16 or more, a power of two")
             return False
-        form = BlockForm(bits=self.bits, size=size, symmetric=self.symmetric)
+        bits = self.bits if wanted is None else int(wanted.removeprefix("int"))
+        if wanted is not None:
+            fix_storage(weight)
+        form = BlockForm(bits=bits, size=size, symmetric=self.symmetric)
         set_storage(weight, Storage(form=form, summed=site.summed))
         return True
+
+
+def read_keep(texts: Sequence[str]) -> dict[str, str]:
+    """The form that is kept for each role.
+
+    Raises:
+        ValueError: A role or a form is none of ours; says which there are.
+    """
+    found = {}
+    for text in texts:
+        role, _, form = text.partition("=")
+        if role not in ROLES:
+            raise ValueError(f"{role!r} is not one of {', '.join(ROLES)}")
+        if form not in KEPT:
+            raise ValueError(f"{form!r} is not one of {', '.join(KEPT)}")
+        found[role] = form
+    return found
 
 
 def _is_own(value: ir.Value, minimum: int) -> bool:

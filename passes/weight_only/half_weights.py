@@ -19,6 +19,7 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import constant_array, skip
 from ..scope import out_of_scope
+from .storage import is_half
 from .stored import constants_of, every_name, saved_bytes, store_as
 
 __all__ = ["HalfWeights"]
@@ -32,10 +33,12 @@ class HalfWeights(Pass):
 
     Attributes:
         dtype: `float16` or `bfloat16`.
+        noted: Those alone that `DecideStorage` noted to be stored so.
         minimum: Fewest bytes a constant must save, what it costs in nodes and names counted.
     """
 
     dtype: str
+    noted: bool = False
     minimum: int = 64
     exclude_nodes: tuple[str, ...] = ()
     exclude_ops: tuple[str, ...] = ()
@@ -44,7 +47,8 @@ class HalfWeights(Pass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = every_name(model)
         found = tuple(constants_of(model, ir.DataType.FLOAT))
-        done = [value for graph, value in found if self._try_halve(graph, value, taken)]
+        wanted = ((graph, value) for graph, value in found if is_half(value) or not self.noted)
+        done = [value for graph, value in wanted if self._try_halve(graph, value, taken)]
         return ir.passes.PassResult(model, modified=bool(done))
 
     def _try_halve(self, graph: ir.Graph, value: ir.Value, taken: set[str]) -> bool:

@@ -21,8 +21,12 @@ __all__ = [
     "forget_storage",
     "is_kept",
     "keep",
+    "fix_storage",
     "from_matrix",
+    "is_fixed",
+    "is_half",
     "set_blocks",
+    "set_half",
     "set_storage",
     "storage_of",
     "stored_values",
@@ -30,6 +34,8 @@ __all__ = [
 
 _STORAGE = "edgec.storage"
 _BLOCKS = "edgec.blocks"
+_FIXED = "edgec.storage_fixed"
+_HALF = "edgec.half"
 _KEPT = "edgec.kept"
 
 
@@ -54,6 +60,26 @@ def set_storage(weight: ir.Value, storage: Storage) -> None:
 def storage_of(weight: ir.Value) -> Storage | None:
     """How a weight is stored; None leaves it as it is."""
     return weight.meta.get(_STORAGE)
+
+
+def fix_storage(weight: ir.Value) -> None:
+    """Let nothing change the bits that were decided for a weight: the user asked for them."""
+    weight.meta[_FIXED] = True
+
+
+def is_fixed(weight: ir.Value) -> bool:
+    """Whether the bits of a weight are as the user asked."""
+    return _FIXED in weight.meta
+
+
+def set_half(weight: ir.Value) -> None:
+    """Decide that a weight is stored in float16."""
+    weight.meta[_HALF] = True
+
+
+def is_half(weight: ir.Value) -> bool:
+    """Whether a weight is stored in float16."""
+    return _HALF in weight.meta
 
 
 def set_blocks(weight: ir.Value, blocks: Blocks) -> None:

@@ -14,6 +14,8 @@ from ...passes.weight_only.decide_storage import DecideStorage
 from ...passes.weight_only.dequantize_blocks import DequantizeBlocks
 from ...passes.weight_only.expand_blocks import ExpandBlocks
 from ...passes.weight_only.gather_blocks import GatherBlocks
+from ...passes.weight_only.half_weights import HalfWeights
+from ...passes.weight_only.mix_bits import MixBits
 from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.pack_products import PackProducts
 from ...passes.weight_only.round_blocks import RoundBlocks
@@ -51,6 +53,7 @@ def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
         block_size=policy.block(_LEVELS if levels else _BLOCK),
         symmetric=levels or not policy.zero_points,
         ops=_EIGHT if bits == 8 else (),
+        keep=policy.keep,
         exclude_nodes=nodes,
         exclude_ops=ops,
         only_ops=only,
@@ -67,8 +70,10 @@ def weights_alone(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
     if policy.scheme in _CHANGED:
         matrices = replace(decide, bits=2, block_size=0, symmetric=True, ops=("MatMul", "Gemm"))
         first = (matrices, RoundIncoherent(kind=_CHANGED[policy.scheme]), PackIncoherent())
-    written = (*_written(target, policy), ExpandBlocks(), rest, NarrowIntegers())
-    return (*_scaled(policy, decide), *first, decide, *_rounded(policy), *written)
+    mixed: tuple[Pass, ...] = () if policy.target_bpw is None else (MixBits(bpw=policy.target_bpw),)
+    half: tuple[Pass, ...] = (HalfWeights(dtype="float16", noted=True),) if policy.keep else ()
+    written = (*_written(target, policy), ExpandBlocks(), rest, *half, NarrowIntegers())
+    return (*_scaled(policy, decide), *first, decide, *mixed, *_rounded(policy), *written)
 
 
 def _scaled(policy: Policy, decide: DecideStorage) -> tuple[Pass, ...]:

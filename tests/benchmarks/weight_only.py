@@ -8,8 +8,8 @@ Every form is compiled and its bundle run in ONNX Runtime, matrices multiplied a
 and the noise of all outputs against float. `layer` is a product of 512 x 512 whose inputs are correlated, with channels
 that stand out, seeded: its metric is the relative error of its outputs on inputs that no method saw.
 
-The order the papers report is a line of acceptance on the layer and the encoder: at 4 and 3 bits GPTQ and AWQ are better
-than the nearest, and at 2 bits a codebook behind an incoherent change is better than anything with a scale per block.
+The order the papers report is a line of acceptance on the layer and the encoder: at 4 and 3 bits GPTQ and AWQ are
+better than the nearest, and at 2 bits a codebook behind an incoherent change is better than any scale per block.
 """
 
 from __future__ import annotations

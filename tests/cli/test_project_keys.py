@@ -49,6 +49,8 @@ SAID: dict[str, tuple[tuple[str, ...], str]] = {
     "double_scales": (("--double-scales", "--scheme", "nf4"), '[compile]\ndouble_scales = true\nscheme = "nf4"'),
     "long_inputs": (("--long-inputs",), "[compile]\nlong_inputs = true"),
     "product_tables": (("--product-tables", "8"), "[compile]\nproduct_tables = 8"),
+    "keep": (("--keep", "lm_head=int8"), '[compile]\nkeep = ["lm_head=int8"]'),
+    "target_bpw": (("--target-bpw", "3.5"), "[compile]\ntarget_bpw = 3.5"),
     "weight_form": (("--weight-form", "packed"), '[compile]\nweight_form = "packed"'),
     "in_turn": (("--in-turn", "--rounding", "gptq"), '[compile]\nin_turn = true\nrounding = "gptq"'),
     "reduce_range": (("--reduce-range",), "[compile]\nreduce_range = true"),

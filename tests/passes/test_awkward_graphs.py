@@ -96,6 +96,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "w2h": {},
     "w3 packed": {"weight_form": "packed"},
     "w4 rotate awq": {"rotate": True, "awq": True, "block_size": 16},
+    "w4 mixed": {"target_bpw": 4.0, "keep": ("lm_head=int8", "mlp=fp16"), "block_size": 16},
     "w4 in turn": {"rounding": "gptq", "in_turn": True, "block_size": 16},
     "w3 folded": {"weight_form": "folded", "zero_points": True},
 }
