@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import onnx_ir as ir
 import pytest
 from support.checkpoints import write_checkpoint
 from support.decoders import tiny_config, tiny_weights
 
 import edgec
 from edgec.compiler.cli.app import run
+from edgec.compiler.cli.unmatched import Unmatched
+from edgec.compiler.request import CompileRequest
+from edgec.passes.lower.stamp import Stamp
+from edgec.targets.policy import Policy
 
 pytest.importorskip("tokenizers")
 
@@ -135,6 +140,16 @@ def test_a_cache_in_int8_needs_samples_and_a_kernel(bundle: Path, capsys: pytest
         "edgec: error: --kv-cache: int8 has no kernel on target 'web-wasm': its cache stays float. Leave it out, or "
         "compile for a processor and a newer ONNX Runtime.\n"
     )
+
+
+def test_a_model_without_a_cache_is_told(tmp_path: Path) -> None:
+    text = '<ir_version: 10, opset_import: ["": 20]> g (float[1, 2] x) => (float[1, 2] y) { y = Relu (x) }'
+    model = ir.from_onnx_text(text)
+    watcher = Unmatched(request=CompileRequest(model=model, policy=Policy(scheme="float", kv_cache="int8")))
+
+    watcher.before(Stamp(target="host", scheme="float", max_ir_version=10), model)
+
+    assert watcher.found == ["--kv-cache int8: the model has no attention with a cache to keep in it"]
 
 
 def test_a_bundle_without_a_tokenizer_answers_no_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,3 +180,17 @@ def test_a_growing_cache(zoo: Path) -> None:
     logits = np.concatenate([outputs["logits"] for _, outputs in replay(run, sample, inputs, state)])
     expected = whole.run(None, {whole.get_inputs()[0].name: tokens[np.newaxis]})[0][0]
     np.testing.assert_allclose(logits, expected, atol=1e-3)
+
+
+def test_what_is_empty_starts_in_the_type_that_is_needed() -> None:
+    empty = State(carried={"past": "present"}, start={"past": np.zeros((1, 2, 0, 4), np.float32)})
+    (start,) = start_state((tensor("past", "B", 2, "P", 4, dtype="int8"),), empty).values()
+    assert (start.dtype, start.shape) == (np.int8, (1, 2, 0, 4))
+
+    full = State(carried={"past": "present"}, start={"past": np.zeros((1, 2, 1, 4), np.float32)})
+    with pytest.raises(SamplesError) as raised:
+        start_state((tensor("past", "B", 2, "P", 4, dtype="int8"),), full)
+    assert str(raised.value) == (
+        "state start 'past': is float32, the model takes int8. Preprocess the samples as the model was trained and "
+        "save them as int8."
+    )
