@@ -112,7 +112,9 @@ def fields_of(bits: int) -> np.ndarray:
 
 
 def _packed(kind: Kind, plane: Plane, integers: Integers) -> np.ndarray:
-    return plane.pack(np.searchsorted(np.asarray(kind.levels), integers.whole).astype(np.uint8))
+    levels, whole = np.asarray(kind.levels), integers.whole
+    consecutive = levels[-1] - levels[0] + 1 == len(levels)
+    return plane.pack((whole - levels[0] if consecutive else np.searchsorted(levels, whole)).astype(np.uint8))
 
 
 def _narrow(shape: tuple[int, int], bits: int) -> tuple[int, int]:
