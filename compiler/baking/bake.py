@@ -16,6 +16,7 @@ import onnx_ir as ir
 from ...errors import BundleError, ModelError, OptionError
 from ...runtimes.base import Feeds, TensorInfo
 from ..signature import inputs_of, outputs_of
+from .codes import decode
 from .inputs import bake_input
 from .outputs import bake_choices, bake_softmax
 from .outside import postprocess, preprocess
@@ -81,13 +82,16 @@ class Baking:
         return {**main, **extra}
 
     def scores(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Answers with the axis of classes put back, so that a metric of scores reads choices too.
+        """Answers with the axis of classes put back, so that a metric of scores reads choices too; codes as numbers.
 
         A class that was chosen has 1, or its score; the others have 0, or the least there is.
         """
         found = dict(outputs)
         for name, spec in self.outputs.items():
             if not spec.discrete or name not in outputs:
+                continue
+            if spec.code is not None:
+                found[name] = decode(outputs[name], spec.code)
                 continue
             info = self.before[name]
             axis = class_axis(info, spec)

@@ -1,4 +1,4 @@
-"""Postprocessing as nodes behind a model: Softmax, ArgMax, TopK.
+"""Postprocessing as nodes behind a model: Softmax, ArgMax, TopK, codes of embeddings.
 
 A Softmax is written before anything is measured, so that the target's rules see it. Which class is the largest is
 written last, behind the finished graph: nothing about it is to be decided, and a search judges what it chooses from.
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from ...passes.edit import add_initializer, fresh_name, value_names
+from ...passes.edit import add_initializer, fresh_name, opset_of, value_names
+from .codes import append_code
 from .spec import BakedOutput
 
 __all__ = ["bake_choices", "bake_softmax"]
@@ -42,6 +43,9 @@ def bake_choices(model: ir.Model, outputs: Mapping[str, BakedOutput], ranks: Map
         name = str(value.name)
         spec = outputs.get(name)
         if spec is None or not spec.discrete:
+            continue
+        if spec.code is not None:
+            append_code(graph, index, spec.code, ranks[name], opset_of(model))
             continue
         axis = (1 if spec.axis is None else spec.axis) % ranks[name]
         shape: list[Any] = [None] * ranks[name] if value.shape is None else list(value.shape)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...runtimes.base import TensorInfo
+from .codes import encode
 from .site import channel_axis
 from .spec import BakedInput, BakedOutput
 
@@ -89,6 +90,8 @@ def postprocess(name: str, values: np.ndarray, spec: BakedOutput) -> dict[str, n
         values: As the model answered before.
         spec: The steps.
     """
+    if spec.code is not None:
+        return {name: encode(values, spec.code)}
     axis = (1 if spec.axis is None else spec.axis) % values.ndim
     if spec.softmax:
         wide = values.astype(np.float64)

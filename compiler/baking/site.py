@@ -93,6 +93,19 @@ def check_output(name: str, spec: BakedOutput, outputs: Sequence[TensorInfo], ca
     if info.dtype not in (np.float32, np.float16):
         raise OptionError(where, f"gives {info.dtype}: there is nothing to choose from", remedy="Leave it out")
     rank = len(info.shape)
+    if spec.code is not None:
+        last = info.shape[-1] if rank > 1 else None
+        if spec.code == "binary" and (not isinstance(last, int) or last % 8):
+            raise OptionError(
+                where,
+                f"has shape {show_shape(info.shape)}: bits fill bytes where embeddings have a multiple of 8 numbers",
+                remedy=f"Choose --postprocess {name}:int8",
+            )
+        if rank < 2:
+            raise OptionError(
+                where, f"has shape {show_shape(info.shape)}: embeddings are its rows", remedy="Leave it out"
+            )
+        return info
     if spec.axis is None and rank not in (2, 4):
         raise OptionError(
             where,

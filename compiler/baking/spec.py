@@ -70,25 +70,30 @@ class BakedOutput:
         argmax: The index of the largest along `axis`, int64, the first of equals; the axis goes.
         topk: The so many largest along `axis`, sorted; which they are is an output of its own, `NAME_indices`.
         axis: Of the classes; None is 1, which a sequence [N, T, classes] does not mean.
+        code: An embedding, along the last axis, as `int8`, its largest magnitude 127, so that only its direction is
+            kept; or `binary`, one bit for each number above 0, eight in a byte, the first in the highest.
     """
 
     softmax: bool = False
     argmax: bool = False
     topk: int | None = None
     axis: int | None = None
+    code: Literal["int8", "binary"] | None = None
 
     def __post_init__(self) -> None:
+        if self.code is not None and (self.softmax or self.argmax or self.topk or self.axis is not None):
+            raise ValueError(f"{self.code}: is of embeddings, and is given beside what is of classes")
         if self.argmax and self.topk is not None:
             raise ValueError("topk: is given beside argmax")
         if self.topk is not None and self.topk < 1:
             raise ValueError(f"topk: {self.topk} is not a positive number")
-        if not (self.softmax or self.argmax or self.topk):
-            raise ValueError("says neither softmax, argmax nor topk")
+        if not (self.softmax or self.argmax or self.topk or self.code):
+            raise ValueError("says neither softmax, argmax, topk, int8 nor binary")
 
     @property
     def discrete(self) -> bool:
-        """Whether the answer is which classes, not how much of each."""
-        return self.argmax or self.topk is not None
+        """Whether the answer is which classes, not how much of each, or a code."""
+        return self.argmax or self.topk is not None or self.code is not None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""

@@ -8,6 +8,7 @@ written                                                   means
 `logits:softmax`                                          the answer is probabilities
 `logits:argmax`                                           the answer is the index of the largest
 `logits:softmax,topk=5`                                   the five largest, and in `logits_indices` which they are
+`embedding:int8`, `embedding:binary`                      the answer is the embedding in bytes, or in bits
 ========================================================= =====================================================
 
 A word that is a number goes on with the list before it.
@@ -33,7 +34,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     **{word: ("channels", word) for word in ("rgb", "bgr", "gray")},
 }
 _INPUT = "Write it like --input image:uint8,nhwc,mean=0.485,0.456,0.406,std=0.229,0.224,0.225"
-_OUTPUT = "Write it like --postprocess logits:softmax, logits:argmax or logits:topk=5"
+_OUTPUT = "Write it like --postprocess logits:softmax, logits:argmax, logits:topk=5 or embedding:int8"
 
 
 def read_input(text: str) -> tuple[str, BakedInput]:
@@ -84,6 +85,8 @@ def read_output(text: str) -> tuple[str, BakedOutput]:
         number = value.removeprefix("-")
         if key in ("topk", "axis") and equals and number.isdecimal():
             table[key] = int(value)
+        elif key in ("int8", "binary") and not equals and "code" not in table:
+            table["code"] = key
         elif key in ("softmax", "argmax") and not equals:
             table[key] = True
         else:

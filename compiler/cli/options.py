@@ -81,7 +81,8 @@ class ModelOptions:
         Option(
             "--postprocess",
             metavar="NAME:WORD,...",
-            help="Postprocessing inside the model: logits:softmax, logits:argmax, logits:topk=5; once per output.",
+            help="Postprocessing inside the model: logits:softmax, logits:argmax, logits:topk=5, embedding:int8, "
+            "embedding:binary; once per output.",
             rich_help_panel=MODEL,
         ),
     ] = None

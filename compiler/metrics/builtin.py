@@ -7,6 +7,7 @@ top1, top5   higher    pt   hits, positions                                   Σ
 f1           higher    pt   tp, fp, fn of every class                         binary or macro F1
 auc          higher    pt   score, label                                      area under ROC
 spearman     higher    pt   score (or cosine of two embeddings), label        rank correlation
+recall       higher    pt   two embeddings, whether it is asked               pairs among the k nearest
 mse          lower          Σ (x - y)², elements                              mean
 psnr         higher    dB   10 log10(peak² / mse)                             mean over samples
 si-snr       higher    dB   scale-invariant SNR of a waveform                 mean over samples
@@ -16,7 +17,7 @@ miou         higher    pt   hits, pixels chosen and labelled of every class   me
 map, map50   higher    pt   objects by class; detections, which IoU they meet mean average precision
 ============ ========= ==== ================================================= =====================
 
-Options are written after the name: `ctc,blank=0,axis=1`, `miou,ignore=0`.
+Options are written after the name: `ctc,blank=0,axis=1`, `miou,ignore=0`, `recall,k=10`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .mean_ap import COCO, mean_ap
 from .metric import Metric
 from .miou import miou
 from .ranks import auc, spearman
+from .retrieval import recall
 
 __all__ = ["METRICS"]
 
@@ -39,6 +41,7 @@ METRICS: Mapping[str, Callable[..., Metric]] = {
     "top5": top(5),
     "f1": f1,
     "spearman": spearman,
+    "recall": recall,
     "mse": mse,
     "psnr": psnr,
     "auc": auc,

@@ -19,7 +19,7 @@ from edgec.compiler.project import Project
 from edgec.errors import ContractError, EdgecError, OptionError, SamplesError
 
 WRITE = "Write it like --input image:uint8,nhwc,mean=0.485,0.456,0.406,std=0.229,0.224,0.225."
-WRITE_OUTPUT = "Write it like --postprocess logits:softmax, logits:argmax or logits:topk=5."
+WRITE_OUTPUT = "Write it like --postprocess logits:softmax, logits:argmax, logits:topk=5 or embedding:int8."
 
 
 def message(what: Callable[[], object], error: type[EdgecError]) -> str:
@@ -65,7 +65,10 @@ def test_words_that_are_none(text: str, wanted: str) -> None:
     ("text", "wanted"),
     [
         ("logits:topk", f"--postprocess logits:topk: 'topk' is no word of it. {WRITE_OUTPUT}"),
-        ("logits:axis=1", "--postprocess logits: says neither softmax, argmax nor topk. Change the values."),
+        (
+            "logits:axis=1",
+            "--postprocess logits: says neither softmax, argmax, topk, int8 nor binary. Change the values.",
+        ),
         ("logits:argmax,topk=2", "--postprocess logits: topk: is given beside argmax. Change the value."),
         ("logits:topk=0", "--postprocess logits: topk: 0 is not a positive number. Change the value."),
     ],
