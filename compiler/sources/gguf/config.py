@@ -34,7 +34,9 @@ _ELSEWHERE: dict[str, Any] = {
     "attention.max_alibi_bias": 0.0,
     "attention.causal": True,
     "pooling_type": 0,
+    "rope.scale_linear": 1.0,
 }
+_CLOSE = 1e-6
 _FACTORS = "rope_freqs.weight"
 
 
@@ -69,6 +71,11 @@ def decoder_config(file: GgufFile) -> DecoderConfig:
             raise ModelError(
                 origin, f"says {architecture}.{key} = {read.whole(key)} where heads have {size}", remedy=_ORIGINAL
             )
+    scale = read.number("attention.scale", size**-0.5)
+    if abs(scale * size**0.5 - 1) > _CLOSE:
+        raise ModelError(
+            origin, f"says {architecture}.attention.scale = {scale:g} where heads have {size}", remedy=_ORIGINAL
+        )
     table = tensors.get("token_embd.weight")
     first = "blk.0."
     try:

@@ -142,5 +142,5 @@ class _Walk:
         """Go past so many bytes; where they start."""
         start, self.at = self.at, self.at + length
         if self.at > len(self._data):
-            raise _CorruptError(f"its header ends in byte {self.at}, the file has {len(self._data)}")
+            raise _CorruptError(f"its header goes on to byte {self.at}, the file has {len(self._data)}")
         return start

@@ -247,6 +247,8 @@ def test_other_architectures(tmp_path):
         ({"expert_count": 8}, "says llama.expert_count = 8, which this graph has no place for"),
         ({"attention__key_length": 64}, "says llama.rope.dimension_count = 16 where heads have 64"),
         ({"rope__dimension_count": 16}, "says llama.rope.dimension_count = 16 where heads have 32"),
+        ({"rope__scale_linear": 2.0}, "says llama.rope.scale_linear = 2.0, which this graph has no place for"),
+        ({"attention__scale": 0.5}, "says llama.attention.scale = 0.5 where heads have 32"),
         ({"rope__scaling__type": "yarn"}, "scales rotary positions by 'yarn'; built are none, linear"),
     ],
 )

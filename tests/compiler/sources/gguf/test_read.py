@@ -74,15 +74,15 @@ def test_the_package_is_an_extra(whole, monkeypatch):
         ),
         (
             b"GGUF" + struct.pack("<I", 3) + bytes(8),
-            f"m.gguf: is truncated or corrupt: its header ends in byte 24, the file has 16. {AGAIN}",
+            f"m.gguf: is truncated or corrupt: its header goes on to byte 24, the file has 16. {AGAIN}",
         ),
         (
             b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1 << 60) + bytes(40),
-            f"m.gguf: is truncated or corrupt: its header ends in byte {32 + (1 << 60)}, the file has 72. {AGAIN}",
+            f"m.gguf: is truncated or corrupt: its header goes on to byte {32 + (1 << 60)}, the file has 72. {AGAIN}",
         ),
         (
             b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 5, 1 << 40) + bytes(40),
-            f"m.gguf: is truncated or corrupt: its header ends in byte {49 + (4 << 40)}, the file has 89. {AGAIN}",
+            f"m.gguf: is truncated or corrupt: its header goes on to byte {49 + (4 << 40)}, the file has 89. {AGAIN}",
         ),
         (
             b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<I", 99) + bytes(40),
