@@ -184,7 +184,7 @@ class _Writer:
         limits = {"latency_ratio": "1.1x"}  # weights alone are as fast as float, which no sample of times is sure of
         if self.model.quantized:  # its size and its noise are what they are
             limits = {}
-        elif classes_of(self.model.outputs) is not None:
+        elif classes_of(self.model.outputs) is not None and self.wishes.labelled:
             limits = {"accuracy_drop": "1pt", **limits}
         else:
             limits = {"sqnr": "15dB", **limits}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from ...targets.spec import TargetSpec
 from ..samples.check import nearest
 from ..samples.folder import visible_files
 from ..samples.image_folder import IMAGE_SUFFIXES
+from ..samples.labels import LABELS_CSV
+from ..samples.names import LABELS
+from ..samples.parquet import PARQUET_SUFFIXES
 
 __all__ = ["Wishes", "path_from", "wishes_of"]
 
@@ -24,12 +28,14 @@ class Wishes:
     Attributes:
         samples: The path of the samples as the file names it; None leaves them to bring.
         images: They are image files.
+        labelled: They have labels, as far as that can be told without reading them.
         targets: What a build is for, by the name of its table; at least one.
         paths: Those of `targets` that are files of the user's own, as the project names them.
     """
 
     samples: str | None = None
     images: bool = False
+    labelled: bool = True
     targets: dict[str, TargetSpec]
     paths: dict[str, str]
 
@@ -76,7 +82,25 @@ def wishes_of(file: Path, samples: str | Path | None, targets: Sequence[str]) ->
         )
     files = visible_files(data) if data.is_dir() else []
     images = any(Path(each).suffix.lower() in IMAGE_SUFFIXES for each in files[:1])
-    return Wishes(samples=path_from(file, data), images=images, targets=found, paths=paths)
+    return Wishes(
+        samples=path_from(file, data),
+        images=images,
+        labelled=_is_labelled(data, files),
+        targets=found,
+        paths=paths,
+    )
+
+
+def _is_labelled(data: Path, files: Sequence[str]) -> bool:
+    """Whether samples come with labels: a `labels.csv` in their folder or beside it, or an array of an .npz."""
+    if data.is_dir():
+        if any((folder / LABELS_CSV).is_file() for folder in (data, data.absolute().parent)):
+            return True
+        data = data / files[0] if files else data
+    if data.suffix.lower() == ".npz" and zipfile.is_zipfile(data):
+        with zipfile.ZipFile(data) as archive:
+            return any(f"{name}.npy" in archive.namelist() for name in LABELS)
+    return data.suffix.lower() in PARQUET_SUFFIXES  # a column may hold them
 
 
 def path_from(file: Path, other: Path) -> str:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.classifier import classifier
+from support.classifier import classifier, images
 
 from edgec.compiler.build_project import build_projects
 from edgec.compiler.clauses import CLAUSE_KINDS
@@ -84,6 +85,22 @@ def test_what_samples_and_targets_need_is_in_force(save: Save, tmp_path: Path, *
     full = in_force(begun.file)
     assert set(full.targets) == set(target_names()) - set(ALIASES)
     assert full.evaluation is not None
+
+
+@pytest.mark.parametrize(
+    ("labels", "clause"),
+    [("", "sqnr"), ("inside", "accuracy_drop"), ("beside", "accuracy_drop"), ("array", "accuracy_drop")],
+)
+def test_without_labels_outputs_are_compared_with_those_of_float(tmp_path: Path, labels: str, clause: str) -> None:
+    onnx.save(classifier(), tmp_path / "model.onnx")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    np.savez(folder / "one.npz", image=images(1)[0], **({"label": np.array(1)} if labels == "array" else {}))
+    if labels in ("inside", "beside"):
+        (folder / "labels.csv" if labels == "inside" else tmp_path / "labels.csv").write_text("file,label\none.npz,1\n")
+    for samples in (folder, folder / "one.npz") if labels in ("", "array") else (folder,):
+        begun = init_project(tmp_path / "model.onnx", tmp_path / "edgec.toml", samples=samples, force=True)
+        assert next(iter(Project.load(begun.file).contract.to_json())) == clause
 
 
 def test_half_floats_are_half_the_size_and_more(digits: Path, tmp_path: Path) -> None:
