@@ -19,8 +19,9 @@ import numpy as np
 import onnx_ir as ir
 
 from ...passes.edit import add_initializer, fresh_name, value_names
+from ...runtimes.base import TensorInfo
 
-__all__ = ["append_code", "decode", "encode"]
+__all__ = ["append_code", "coded_info", "decode", "encode"]
 
 _TINY = float(np.finfo(np.float32).tiny)
 # ReduceMax reads its axes from an input from here on.
@@ -41,6 +42,15 @@ def decode(codes: np.ndarray, code: str) -> np.ndarray:
     if code == "binary":
         return np.asarray(np.unpackbits(codes, axis=-1).astype(np.float32) * 2 - 1)
     return codes.astype(np.float32)
+
+
+def coded_info(info: TensorInfo, code: str) -> TensorInfo:
+    """An output as it is once it answers codes."""
+    if code == "int8":
+        return TensorInfo(name=info.name, dtype=np.dtype(np.int8), shape=info.shape)
+    last = info.shape[-1]
+    assert isinstance(last, int)
+    return TensorInfo(name=info.name, dtype=np.dtype(np.uint8), shape=(*info.shape[:-1], last // 8))
 
 
 def append_code(graph: ir.Graph, index: int, code: str, rank: int, opset: int) -> None:

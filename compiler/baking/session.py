@@ -16,6 +16,7 @@ from ...runtimes.compare import Comparer
 from ..materialize import materialize
 from ..proving.float_model import FloatModel
 from .bake import Baking, signature_behind
+from .codes import coded_info
 from .site import class_axis
 
 __all__ = ["Outside", "baked_float", "same_as_outside"]
@@ -45,6 +46,9 @@ class Outside:
             spec = self._baking.outputs.get(info.name)
             if spec is None or not spec.discrete:
                 main.append(info)
+                continue
+            if spec.code is not None:
+                main.append(coded_info(info, spec.code))
                 continue
             axis, shape = class_axis(self._baking.before[info.name], spec), list(info.shape)
             shape[axis : axis + 1] = [] if spec.argmax else [spec.topk]

@@ -71,9 +71,11 @@ def replay_golden(
 
 
 def _numbers(outputs: Mapping[str, np.ndarray], codes: Collection[str]) -> dict[str, np.ndarray]:
-    """Outputs with codes as numbers: a cache in int8 that is a step off is noise, as it would be in float."""
+    """Outputs with codes as numbers: a cache or an embedding in int8 that is a step off is noise, as in float."""
     return {
-        name: array.astype(np.float32) if name in codes and array.dtype.kind in "iu" else array
+        name: array.astype(np.float32)
+        if array.dtype == np.int8 or (name in codes and array.dtype.kind in "iu")
+        else array
         for name, array in outputs.items()
     }
 

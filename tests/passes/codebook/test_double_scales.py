@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgec.passes.codebook.double_scales import double_scales
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
 def test_each_is_off_by_half_a_step(rows: int, columns: int, seed: int) -> None:
     absmax = np.random.default_rng(seed).uniform(0.1, 4, (rows, columns)).astype(np.float32)

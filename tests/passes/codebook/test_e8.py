@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgec.passes.codebook.e8 import e8_points, nearest_e8, patterns
@@ -43,6 +43,7 @@ def test_no_point_is_nearer(scale: float) -> None:
     np.testing.assert_allclose(found, distances.min(axis=1), atol=2e-4)
 
 
+@settings(deadline=None)
 @given(st.integers(0, (1 << 16) - 1))
 def test_a_point_is_its_own_nearest(index: int) -> None:
     point = e8_points(np.array([index], np.uint16)) / 4

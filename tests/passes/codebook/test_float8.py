@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.graphs import model, weights
 from support.numerics import optimized_ops, run
@@ -28,6 +28,7 @@ def nearest(x: np.ndarray) -> np.ndarray:
     return np.abs(x.reshape(-1, 1) - NUMBERS).min(axis=1).reshape(x.shape)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 20), st.booleans(), st.integers(0, 99))
 def test_codes_are_the_nearest_numbers(rows: int, columns: int, per_channel: bool, seed: int) -> None:
     w = np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -23,6 +23,7 @@ def test_fp4_is_on_its_grid() -> None:
     assert sorted({abs(step) for step in FP4.grid.tolist()}) == [0, 1, 2, 3, 4, 6, 8, 12]
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 5), st.integers(1, 70), st.sampled_from([16, 64]), st.sampled_from([NF4, FP4]), st.integers(0, 99)
 )

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgec.passes.codebook.planes import byte_table, half_byte_table, planes
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.booleans(), st.integers(0, 2**32 - 1))
 def test_three_rows_of_the_table_make_eight_codes(groups: int, raised: bool, seed: int) -> None:
     codes = np.random.default_rng(seed).integers(0, 8, groups * 8).astype(np.uint8)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.graphs import model, weights
 from support.numerics import optimized_ops, run
@@ -15,6 +15,7 @@ from edgec.passes.weight_only.decide_storage import DecideStorage
 TABLE = "g (int64[N, T] i) => (float[N, T, {0}] y) {{ y = Gather(w, i) }}"
 
 
+@settings(deadline=None)
 @given(st.integers(2, 40), st.integers(1, 4), st.integers(1, 6), st.integers(0, 99))
 def test_centers_are_means_of_what_is_nearest_them(rows: int, columns: int, count: int, seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32)
