@@ -1,6 +1,6 @@
 """Matrices of a decoder: each knows how it is multiplied and looked up, and what is stored of it.
 
-1. Float: MatMul with the transposed matrix, Gather.
+1. Float: MatMul with the transposed matrix, Gather. A tied table is stored once: Gemm takes it as Gather reads it.
 2. Blocks: MatMulNBits, GatherBlockQuantized. A tied table is stored once: MatMulNBits reads the bytes of the table
    through a Reshape, which ONNX Runtime folds when it loads (weightonly reference 1.9; ONNX Runtime 1.31.1).
 3. Anything else that says the same of itself: formats with corrections or codebooks bring a `Matrix` of their own.
@@ -117,8 +117,9 @@ class FloatMatrix:
     array: Callable[[], np.ndarray]
 
     def multiply(self, writer: Writer, x: ir.Value, name: str, bias: ir.Value | None) -> ir.Value:
-        # A tied table is stored in both orders: transposing it when the model is loaded would hold both there.
         outputs, inputs = self.shape
+        if self.name in writer.graph.initializers:
+            return self._tied(writer, x, name, bias)
         stored = f"{name.strip('/').replace('/', '.')}.weight"
         weight = writer.lazy(stored, self._transposed, (inputs, outputs), ir.DataType.FLOAT)
         dims = [*_dims(x)[:-1], outputs]
@@ -130,6 +131,21 @@ class FloatMatrix:
     def look_up(self, writer: Writer, ids: ir.Value, name: str) -> ir.Value:
         table = writer.lazy(self.name, self._plain, self.shape, ir.DataType.FLOAT)
         return writer.write("Gather", [table, ids], name=f"{name}/Gather", dims=[*_dims(ids), self.shape[1]])
+
+    def _tied(self, writer: Writer, x: ir.Value, name: str, bias: ir.Value | None) -> ir.Value:
+        """The product with a table that is there already, as it is stored: of rows, which Gemm takes transposed."""
+        (outputs, inputs), int64 = self.shape, ir.DataType.INT64
+        leading = _dims(x)[:-1]
+        rows = writer.constant(f"{self.name}_rows", np.asarray([-1, inputs], np.int64))
+        width = writer.constant(f"{self.name}_width", np.asarray([outputs], np.int64))
+        flat = writer.write("Reshape", [x, rows], name=f"{name}/Reshape", dims=("tokens", inputs))
+        operands = [flat, writer.graph.initializers[self.name], *([] if bias is None else [bias])]
+        product = writer.write("Gemm", operands, name=f"{name}/Gemm", dims=("tokens", outputs), transB=1)
+        shape = writer.write("Shape", [x], name=f"{name}/Shape", dims=(len(leading),), dtype=int64, end=-1)
+        whole = writer.write(
+            "Concat", [shape, width], name=f"{name}/Concat", dims=(len(leading) + 1,), dtype=int64, axis=0
+        )
+        return writer.write("Reshape", [product, whole], name=f"{name}/Reshape_1", dims=[*leading, outputs])
 
     def _transposed(self) -> np.ndarray:
         return np.ascontiguousarray(self.array().T, dtype=np.float32)

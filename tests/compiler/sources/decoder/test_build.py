@@ -136,6 +136,16 @@ def test_names_are_those_of_the_checkpoint() -> None:
     } | {"/lm_head/MatMul": "lm_head.weight"}  # fmt: skip
 
 
+def test_a_tied_table_is_stored_once() -> None:
+    config = tiny_config(tied=True)
+    model = build(config, tiny_weights(config))
+
+    (head,) = (node for node in model.graph if node.name == "/lm_head/Gemm")
+    (table,) = (node for node in model.graph if node.name == "/model/embed_tokens/Gather")
+    assert head.inputs[1] is table.inputs[0] is model.graph.initializers["model.embed_tokens.weight"]
+    assert "lm_head.weight" not in model.graph.initializers
+
+
 def test_weights_are_read_when_they_are_asked_for() -> None:
     config = tiny_config()
     weights = tiny_weights(config)
