@@ -66,6 +66,7 @@ __all__ = [
     "open_session",
     "options",
     "peak_bytes",
+    "plug",
     "read_message",
     "serve",
     "write_files",
@@ -286,14 +287,19 @@ def plug(made: Any, provider: str, chosen: dict[str, str], beside: Sequence[str]
 
 
 def open_session(
-    model: str | bytes, made: Any, providers: list[str], weights: dict[str, Any] | None = None, *, plugged: bool = False
+    model: str | bytes,
+    made: Any,
+    providers: Sequence[Any],
+    weights: dict[str, Any] | None = None,
+    *,
+    plugged: bool = False,
 ) -> tuple[Any, list[Any]]:
     """An `InferenceSession`, and what must live as long as it does.
 
     Args:
         model: A file, or a serialized model.
         made: Session options.
-        providers: Execution providers, in order.
+        providers: Execution providers, in order; with options as pairs.
         weights: Arrays of initializers whose bytes the model says are external. They are handed over as they are,
             mapped files included: nothing is serialized, parsed or written to a disk on their account.
         plugged: The options name the provider (`plug`). Python's own second try, on the CPU alone, is off.
@@ -312,7 +318,7 @@ def open_session(
         made.add_external_initializers(list(weights or {}), values)
     if plugged:
         return onnxruntime.InferenceSession(model, made, enable_fallback=0), values
-    return onnxruntime.InferenceSession(model, made, providers=providers), values
+    return onnxruntime.InferenceSession(model, made, providers=list(providers)), values
 
 
 def compile_context(model: str | bytes, made: Any, into: Path, name: str) -> list[Path]:

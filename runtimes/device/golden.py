@@ -58,7 +58,8 @@ def replayed(
 
 
 def _worse(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    return {**min(one, other, key=_closeness), "nonfinite": one["nonfinite"] + other["nonfinite"]}
+    worst = one if _closeness(one) <= _closeness(other) else other
+    return {**worst, "nonfinite": one["nonfinite"] + other["nonfinite"]}
 
 
 def _closeness(one: dict[str, Any]) -> float:

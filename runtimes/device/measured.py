@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..runner import RefusedError, fresh_peak, hello, kernel_events, open_session, options, peak_bytes
+from ..runner import RefusedError, fresh_peak, hello, kernel_events, open_session, options, peak_bytes, plug
 from .golden import replayed, steps_of
 
 __all__ = ["Asked", "measured"]
@@ -55,28 +56,30 @@ def measured(folder: Path, manifest: dict[str, Any], asked: Asked) -> dict[str, 
     here = hello()
     if "error" in here:
         raise RefusedError(here["error"], f"onnxruntime cannot be imported: {here['message']}")
-    wanted, absent = _providers(manifest, here)
+    chosen, names = manifest.get("provider_options", {}), [str(name) for name in manifest["target"]["providers"]]
+    absent = [name for name in names if name not in here["providers"]]
     if absent:
         there = ", ".join(here["providers"])
         raise RefusedError("provider", f"its target runs on {absent[0]}, this ONNX Runtime has {there}")
+    wanted = [(name, dict(chosen.get(name, {}))) for name in names]
     config = dict(manifest["session_options"])
     feeds, expected = (steps_of(folder / "golden" / f"{name}.npz") for name in ("inputs", "outputs"))
     model = str(folder / str(manifest["model"]))
     before = fresh_peak()
     try:
         started = time.perf_counter_ns()
-        session, _ = open_session(model, options(threads=asked.threads, config=config), wanted)
+        session = _opened(model, options(threads=asked.threads, config=config), wanted)
         load = time.perf_counter_ns() - started
         for _ in range(_MEMORY_RUNS):
             session.run(None, feeds[0])
         peak = peak_bytes()
         latency = _timed(session, feeds[0], asked)
-        names = [value.name for value in session.get_outputs()]
+        outputs = [value.name for value in session.get_outputs()]
         golden = replayed(
-            lambda given: dict(zip(names, session.run(None, given), strict=True)), feeds, expected, manifest["state"]
+            lambda given: dict(zip(outputs, session.run(None, given), strict=True)), feeds, expected, manifest["state"]
         )
         used = session.get_providers()
-        if used[: len(wanted)] != manifest["target"]["providers"]:
+        if used[: len(names)] != names:
             raise RefusedError("provider", f"ONNX Runtime opened it with {', '.join(used)}")
         placement = _placement(model, config, wanted, feeds[0])
     except RefusedError:
@@ -108,12 +111,14 @@ def measured(folder: Path, manifest: dict[str, Any], asked: Asked) -> dict[str, 
     }
 
 
-def _providers(manifest: dict[str, Any], here: dict[str, Any]) -> tuple[list[Any], list[str]]:
-    """The providers of the bundle's target with their options, and those that are not here."""
-    chosen = manifest.get("provider_options", {})
-    names = [str(name) for name in manifest["target"]["providers"]]
-    wanted = [(name, dict(chosen[name])) if name in chosen else name for name in names]
-    return wanted, [name for name in names if name not in here["providers"]]
+def _opened(model: str, made: Any, wanted: list[tuple[str, dict[str, str]]]) -> Any:
+    """A session with these providers; the first one's library is loaded where `EDGEC_PLUGIN` names it."""
+    (first, chosen), *others = wanted
+    plugin = json.loads(os.environ.get("EDGEC_PLUGIN", "null"))
+    if plugin is None or plugin["provider"] != first:
+        return open_session(model, made, wanted)[0]
+    plug(made, first, chosen, [name for name, _ in others[:-1]])
+    return open_session(model, made, [], plugged=True)[0]
 
 
 def _timed(session: Any, feeds: dict[str, Any], asked: Asked) -> dict[str, Any]:
@@ -131,13 +136,15 @@ def _timed(session: Any, feeds: dict[str, Any], asked: Asked) -> dict[str, Any]:
     return {"threads": asked.threads, "warmup": asked.warmup, "ns": taken, "computing_ns": alone}
 
 
-def _placement(model: str, config: dict[str, str], wanted: list[Any], feeds: dict[str, Any]) -> dict[str, Any]:
+def _placement(
+    model: str, config: dict[str, str], wanted: list[tuple[str, dict[str, str]]], feeds: dict[str, Any]
+) -> dict[str, Any]:
     """Which provider ran each node, of the profile of one run."""
     with tempfile.TemporaryDirectory(prefix="edgec-") as folder:
         made = options(config=config)
         made.enable_profiling = True
         made.profile_file_prefix = str(Path(folder) / "profile")
-        session, _ = open_session(model, made, wanted)
+        session = _opened(model, made, wanted)
         session.run(None, feeds)
         events = kernel_events(session)
     nodes = {

@@ -179,3 +179,27 @@ def test_a_board_refuses_what_was_changed(bundle: Bundle, desk: Path, name: str)
         2, f"edgec runner: error: {name} does not have the sha256 of manifest.json: it was changed\n",
     )  # fmt: skip
     assert not (desk / "receipt.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "place", "options"),
+    [
+        ("pixel-8", "xnnpack-x86-64", {}),
+        ("intel-openvino", "openvino-cpu", {}),
+        ("snapdragon-8-gen-3", "qnn-htp", {"shapes": {"image": (1, 1, 24, 24)}}),
+    ],
+)
+def test_an_accelerator_answers_with_its_own_provider(
+    target: str, place: str, options: dict[str, object], digits: Path, desk: Path
+) -> None:
+    if reason := runtime(place).available():
+        pytest.skip(f"{place}: {reason}")
+    bundle = digits_bundle(digits, desk / "digits", target, **options)
+    text = fetch_receipt(bundle, on=place, key=str(desk / "device.pem"), nonce="n-1", runs=10, warmup=1)
+    (desk / "receipt.json").write_text(text, encoding="ascii")
+    receipt = taken(bundle, desk)
+    wanted = bundle.manifest["target"]["providers"][0]
+    assert receipt.device.providers[0] == wanted != "CPUExecutionProvider"
+    assert any(kernel.provider == wanted for kernel in receipt.kernels)
+    verdict = judge_receipts(Contract(), bundle, [receipt])
+    assert verdict.word == "proved", verdict.results
