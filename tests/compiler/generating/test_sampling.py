@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgec.compiler.generating.sampling import Sampling, next_token, probabilities
@@ -32,6 +32,7 @@ def test_probabilities_by_hand(sampling: Sampling, wanted: object) -> None:
     assert np.allclose(probabilities(LOGITS, sampling), np.asarray(wanted), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 1 << 30),
     size=st.integers(1, 40),

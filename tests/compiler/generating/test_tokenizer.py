@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.checkpoints import write_tokenizer
 
@@ -30,6 +30,7 @@ def _bytes() -> Tokenizer:
     return Tokenizer(said.to_str().encode(), "tokenizer.json")
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=30).filter(lambda text: "\ufffd" not in text))
 def test_pieces_are_the_text_and_no_character_is_cut(text: str) -> None:
     tokenizer = _bytes()

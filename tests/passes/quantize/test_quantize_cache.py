@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.decoders import feeds_of, tiny_config, tiny_weights
 
@@ -82,6 +82,7 @@ def test_scales_are_magnitudes_by_127() -> None:
     assert np.allclose(scales["/model/layers.0/self_attn/GroupQueryAttention.value_scale"], 2 * key / 127)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1 << 30), angle=st.floats(-10, 10), neighbours=st.booleans())
 def test_no_turn_reaches_beyond_the_bound(seed: int, angle: float, neighbours: bool) -> None:
     draw = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgec.compiler.sources.decoder import Rope
@@ -26,6 +26,7 @@ def test_llama3_leaves_fast_pairs_divides_slow_ones_and_interpolates_between() -
     assert np.allclose(scaled[2:], plain[2:] / 8)
 
 
+@settings(deadline=None)
 @given(
     factor=st.floats(1.0, 64.0),
     low=st.floats(0.5, 2.0),
