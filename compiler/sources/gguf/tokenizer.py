@@ -73,8 +73,18 @@ def tokenizer_files(said: Mapping[str, Any], origin: str) -> tuple[dict[str, byt
         if kinds[k] in (_UNKNOWN, _CONTROL, _USER)
     ]
     whole = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, **parts}
-    whole["post_processor"] = _ends(said, tokens, bos=kind == "llama")
-    config = _config(said, tokens, "LlamaTokenizer" if kind == "llama" else "PreTrainedTokenizerFast")
+    # llama.cpp's defaults (llama-vocab.cpp): SentencePiece begins a text, and so does Llama 3.
+    begins = kind == "llama" or cut == "llama-bpe"
+    put = {
+        "bos": bool(said.get("tokenizer.ggml.add_bos_token", begins)),
+        "eos": bool(said.get("tokenizer.ggml.add_eos_token", False)),
+    }
+    whole["post_processor"] = _ends(said, tokens, put)
+    config = {
+        "tokenizer_class": "LlamaTokenizer" if kind == "llama" else "PreTrainedTokenizerFast",
+        **{f"add_{name}_token": each for name, each in put.items()},
+        **_known(said, tokens),
+    }
     return {
         "tokenizer.json": (json.dumps(whole, ensure_ascii=False) + "\n").encode(),
         "tokenizer_config.json": (json.dumps(config, ensure_ascii=False, indent=2) + "\n").encode(),
@@ -154,13 +164,9 @@ def _bpe(
     }
 
 
-def _ends(said: Mapping[str, Any], tokens: list[str], *, bos: bool) -> dict[str, Any] | None:
+def _ends(said: Mapping[str, Any], tokens: list[str], put: Mapping[str, bool]) -> dict[str, Any] | None:
     """The tokens put before and behind a text."""
-    wanted = {
-        "bos": said.get("tokenizer.ggml.add_bos_token", bos),
-        "eos": said.get("tokenizer.ggml.add_eos_token", False),
-    }
-    ids = {name: said.get(f"tokenizer.ggml.{name}_token_id") for name, put in wanted.items() if put}
+    ids = {name: said.get(f"tokenizer.ggml.{name}_token_id") for name, wanted in put.items() if wanted}
     named = {name: tokens[k] for name, k in ids.items() if isinstance(k, int) and 0 <= k < len(tokens)}
     if not named:
         return None
@@ -178,10 +184,10 @@ def _ends(said: Mapping[str, Any], tokens: list[str], *, bos: bool) -> dict[str,
     return {"type": "TemplateProcessing", "single": around("A"), "pair": around("A", "B"), "special_tokens": special}
 
 
-def _config(said: Mapping[str, Any], tokens: list[str], kind: str) -> dict[str, Any]:
+def _known(said: Mapping[str, Any], tokens: list[str]) -> dict[str, Any]:
     """What else is known of it, under Hugging Face's names."""
     names = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     ids = {name: said.get(f"tokenizer.ggml.{key}_token_id") for name, key in names.items()}
     known = {name: tokens[k] for name, k in ids.items() if isinstance(k, int) and 0 <= k < len(tokens)}
     template = said.get("tokenizer.chat_template")
-    return {"tokenizer_class": kind, **known, **({"chat_template": template} if isinstance(template, str) else {})}
+    return {**known, **({"chat_template": template} if isinstance(template, str) else {})}

@@ -123,6 +123,8 @@ def test_what_hugging_face_calls_the_rest():
     files, _ = tokenizer_files(by_score(chat_template="{{ messages }}"), "m.gguf")
     assert json.loads(files["tokenizer_config.json"]) == {
         "tokenizer_class": "LlamaTokenizer",
+        "add_bos_token": True,
+        "add_eos_token": False,
         "bos_token": "<s>",
         "eos_token": "</s>",
         "chat_template": "{{ messages }}",
