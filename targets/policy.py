@@ -44,7 +44,7 @@ ROUNDINGS = ("nearest", "gptq", "adaround")
 # Of weights stored alone; what goes by samples among them.
 BLOCK_ROUNDINGS = ("nearest", "hqq", "weighted", "clipped", "gptq", "gptq-in-order", "adaround")
 MEASURED_ROUNDINGS = ("weighted", "clipped", "gptq", "gptq-in-order", "adaround")
-WEIGHT_FORMS = ("auto", "packed", "folded", "standard")
+WEIGHT_FORMS = ("auto", "packed", "folded", "standard", "bnb4")
 RECURRENT = ("float", "dynamic")
 KV_CACHES = ("float", "int8")
 BIAS_CORRECTIONS = ("off", "fast", "sequential")
@@ -80,7 +80,8 @@ class Policy:
         target_bpw: Weights stored alone have 2, 3, 4 or 8 bits each, by what they lose, and so many on average at most,
             scales included; None gives all those of the scheme.
         weight_form: Weights stored alone are multiplied as they are stored (`packed`), expanded when the model is
-            loaded (`folded`), written in standard operators (`standard`), or `auto`: packed where that is no slower
+            loaded (`folded`), written in standard operators (`standard`), nf4 for
+            `MatMulBnb4` (`bnb4`: fast on CUDA alone), or `auto`: packed where that is no slower
             than float, else folded.
         long_inputs: Products of weights stored in blocks have an int8 form beside it for 16 rows and more: prompts are
             read in .5 to .7 of the time, and weights take 8 bits more, in the file and in memory.
@@ -96,7 +97,8 @@ class Policy:
         balance: Cross-layer factors that lessen the noise of values with one scale and of weights together.
         smooth: SmoothQuant: `off`, `auto` (α searched per site) or one α in [0, 1].
         rotate: Hidden states of pre-norm transformers and values of heads are rotated by Hadamard matrices, offline.
-        awq: Before weights stored alone are rounded, their columns are scaled by the activations they meet.
+        awq: Before weights stored alone are rounded, their columns are scaled by the activations they meet; what would
+            be rounded to the nearest is `clipped`.
         clip_weights: Search the clipping of every weight channel instead of covering its extremes.
         rounding: `nearest`, `gptq` (second order, from Gram matrices) or `adaround` (learned: slower, closer); of
             weights stored alone also `hqq` (half-quadratic: forgives outliers, needs no samples), `weighted` (the
@@ -189,6 +191,10 @@ class Policy:
                 "--percentile", f"{self.percentile:g} is not above 50 and at most 100", remedy="Give one like 99.99"
             )
 
+        if self.weight_form == "bnb4" and self.scheme != "nf4":
+            raise OptionError(
+                "--weight-form bnb4", f"holds nf4, and the scheme is {self.scheme}", remedy="Add --scheme nf4"
+            )
         if self.product_tables and not 2 <= self.product_tables <= 64:
             raise OptionError(
                 "--product-tables", f"{self.product_tables} is not from 2 to 64", remedy="Give 4 (2 bits a number) or 8"

@@ -221,7 +221,7 @@ class QuantizeOptions:
         bool | None,
         Option(
             "--awq/--no-awq",
-            help="Scale weights stored alone by the activations they meet, before they are rounded.",
+            help="AWQ: scale weights stored alone by the activations they meet; clip those rounded to the nearest.",
             show_default=False,
             rich_help_panel=QUANTIZE,
         ),

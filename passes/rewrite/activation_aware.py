@@ -26,13 +26,14 @@ from ..edit import is_op, skip
 from ..observe.statistics import Gram, Mean, Means, Need, Products, observation_of
 from ..scope import out_of_scope
 from ..weight_only.blocks import BlockForm
-from .awq import Energy, Reader, energy_of, search_scales
+from ..weight_only.methods import SECOND_ORDER, blocks_by
+from .awq import Energy, Reader, Rounded, energy_of, search_scales
 from .channels import Channels, Scaled
 from .fold_factors import fold_factors, insert_factors
 from .sites import foldable_sites, mark_done, unfoldable_sites
 from .trace import trace_channels
 
-__all__ = ["ActivationAware"]
+__all__ = ["QUICK", "ActivationAware"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ _MAGNITUDES, _PRODUCTS = Means(axis=-1, magnitudes=True), Products()
 # What a site must gain to be worth a product at run time.
 _WORTH = 0.9
 # Rows of a weight that are rounded at each ratio; of a longer one every so many.
-_ROWS = 2048
+_ROWS = 512
+# Methods that round some rows at every ratio in less time than the loss takes.
+QUICK = ("nearest", "hqq", "weighted", "clipped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class ActivationAware(Pass):
 
     Attributes:
         bits, block_size, symmetric: What the weights will be stored in (see `BlockForm`).
+        method: What rounds them, for the search: `nearest`, `hqq`, `weighted` or `clipped`, which take little time;
+            `weighted` is the next to GPTQ.
         insert: Put a product in front of a matrix product where 1 / s cannot be folded.
         max_columns: A layer that reads more channels is left alone: its Gram matrix has the square of them.
         exclude_nodes, exclude_ops, only_ops: Which weights stay float; rounding them loses nothing.
@@ -59,6 +64,7 @@ class ActivationAware(Pass):
     bits: int = 4
     block_size: int = 128
     symmetric: bool = True
+    method: str = "nearest"
     insert: bool = True
     max_columns: int = 8192
     exclude_nodes: tuple[str, ...] = ()
@@ -67,6 +73,8 @@ class ActivationAware(Pass):
 
     def __post_init__(self) -> None:
         BlockForm(bits=self.bits, size=self.block_size)
+        if self.method not in QUICK:
+            raise ValueError(f"method: {self.method!r} is not one of {', '.join(QUICK)}")
 
     @property
     def invalidates(self) -> bool:
@@ -119,6 +127,16 @@ class ActivationAware(Pass):
         scope = {"exclude_nodes": self.exclude_nodes, "exclude_ops": self.exclude_ops, "only_ops": self.only_ops}
         return out_of_scope(each.layer.node, **scope) is None
 
+    def _rounding(self, H: np.ndarray) -> Rounded:
+        """How weights are rounded whose inputs, before they are divided by s, have the Gram matrix H (1, K, K)."""
+        form = BlockForm(bits=self.bits, size=self.block_size, symmetric=self.symmetric)
+
+        def rounded(W: np.ndarray, s: np.ndarray) -> np.ndarray:
+            divided = H / (s[:, None] * s) if self.method in SECOND_ORDER else None
+            return blocks_by(self.method, W, divided, form).real
+
+        return rounded
+
     def _factors(
         self,
         readers: Sequence[Scaled],
@@ -130,7 +148,6 @@ class ActivationAware(Pass):
         """Factors of a site by channel; all 1 where it was not observed, or scaling does not pay."""
         count = 1 + max(int(each.max()) for each in columns)
         total, met = np.zeros(count), np.zeros(count)
-        form = BlockForm(bits=self.bits, size=self.block_size, symmetric=self.symmetric)
         found: list[Reader] = []
         for each, of_each in zip(readers, columns, strict=True):
             x = each.layer.node.inputs[0]
@@ -148,7 +165,7 @@ class ActivationAware(Pass):
                     W=np.ascontiguousarray(weight[:: -(-weight.shape[0] // _ROWS)]),
                     columns=of_each,
                     energy=energies[x],
-                    form=form if self._is_rounded(each) else None,
+                    rounded=self._rounding(gram.matrix) if self._is_rounded(each) else None,
                 )
             )
         for each in readers:

@@ -8,19 +8,19 @@ over 20 values of a in [0, 1), s divided by sqrt(max s min s). X comes in as its
 L² = tr(D H Dᵀ), D = Q(W diag(s)) diag(s)^-1 - W: no token is kept, and all are counted. H is taken as
 L Lᵀ + diag(r), a Cholesky factor of few columns, those of the largest pivots first, and the diagonal of what it leaves:
 what rounding does to two weights is hardly related, so that diagonal is most of what is left. 20 products with H itself
-would take three times as long at 4096 x 4096.
+would take three times as long at 4096 x 4096. Q is whatever rounds the weights in the end: s for ranges that cover
+their block is not the best for ranges that are searched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from ..weight_only.blocks import BlockForm
-
-__all__ = ["ALPHAS", "Energy", "Reader", "energy_of", "in_groups", "lost_energy", "scales_of", "search_scales"]
+__all__ = ["ALPHAS", "Energy", "Reader", "Rounded", "energy_of", "lost_energy", "scales_of", "search_scales"]
 
 ALPHAS = tuple(k / 20 for k in range(20))
 
@@ -28,6 +28,9 @@ ALPHAS = tuple(k / 20 for k in range(20))
 _RANK = 512
 # The smallest mean magnitude as a share of the largest: `awq/quantize/auto_scale.py` clamps s at that.
 _FLOOR = 1e-4
+
+# Q: W diag(s) (N, K) and s of its columns (K,), float32 -> what is computed with in its place.
+Rounded: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -46,13 +49,13 @@ class Reader:
         W: Its weight, or some rows of it: float32, (N, K).
         columns: Index of the channel of X that each column meets, (K,).
         energy: Of the rows of X it reads.
-        form: What it will be stored in; None leaves it as it is.
+        rounded: Q; None leaves the weight as it is.
     """
 
     W: np.ndarray
     columns: np.ndarray
     energy: Energy
-    form: BlockForm | None
+    rounded: Rounded | None
 
 
 def energy_of(H: np.ndarray, rank: int = _RANK) -> Energy:
@@ -108,39 +111,10 @@ def search_scales(readers: Sequence[Reader], x: np.ndarray) -> tuple[np.ndarray,
     return scales_of(x, ALPHAS[best]), losses[best] / losses[0] if losses[0] > 0.0 else 1.0
 
 
-def in_groups(W: np.ndarray, form: BlockForm) -> np.ndarray:
-    """W as its codes would give it back: each block from its smallest element, or 0, to its largest; no search.
-
-    Args:
-        W: float32, (N, K).
-        form: Bits, size of a block, zero points.
-
-    Returns:
-        float32, (N, K).
-    """
-    rows, columns = W.shape
-    count, size = form.blocks_of(columns), form.size or columns
-    w = np.pad(W, ((0, 0), (0, count * size - columns))).reshape(rows, count, size)
-    low, high = np.minimum(w.min(axis=2, keepdims=True), 0), np.maximum(w.max(axis=2, keepdims=True), 0)
-    middle = np.float32(1 << form.bits - 1)
-    # The end that reaches farther goes to the lowest code, which is one farther from the middle.
-    scale = np.where(-low >= high, -low, -high) / middle if form.symmetric else (high - low) / np.float32(form.largest)
-    scale = np.where(np.abs(scale) < np.finfo(np.float32).tiny, np.float32(1), scale).astype(np.float32)
-    zero = middle if form.symmetric else np.rint(-low / scale)
-    w = np.rint(w / scale)
-    w += zero
-    np.clip(w, 0, form.largest, out=w)
-    w -= zero
-    w *= scale
-    made: np.ndarray = w.reshape(rows, -1)[:, :columns]
-    return made
-
-
 def _lost(reader: Reader, s: np.ndarray) -> float:
-    if reader.form is None:
+    if reader.rounded is None:
         return 0.0
     across = s[reader.columns].astype(np.float32)
-    D = in_groups(reader.W * across, reader.form)
-    D /= across
+    D = reader.rounded(reader.W * across, across) / across
     D -= reader.W
     return lost_energy(D, reader.energy)

@@ -12,10 +12,10 @@ from support.state import signature, snapshot
 
 from edgec.passes.edit import SkipNotes
 from edgec.passes.rewrite.activation_aware import ActivationAware
-from edgec.passes.rewrite.awq import in_groups
 from edgec.passes.rewrite.linear import Linear, linear_of
 from edgec.passes.rewrite.rescale import replace_constant
 from edgec.passes.weight_only.blocks import BlockForm
+from edgec.passes.weight_only.nearest import nearest
 
 BITS, SIZE = 3, 16
 AWQ = ActivationAware(bits=BITS, block_size=SIZE)
@@ -38,7 +38,7 @@ def rounded(source: ir.Model) -> ir.Model:
     for node in tuple(clone.graph):
         layer = linear_of(node)
         if isinstance(layer, Linear):
-            w = in_groups(layer.weight[0, :, :, 0], BlockForm(bits=BITS, size=SIZE))
+            w = nearest(layer.weight[0, :, :, 0], BlockForm(bits=BITS, size=SIZE)).real
             replace_constant(clone.graph, node, 1, layer.stored(w[None, :, :, None]), "rounded", set())
     return clone
 
@@ -249,6 +249,27 @@ def test_without_observations_nothing_is_done() -> None:
     assert not AWQ(source).modified
     same = snapshot(source) == state
     assert same
+
+
+def test_a_method_too_slow_to_search_with() -> None:
+    with pytest.raises(ValueError, match=r"^method: 'gptq' is not one of nearest, hqq, weighted, clipped$"):
+        ActivationAware(method="gptq")
+
+
+@pytest.mark.parametrize("method", ["weighted", "clipped"])
+def test_the_search_rounds_as_the_recipe_will(method: str) -> None:
+    """What is measured is that of the inputs divided by s."""
+    source = model(
+        "g (float[2,9,32] x) => (float[2,9,8] y) { n = Mul(x, gain) \n y = MatMul(n, w) }",
+        gain=gain(32),
+        w=weights(32, 8),
+    )
+    awq, feeds = ActivationAware(bits=BITS, block_size=SIZE, method=method), samples_of(source)
+    before = [run(source, each) for each in feeds]
+    measure_on(feeds)(source, awq.needs(source))
+    assert awq(source).modified
+    for sample, answer in zip(feeds, before, strict=True):
+        assert_same(answer, run(source, sample))
 
 
 def test_a_form_that_nobody_stores() -> None:
