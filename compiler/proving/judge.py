@@ -51,7 +51,8 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
             results.append(unknown(clause, f"not executed on the target's own kernels: {proof.unexecuted}"))
         elif proof.untimed and clause.id in _ABSOLUTE:
             # Milliseconds are of one device: whoever limits them has to go there.
-            results.append(unknown(clause, f"not timed: {proof.untimed}; prove it on the device, --on ssh:MACHINE"))
+            mend = "prove it on the device, --on ssh:MACHINE, or check its receipt"
+            results.append(unknown(clause, f"not timed: {proof.untimed}; {mend}"))
         elif proof.untimed and clause.id in _TIMES:
             excused.add(clause.id)
             results.append(unknown(clause, f"not timed: {proof.untimed}"))

@@ -73,7 +73,8 @@ def test_milliseconds_limited_where_no_time_is_the_devices_are_undecided(
     assert (verdict.word, verdict.exit_code) == ("inconclusive", 5)
     assert verdict.results[0].id == clause
     assert verdict.results[0].reason == (
-        f"not timed: times under {ELSEWHERE} are not the device's; prove it on the device, --on ssh:MACHINE"
+        f"not timed: times under {ELSEWHERE} are not the device's; "
+        "prove it on the device, --on ssh:MACHINE, or check its receipt"
     )
 
 

@@ -89,6 +89,26 @@ def test_any_byte_that_is_changed_is_found(receipt: Path, trust: Trust) -> None:
     trusted_receipt(receipt, trust)
 
 
+def pae(kind: str, body: bytes) -> bytes:
+    """DSSE protocol 1.0.2: "DSSEv1", both lengths in decimal, a space between all of it."""
+    return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind.encode(), str(len(body)).encode(), body])
+
+
+def test_the_envelope_is_that_of_dsse(receipt: Path, keys: Path) -> None:
+    """As the protocol says it, its own example first; read without a line of ours."""
+    assert pae("http://example.com/HelloWorld", b"hello world") == (
+        b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
+    values = json.loads(receipt.read_text())
+    (signature,) = values["signatures"]
+    body = base64.b64decode(values["payload"])
+    public_key(keys / "pi.pem.pub").verify(base64.b64decode(signature["sig"]), pae(values["payloadType"], body))
+    statement = json.loads(body)
+    assert (values["payloadType"], statement["_type"]) == (
+        "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1",
+    )  # fmt: skip
+
+
 def test_a_statement_that_was_changed(receipt: Path, trust: Trust) -> None:
     """The whole file is spelled as it must be; a second of latency became a millisecond."""
     values = json.loads(receipt.read_text())
