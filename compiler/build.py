@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from ..errors import ModelError, OptionError
+from ..passes.codebook.pack_bnb4 import PackBnb4
 from ..passes.codebook.pack_incoherent import PackIncoherent
 from ..passes.codebook.product_tables import ProductTables
 from ..passes.lower.compute_in_half import ComputeInHalf
@@ -47,6 +48,7 @@ _QUANTIZERS = tuple(
         CompactWeights,
         PackProducts,
         PackIncoherent,
+        PackBnb4,
         ProductTables,
         GatherBlocks,
         DequantizeBlocks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .codebook.pack_bnb4 import PackBnb4
 from .codebook.pack_incoherent import PackIncoherent
 from .codebook.product_tables import ProductTables
 from .codebook.round_float8 import RoundFloat8
@@ -202,6 +203,7 @@ PASSES: tuple[type[Any], ...] = (
     DecideStorage,
     RoundIncoherent,
     PackIncoherent,
+    PackBnb4,
     MixBits,
     RoundInTurn,
     RoundBlocks,

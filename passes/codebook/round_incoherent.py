@@ -22,7 +22,7 @@ from ..weight_only.storage import Storage, as_matrix, forget_storage, stored_val
 from .incoherent import KINDS, incoherent, why_not_incoherent
 from .notes import incoherent_of, set_incoherent
 
-__all__ = ["RoundIncoherent"]
+__all__ = ["RoundIncoherent", "unfit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class RoundIncoherent(Pass):
         for node, index in weight.uses():
             if index != 1 or not is_op(node, "MatMul", "Gemm") or node.inputs[0] is weight:
                 return f"shares its weight with {node.name!r}, which multiplies nothing with it"
-            if (why := _unfit(node, storage)) is not None:
+            if (why := unfit(node, storage)) is not None:
                 return why
         shape = _shape(weight, storage)
         if shape[1] > self.max_columns:
@@ -89,7 +89,7 @@ class RoundIncoherent(Pass):
         return why_not_incoherent(shape, self.kind)
 
 
-def _unfit(node: ir.Node, storage: Storage) -> str | None:
+def unfit(node: ir.Node, storage: Storage) -> str | None:
     """Why a product has another form than x Wᵀ, or None."""
     x, get = node.inputs[0], node.attributes
     if x is None or x.shape is None or len(x.shape) < 2:

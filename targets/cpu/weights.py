@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...passes.base import Pass
+from ...passes.codebook.pack_bnb4 import PackBnb4
 from ...passes.codebook.pack_incoherent import PackIncoherent
 from ...passes.codebook.round_incoherent import RoundIncoherent
 from ...passes.codebook.round_levels import RoundLevels
-from ...passes.rewrite.activation_aware import ActivationAware
+from ...passes.rewrite.activation_aware import QUICK, ActivationAware
 from ...passes.weight_only.compact_weights import CompactWeights
 from ...passes.weight_only.decide_storage import DecideStorage
 from ...passes.weight_only.dequantize_blocks import DequantizeBlocks
@@ -84,6 +85,7 @@ def _scaled(policy: Policy, decide: DecideStorage) -> tuple[Pass, ...]:
         bits=decide.bits,
         block_size=decide.block_size,
         symmetric=decide.symmetric,
+        method=_method(policy) if _method(policy) in QUICK else "weighted",
         exclude_nodes=decide.exclude_nodes,
         exclude_ops=decide.exclude_ops,
         only_ops=decide.only_ops,
@@ -96,7 +98,12 @@ def _rounded(policy: Policy) -> tuple[Pass, ...]:
     if policy.scheme in ("nf4", "fp4"):
         return (RoundLevels(levels=policy.scheme, double_scales=policy.double_scales),)
     first = (RoundInTurn(method=policy.rounding),) if policy.in_turn else ()
-    return (*first, RoundBlocks(method=policy.rounding))
+    return (*first, RoundBlocks(method=_method(policy)))
+
+
+def _method(policy: Policy) -> str:
+    """How blocks are rounded; AWQ clips them, where no other way is asked for."""
+    return "clipped" if policy.awq and policy.rounding == "nearest" else policy.rounding
 
 
 def _written(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
@@ -106,6 +113,8 @@ def _written(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
             return ()  # what expands them is standard
         case "standard":
             return (DequantizeBlocks(),)
+        case "bnb4":
+            return (PackBnb4(), PackProducts(always=True), GatherBlocks())
         case "packed":
             return (PackProducts(always=True), GatherBlocks())
         case "auto" if _multiplies_blocks(target):

@@ -12,6 +12,7 @@ from support.graphs import model, weights
 import edgec
 from edgec.compiler.scheme import choose_scheme
 from edgec.errors import OptionError
+from edgec.targets.policy import Policy
 
 SOURCE = """g (float[N, 256] x) => (float[N, 256] y) {
     a = MatMul(x, w)
@@ -70,3 +71,12 @@ def test_codes_chosen_by_inputs_need_samples() -> None:
         "--scheme w2e8: needs calibration samples: codes go by what weights are multiplied with. "
         "Give --calibration, or choose w3 or nf4."
     )
+
+
+def test_bitsandbytes_form_is_of_nf4() -> None:
+    with pytest.raises(OptionError) as caught:
+        Policy(scheme="w4", weight_form="bnb4")
+    assert str(caught.value) == "--weight-form bnb4: holds nf4, and the scheme is w4. Add --scheme nf4."
+    with pytest.raises(OptionError) as caught:
+        Policy(product_tables=1)
+    assert str(caught.value) == "--product-tables: 1 is not from 2 to 64. Give 4 (2 bits a number) or 8."

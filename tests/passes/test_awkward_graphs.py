@@ -21,6 +21,7 @@ from support.state import signature, snapshot
 from edgec.compiler.load import load_model
 from edgec.passes.base import Pass
 from edgec.passes.catalog import PASSES
+from edgec.passes.codebook.pack_bnb4 import PackBnb4
 from edgec.passes.codebook.pack_incoherent import PackIncoherent
 from edgec.passes.codebook.product_tables import ProductTables
 from edgec.passes.codebook.round_float8 import RoundFloat8
@@ -46,6 +47,7 @@ from edgec.passes.weight_only.pack_products import PackProducts
 
 ROUNDS = (
     ProductTables,
+    PackBnb4,
     PackIncoherent,
     RoundFloat8,
     InsertQdq,
@@ -90,6 +92,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "w4 standard": {"weight_form": "standard", "zero_points": True},
     "w2 packed": {"weight_form": "packed", "block_size": 16},
     "w8 product": {"product_tables": 4},
+    "nf4 bnb4": {"weight_form": "bnb4"},
     "nf4 packed": {"weight_form": "packed", "double_scales": True},
     "fp4 folded": {"weight_form": "folded"},
     "w2e8": {},
