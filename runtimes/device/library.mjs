@@ -27,7 +27,8 @@ export class Library {
     this.#ort = ort;
     this.name = name;
     this.native = name === "onnxruntime-node";
-    this.version = this.native ? ort.env.versions.node : ort.env.versions.web;
+    const { common, node, web } = ort.env.versions;
+    this.version = (this.native ? node : web) ?? common;
     ort.env.logLevel = "fatal"; // what matters comes back as an exception
     if (!this.native) {
       ort.env.wasm.numThreads = 1;
