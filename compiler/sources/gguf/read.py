@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from ....errors import MissingExtraError, ModelError
-from .header import check_header
+from .header import Place, read_header
 from .kinds import FLOATS, KINDS
 
 __all__ = ["MAGIC", "GgufFile", "GgufTensor", "read_gguf"]
 
 MAGIC = b"GGUF"
-_AGAIN = "Copy or download the file again"
 _BETWEEN = ("Q8_1", "Q8_K")
 
 
@@ -67,7 +65,7 @@ class GgufFile:
 
 
 def read_gguf(path: Path, origin: str) -> GgufFile:
-    """Open a file through the `gguf` package.
+    """Open a file.
 
     Args:
         path: The file.
@@ -79,35 +77,26 @@ def read_gguf(path: Path, origin: str) -> GgufFile:
             other byte order, or holds a tensor of a type that is not read.
     """
     try:
-        from gguf import GGML_QUANT_SIZES, GGUFReader
+        from gguf import GGML_QUANT_SIZES
     except ImportError as error:
         raise MissingExtraError(origin, "gguf", "gguf") from error
     layouts = {int(kind): (kind.name, *sizes) for kind, sizes in GGML_QUANT_SIZES.items()}
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        view = memoryview(mapped)
-        try:
-            check_header(view, layouts, origin)
-        finally:
-            view.release()
-    try:
-        reader = GGUFReader(path)
-        metadata = {name: field.contents() for name, field in reader.fields.items()}
-    except (ValueError, KeyError) as error:  # names that are no text, or are there twice
-        raise ModelError(origin, f"is corrupt: {str(error).strip(chr(39))}", remedy=_AGAIN) from error
-    parts = metadata.get("split.count", 1)
+    data = np.memmap(path, np.uint8, "r")
+    header = read_header(data.data, layouts, origin)
+    parts = header.metadata.get("split.count", 1)
     if isinstance(parts, int) and parts > 1:
         raise ModelError(
             origin, f"is one of {parts} parts", remedy="Join them with: llama-gguf-split --merge FIRST_PART WHOLE"
         )
-    if not reader.tensors:
+    if not header.tensors:
         raise ModelError(origin, "holds no tensors: it is a vocabulary alone", remedy="Give the file with the weights")
-    tensors = {tensor.name: _tensor(tensor, origin) for tensor in reader.tensors}
-    return GgufFile(origin=origin, metadata=metadata, tensors=tensors)
+    tensors = {place.name: _tensor(place, data, origin) for place in header.tensors}
+    return GgufFile(origin=origin, metadata=header.metadata, tensors=tensors)
 
 
-def _tensor(found: Any, origin: str) -> GgufTensor:
+def _tensor(found: Place, data: np.ndarray, origin: str) -> GgufTensor:
     """One tensor, of a type that is read."""
-    kind = found.tensor_type.name
+    kind, shape = found.kind, found.shape
     if kind not in KINDS and kind not in FLOATS:
         why = "which llama.cpp only computes with" if kind in _BETWEEN else "which is not read"
         raise ModelError(
@@ -115,7 +104,6 @@ def _tensor(found: Any, origin: str) -> GgufTensor:
             f"is of type {kind}, {why}",
             remedy=f"Quantize the model to one of {', '.join([*KINDS, *FLOATS])}",
         )
-    shape = tuple(reversed([int(dim) for dim in found.shape]))
     rows = shape[0] if len(shape) == 1 and kind in FLOATS else math.prod(shape[:-1])
-    data = np.asarray(found.data).reshape(-1).view(np.uint8)
-    return GgufTensor(name=found.name, kind=kind, shape=shape, raw=data.reshape(rows, -1))
+    raw = np.asarray(data[found.start : found.start + found.nbytes]).reshape(rows, -1)
+    return GgufTensor(name=found.name, kind=kind, shape=shape, raw=raw)

@@ -141,7 +141,25 @@ def test_names_that_are_there_twice(tmp_path):
     info = struct.pack("<Q", 1) + b"t" + struct.pack("<IQIQ", 1, 8, 0, 0)
     head = b"GGUF" + struct.pack("<IQQ", 3, 2, 0) + 2 * info
     (tmp_path / "m.gguf").write_bytes(head + bytes(-len(head) % 32) + bytes(64))
-    assert refusal(tmp_path / "m.gguf") == f"m.gguf: is corrupt: Found duplicated tensor with name t. {AGAIN}"
+    assert refusal(tmp_path / "m.gguf") == f"m.gguf: is truncated or corrupt: tensor 't' is there twice. {AGAIN}"
+
+
+def test_keys_that_are_there_twice(tmp_path):
+    key = struct.pack("<Q", 1) + b"k" + struct.pack("<IB", 0, 1)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 2) + 2 * key)
+    assert refusal(tmp_path / "m.gguf") == f"m.gguf: is truncated or corrupt: key 'k' is there twice. {AGAIN}"
+
+
+def test_names_that_are_no_text(tmp_path):
+    key = struct.pack("<Q", 2) + b"\xff\xfe" + struct.pack("<IB", 0, 1)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + key)
+    assert refusal(tmp_path / "m.gguf") == f"m.gguf: is truncated or corrupt: bytes 32 to 34 are no text. {AGAIN}"
+
+
+def test_metadata_are_those_that_the_package_reads(whole):
+    expected = {name: field.contents() for name, field in gguf.GGUFReader(whole).fields.items()}
+    found = read_gguf(whole, "m.gguf").metadata
+    assert found == {name: value for name, value in expected.items() if not name.startswith("GGUF.")}
 
 
 @settings(max_examples=150, deadline=None)
