@@ -9,20 +9,21 @@ from typing import Any, TypeAlias
 
 from ..bundle import Bundle
 from ..errors import BundleError, EdgecError
-from .baking.bake import baking_of
 from .building.baseline import Baseline
 from .building.job import Job, in_one_folder, jobs_of, request_of_job
 from .building.outcome import Outcome
-from .building.same_project import check_same_project
-from .data import open_data
+from .building.same_project import check_same_project, data_behind
+from .compile import load_for
+from .loading.source import is_onnx
+from .older import target_of
 from .progress import Progress
 from .prove import prove
+from .proving.float_model import FloatModel
 from .receipts.judge import with_receipts
 from .receipts.receipt import Receipt
 from .receipts.trust import check_subject
 from .request import CompileRequest
 from .samples.base import DataSource
-from .signature import inputs_in
 
 __all__ = ["check_projects"]
 
@@ -103,7 +104,7 @@ def _check(job: Job, baseline: Baseline | None, receipts: Sequence[Receipt], opt
             evaluation=evaluation,
             contract=request.contract,
             metric=request.metric,
-            float_model=str(request.model),
+            float_model=_float_model(request),
             samples=request.evaluation_samples,
             seed=request.seed,
             state=request.state if request.state.carried else None,
@@ -126,6 +127,14 @@ def _check(job: Job, baseline: Baseline | None, receipts: Sequence[Receipt], opt
     )
 
 
+def _float_model(request: CompileRequest) -> FloatModel:
+    """What a bundle is compared with: the file where it is ONNX, else the model that is built from it."""
+    assert isinstance(request.model, str | Path)
+    if is_onnx(request.model):
+        return str(request.model)
+    return load_for(request, target_of(request), request.shapes).before
+
+
 def _evaluation(bundle: Bundle, request: CompileRequest) -> tuple[DataSource | None, tuple[str, ...]]:
     """What proves, and what the verdict must say of it; of a project without samples for it, what the build held out.
 
@@ -134,7 +143,7 @@ def _evaluation(bundle: Bundle, request: CompileRequest) -> tuple[DataSource | N
     """
     if request.evaluation is not None or request.calibration is None:
         return request.evaluation, ()
-    data = open_data(request, inputs_in(bundle.manifest), baking_of(bundle.manifest))
+    data = data_behind(bundle, request)
     observed = bundle.manifest["samples"].get("calibration") or {}
     if data.calibration is None or data.calibration.digest() != observed.get("digest"):
         raise BundleError(

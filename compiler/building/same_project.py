@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,17 @@ from typing import Any
 from ...bundle import Bundle
 from ...errors import BundleError
 from ...targets import find_target
+from ..adapters.adapt import sparing_adapters
 from ..baking.bake import Baking, baking_of
-from ..baking.samples import open_baked
+from ..data import CompileData, open_data
 from ..loading.source import open_source
+from ..proving.measure import companions_of, state_of
 from ..request import CompileRequest
 from ..samples.base import DataSource
 from ..signature import inputs_in
 from .job import Job
 
-__all__ = ["check_same_project"]
+__all__ = ["check_same_project", "data_behind"]
 
 # What a compile settles itself where the project leaves it open.
 _SETTLED = ("reduce_range", "reduce_range_nodes", "reduce_range_auto")
@@ -59,7 +62,7 @@ def _facts(bundle: Bundle, request: CompileRequest) -> Iterator[tuple[str, str, 
     """What must be alike: its name, what the bundle says, what the project says; what takes long comes last."""
     manifest = bundle.manifest
     yield "its target is", str(manifest["target"].get("name")), find_target(request.target).name
-    options, asked = _plain(manifest.get("options", {})), _plain(request.payload_options())
+    options, asked = _plain(manifest.get("options", {})), _plain(sparing_adapters(request).payload_options())
     settled = _SETTLED if request.policy.reduce_range_auto else ()
     for name in sorted(asked.keys() & options.keys() - set(settled)):
         yield f"it was compiled with {name} =", _said(options[name]), _said(asked[name])
@@ -83,13 +86,20 @@ def _said(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def data_behind(bundle: Bundle, request: CompileRequest) -> CompileData:
+    """The samples of a project as its compile opened them, read to fit the bundle.
+
+    Raises:
+        SamplesError: They cannot be opened.
+    """
+    if not request.state.carried:
+        request = replace(request, state=state_of(bundle))
+    return open_data(request, inputs_in(bundle.manifest), baking_of(bundle.manifest), companions_of(bundle))
+
+
 def _digest(bundle: Bundle, request: CompileRequest) -> str:
-    assert request.calibration is not None
-    samples = open_baked(
-        request.calibration, inputs_in(bundle.manifest), baking_of(bundle.manifest), role="calibration",
-        preprocess=request.preprocess, state=request.state, limit=request.samples, seed=request.seed,
-    )  # fmt: skip
-    return samples.digest()
+    calibration = data_behind(bundle, request).calibration
+    return "" if calibration is None else calibration.digest()
 
 
 def _is_there(data: DataSource | None) -> bool:

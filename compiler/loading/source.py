@@ -23,7 +23,7 @@ from .external import Files, adopt_external, folders_of
 from .in_memory import digest_of, proto_of
 from .read_file import parse, read_file
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "is_onnx", "open_source"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +93,12 @@ def _open_path(given: str | Path, stored: bool) -> Source:
         files=(path.resolve(), *files.paths.values()),
         digest=cache(partial(_digest_of_files, digest, dict(files.paths))),
     )
+
+
+def is_onnx(source: str | Path) -> bool:
+    """Whether a path is read as an ONNX file: no checkpoint, no GGUF, from which a model is built."""
+    path = Path(source).expanduser().absolute()
+    return not is_checkpoint(path) and not _is_gguf(path)
 
 
 def _open_built(built: Built, origin: str) -> Source:

@@ -42,7 +42,7 @@ from .probing.probe import off_wanted, wanted_provider
 from .proof import ContextProof, EvaluationProof, LatencyProof, OrtProof, Proof
 from .steps import Beside, output_steps
 
-__all__ = ["measure", "state_of"]
+__all__ = ["companions_of", "measure", "state_of"]
 
 
 def measure(
@@ -145,7 +145,7 @@ def measure(
                     state=state,
                     limit=samples,
                     seed=seed,
-                    companions=_companions(bundle),
+                    companions=companions_of(bundle),
                 )
                 evaluated, found = _evaluated(bench, session, data, state, metric, seed, progress)
             how = {"metric": metric, "seed": seed, "progress": progress, "scores": baking.scores}
@@ -310,7 +310,7 @@ def _latency(bench: _Bench, feeds: Feeds, threads: int, runs: int) -> LatencyPro
             session.close()
 
 
-def _companions(bundle: Bundle) -> dict[str, bytes]:
+def companions_of(bundle: Bundle) -> dict[str, bytes]:
     """What samples of text are read with."""
     files = (bundle.path / name for name in (TOKENIZER, GENAI_CONFIG))
     return {file.name: file.read_bytes() for file in files if file.is_file()}

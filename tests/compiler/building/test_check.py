@@ -12,7 +12,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from support.checkpoints import write_checkpoint
 from support.classifier import images, save_npz
+from support.decoders import tiny_config, tiny_weights
 
 from edgec.bundle import MANIFEST, Bundle, read_manifest, sha256_of
 from edgec.compiler.build_project import BuildOptions, build_projects
@@ -211,6 +213,29 @@ class TestHeldOut:
             f"{folder}/build/faces/host: was compiled on other samples than {folder}/calib.npz as they are now. "
             "What is held out of them to prove with may have been observed. Build it again: edgec build.",
         )
+
+
+@pytest.mark.parametrize("evaluation", ["", '[evaluation]\npath = "text.txt"\n'])
+def test_a_decoder_and_its_text(tmp_path: Path, evaluation: str) -> None:
+    """Its samples are read by the tokenizer in the bundle, its cache is state by its signature, here kept in int8."""
+    pytest.importorskip("tokenizers")
+    config = tiny_config()
+    write_checkpoint(tmp_path / "tiny", config, tiny_weights(config))
+    text = " ".join(f"w{3 + (7 * index + index * index) % 58}" for index in range(300))
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    project = tmp_path / "edgec.toml"
+    project.write_text(
+        '[model]\npath = "tiny"\n[calibration]\npath = "text.txt"\n' + evaluation + '[contract]\nsize_ratio = "0.9x"\n'
+        '[compile]\nscheme = "w8"\nkv_cache = "int8"\n[targets.host]\n',
+        encoding="utf-8",
+    )
+    (built,) = build_projects([project], tmp_path / "build", options=BuildOptions(cache=False))
+    assert (built.exit_code, built.error) == (0, "")
+    (outcome,) = check(project)
+    assert (outcome.exit_code, outcome.error) == (0, "")
+    (tmp_path / "text.txt").write_text(text[::-1], encoding="utf-8")
+    (outcome,) = check(project)
+    assert outcome.exit_code == 2
 
 
 def test_the_folder_of_the_one_bundle(built: Path) -> None:
