@@ -1,7 +1,9 @@
 """Give every decided matrix as many bits as it needs, so that all together have `bpw` bits for a weight.
 
-What a matrix loses with some bits is tr((W - Ŵ) H (W - Ŵ)ᵀ), Ŵ the nearest codes, H the Gram matrix of its inputs,
-as a share of what it gives, tr(W H Wᵀ): noise that a layer adds to its output, whatever its size. Bits count scales and
+What a matrix loses with some bits is tr((W - Ŵ) H (W - Ŵ)ᵀ) / tr(W H Wᵀ)^¾, Ŵ the nearest codes, H the Gram matrix of
+its inputs: between the noise itself, which counts layers of large outputs alone, and its share, which counts all alike.
+Perplexity of stories260k by GPTQ in blocks of 32, 4.2 and 4.5 bits for a weight (all of 3 bits, 4.0: 6.94; all of 4,
+5.0: 5.08): the noise 7.41, 8.35; its share 7.40, 6.66; power ½ 6.71, 5.66; power ¾ 6.43, 5.66. Bits count scales and
 zero points, as the file has them.
 
 1. Matrices of MatMul and Gemm, filters, recurrent weights; what nothing is multiplied with (tables) keeps its bits,
@@ -33,6 +35,7 @@ __all__ = ["MixBits"]
 
 _CHOICES = (2, 3, 4, 8)
 _MIXED = "edgec.mixed"
+_BESIDE = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +101,13 @@ class MixBits(Pass):
 
 
 def _lost(W: np.ndarray, H: np.ndarray, form: BlockForm) -> float:
-    """The share of a matrix's output that the nearest codes lose."""
+    """What the nearest codes lose of a matrix's output, set beside it."""
     lost = given = 0.0
     for w, h in zip(np.split(W, len(H)), H, strict=True):
         D = nearest(w, form, np.maximum(np.diagonal(h), 0)).real.astype(np.float64) - w
         lost += float(((D @ h) * D).sum())
         given += float(((w @ h) * w).sum())
-    return lost / given if given > 0 else 0.0
+    return lost / given**_BESIDE if given > 0 else 0.0
 
 
 def _bits(shape: tuple[int, int], form: BlockForm) -> float:

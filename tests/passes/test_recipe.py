@@ -41,6 +41,13 @@ POLICIES = {
     "recurrent": Policy(scheme="d8w8", recurrent="dynamic"),
     "in turn": Policy(scheme="a8w8", rounding="adaround", bias_correction="sequential"),
     "cached": Policy(scheme="float", kv_cache="int8"),
+    "mixed": Policy(scheme="w4", target_bpw=4.5, keep=("lm_head=int8",), rounding="gptq", in_turn=True, awq=True),
+    "standard": Policy(scheme="w4", weight_form="standard", rotate=True),
+    "long": Policy(scheme="w8", weight_form="packed", long_inputs=True, product_tables=4),
+    "levels": Policy(scheme="nf4"),
+    "lattice": Policy(scheme="w2e8"),
+    "float8": Policy(scheme="fp8"),
+    "bnb4": Policy(scheme="nf4", weight_form="bnb4"),
 }
 
 
