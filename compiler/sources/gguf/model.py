@@ -54,6 +54,9 @@ def read_gguf_model(path: Path, origin: str, *, stored: bool = True, accuracy_le
             f"has tensors that the graph of {config.architecture} has no place for: {', '.join(left[:3])}{more}",
             remedy="Export the model to ONNX from its original checkpoint",
         )
+    licence = file.metadata.get("general.license")
+    if isinstance(licence, str):
+        model.metadata_props["license"] = licence
     tokenizer, notes = tokenizer_files(file.metadata, origin)
     return Built(
         model=model,

@@ -9,6 +9,7 @@ import pytest
 from support.gguf_files import interleave, random_blocks, write_gguf
 
 from edgec.compiler.load import load_model
+from edgec.compiler.sbom.source_licence import source_licence
 from edgec.compiler.sources.decoder.build import build
 from edgec.compiler.sources.decoder.config import DecoderConfig, Rope
 from edgec.compiler.sources.gguf.kinds import KINDS
@@ -217,6 +218,13 @@ def test_weights_are_read_when_they_are_written(tmp_path):
     assert lazy
     assert all(isinstance(value.const_value, ir.LazyTensor) for value in lazy)
     np.testing.assert_array_equal(logits(loaded.model), logits(read_gguf_model(path, "m.gguf").model))
+
+
+def test_the_licence_goes_along(tmp_path):
+    said = {**metadata(), "general.license": "apache-2.0"}
+    path = write_gguf(tmp_path / "m.gguf", as_llama_cpp(weights({"ffn_up": "Q4_0"})), metadata=said)
+    loaded = load_model(path, already_quantized="stored")
+    assert source_licence(loaded.model.metadata_props, ()) == "apache-2.0"
 
 
 def test_floats_are_quantized_on_request(tmp_path):
