@@ -14,14 +14,13 @@ Names are those of the checkpoint: node `/model/layers.0/self_attn/q_proj/MatMul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from .config import DecoderConfig
+from .mask import Mask, write_mask
 from .matrices import Matrix, Weight, matrix_of, vector_of
-from .rope import rotary_tables
 from .writer import Writer
 
 __all__ = ["OPSET", "build", "past_name", "present_name"]
@@ -30,8 +29,6 @@ __all__ = ["OPSET", "build", "past_name", "present_name"]
 OPSET = 23
 _IR_VERSION = 10
 _INT8_LEVEL = 4
-# GroupQueryAttention turns heads of multiples of this only (ONNX Runtime 1.31.1: "shall be a multiple of 16").
-_TURNED = 16
 
 
 def past_name(layer: int, what: str) -> str:
@@ -69,24 +66,6 @@ def build(
     return _Builder(config, weights, origin, accuracy_level).model()
 
 
-@dataclass(frozen=True, slots=True)
-class _Mask:
-    """What every attention reads.
-
-    Attributes:
-        lengths: Tokens before the last one, (batch,).
-        total: Tokens in all, of the longest row.
-        cos, sin: Rotary tables.
-        positions: Of the tokens, (batch, tokens); None where the attention turns queries and keys itself.
-    """
-
-    lengths: ir.Value
-    total: ir.Value
-    cos: ir.Value
-    sin: ir.Value
-    positions: ir.Value | None
-
-
 class _Builder:
     def __init__(self, config: DecoderConfig, weights: Mapping[str, Weight], origin: str, level: int) -> None:
         self._config = config
@@ -101,7 +80,7 @@ class _Builder:
         tokens = ("batch_size", "sequence_length")
         ids = writer.input("input_ids", ir.DataType.INT64, tokens)
         given = writer.input("attention_mask", ir.DataType.INT64, ("batch_size", "total_sequence_length"))
-        mask = self._mask(ids, given)
+        mask = write_mask(writer, config, ids, given)
         table = self._matrix("model.embed_tokens", config.vocabulary, config.hidden)
         stream, branch = table.look_up(writer, ids, "/model/embed_tokens"), None
         for layer in range(config.layers):
@@ -116,41 +95,6 @@ class _Builder:
         logits.name = "logits"
         writer.graph.outputs.extend([logits, *self._presents])
         return ir.Model(writer.graph, ir_version=_IR_VERSION, producer_name="edgec")
-
-    def _mask(self, ids: ir.Value, mask: ir.Value) -> _Mask:
-        writer, int32 = self._writer, ir.DataType.INT32
-        int64 = ir.DataType.INT64
-        axes, one = (writer.constant(name, np.asarray([1], np.int64)) for name in ("mask_axes", "mask_one"))
-        which = writer.constant("mask_axis", np.asarray(1, np.int64))
-        counts = writer.write(
-            "ReduceSum", [mask, axes], name="/attention_mask/ReduceSum", dims=("batch_size",), dtype=int64, keepdims=0
-        )
-        before = writer.write("Sub", [counts, one], name="/attention_mask/Sub", dims=("batch_size",), dtype=int64)
-        lengths = writer.write(
-            "Cast", [before], name="/attention_mask/Cast", dims=("batch_size",), dtype=int32, to=int(int32)
-        )
-        shape = writer.write("Shape", [mask], name="/attention_mask/Shape", dims=(2,), dtype=int64)
-        tokens = writer.write("Gather", [shape, which], name="/attention_mask/Gather", dims=(), dtype=int64)
-        total = writer.write("Cast", [tokens], name="/attention_mask/total/Cast", dims=(), dtype=int32, to=int(int32))
-        config = self._config
-        cos, sin = rotary_tables(config.rope, config.head_size, config.context)
-        positions = self._positions(ids, before) if config.head_size % _TURNED else None
-        return _Mask(lengths, total, writer.constant("cos_cache", cos), writer.constant("sin_cache", sin), positions)
-
-    def _positions(self, ids: ir.Value, last: ir.Value) -> ir.Value:
-        """max(last - (S - 1), 0) + 0 … S - 1: as GroupQueryAttention counts them, rows of a first prompt from 0."""
-        writer, int64, node = self._writer, ir.DataType.INT64, "/positions"
-        zero, one = (writer.constant(f"positions_{number}", np.asarray(number, np.int64)) for number in (0, 1))
-        axes = writer.constant("mask_axes", np.asarray([1], np.int64))
-        shape = writer.write("Shape", [ids], name=f"{node}/Shape", dims=(2,), dtype=int64)
-        tokens = writer.write("Gather", [shape, one], name=f"{node}/Gather", dims=(), dtype=int64)
-        steps = writer.write("Range", [zero, tokens, one], name=f"{node}/Range", dims=("sequence_length",), dtype=int64)
-        new = writer.write("Sub", [tokens, one], name=f"{node}/Sub", dims=(), dtype=int64)
-        first = writer.write("Sub", [last, new], name=f"{node}/Sub_1", dims=("batch_size",), dtype=int64)
-        first = writer.write("Max", [first, zero], name=f"{node}/Max", dims=("batch_size",), dtype=int64)
-        first = writer.write("Unsqueeze", [first, axes], name=f"{node}/Unsqueeze", dims=("batch_size", 1), dtype=int64)
-        dims = ("batch_size", "sequence_length")
-        return writer.write("Add", [first, steps], name=f"{node}/Add", dims=dims, dtype=int64)
 
     def _norm(self, name: str, stream: ir.Value, branch: ir.Value | None) -> tuple[ir.Value, ir.Value]:
         """The residual stream with a branch added, and its RMS norm."""
@@ -176,7 +120,7 @@ class _Builder:
         )
         return made[-1], made[0]
 
-    def _attention(self, name: str, x: ir.Value, mask: _Mask, layer: int) -> ir.Value:
+    def _attention(self, name: str, x: ir.Value, mask: Mask, layer: int) -> ir.Value:
         config, writer = self._config, self._writer
         query = self._product(f"{name}.q_proj", x, config.heads * config.head_size, config.qkv_bias)
         key = self._product(f"{name}.k_proj", x, config.kv_heads * config.head_size, config.qkv_bias)
@@ -214,7 +158,7 @@ class _Builder:
         self._presents += made[1:]
         return self._product(f"{name}.o_proj", made[0], config.hidden, config.output_bias)
 
-    def _turned(self, name: str, x: ir.Value, heads: int, mask: _Mask, positions: ir.Value) -> ir.Value:
+    def _turned(self, name: str, x: ir.Value, heads: int, mask: Mask, positions: ir.Value) -> ir.Value:
         """Queries or keys turned by their positions."""
         return self._writer.write(
             "RotaryEmbedding",
