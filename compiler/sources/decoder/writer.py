@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from ....passes.edit import add_initializer, add_lazy_initializer
 
-__all__ = ["Described", "Dims", "Writer"]
+__all__ = ["Described", "Dims", "Writer", "dims_of"]
 
 Dims: TypeAlias = Sequence[int | str]
 # Name, type and shape of an output; None where it is left out.
@@ -96,3 +96,9 @@ class Writer:
     ) -> list[ir.Value]:
         """One more node of `com.microsoft`."""
         return self.write_all(op, inputs, name=name, outputs=outputs, domain=_MICROSOFT, **attributes)
+
+
+def dims_of(value: ir.Value) -> list[int | str]:
+    """The dimensions of a value that has some."""
+    assert value.shape is not None
+    return [dim if isinstance(dim, int) else str(dim) for dim in value.shape]
