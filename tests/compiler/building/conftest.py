@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,19 @@ scheme = "w8"
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The project file, in a folder of its own."""
-    folder = tmp_path / "project"
-    folder.mkdir()
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the project as it was written; nobody changes it."""
+    folder = tmp_path_factory.mktemp("written")
     (folder / "model.onnx").write_bytes(classifier().SerializeToString())
     save_npz(folder / "calib.npz", image=images())
     save_npz(folder / "eval.npz", image=images(6, seed=1), label=np.arange(6) % CLASSES)
     (folder / "edgec.toml").write_text(PROJECT, encoding="utf-8")
-    return folder / "edgec.toml"
+    return folder
+
+
+@pytest.fixture
+def project(written: Path, tmp_path: Path) -> Path:
+    """The project file, in a folder of its own."""
+    shutil.copytree(written, tmp_path / "project")
+    return tmp_path / "project" / "edgec.toml"

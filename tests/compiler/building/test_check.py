@@ -31,11 +31,20 @@ from edgec.errors import ContractError, OptionError
 SQNR = CLAUSE_KINDS["sqnr"].exit_code
 
 
-@pytest.fixture
-def built(project: Path) -> Path:
+@pytest.fixture(scope="module")
+def built_once(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project, built."""
-    build_projects([project], project.parent / "build", options=BuildOptions(cache=False))
-    return project
+    folder = tmp_path_factory.mktemp("built") / "project"
+    shutil.copytree(written, folder)
+    build_projects([folder / "edgec.toml"], folder / "build", options=BuildOptions(cache=False))
+    return folder
+
+
+@pytest.fixture
+def built(built_once: Path, tmp_path: Path) -> Path:
+    """The built project's file, in a folder of its own."""
+    shutil.copytree(built_once, tmp_path / "project")
+    return tmp_path / "project" / "edgec.toml"
 
 
 def check(project: Path, **options: Any) -> list[Outcome]:
