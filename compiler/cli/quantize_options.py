@@ -115,7 +115,7 @@ class QuantizeOptions:
             "--weight-form",
             metavar="NAME",
             help="Weights stored alone: packed (multiplied as stored), folded (expanded at load), standard (operators "
-            "of ONNX alone), auto: packed where that is no slower than float.",
+            "of ONNX alone), bnb4 (nf4 for MatMulBnb4), auto: packed where that is no slower than float.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None

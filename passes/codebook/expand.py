@@ -48,13 +48,21 @@ def add_level_codes(chain: Chain, levelled: Levelled, size: int) -> ir.Value:
 
 
 def add_planes(chain: Chain, codes: np.ndarray, table: np.ndarray) -> ir.Value:
-    """What a table of 768 rows makes of 3-bit codes: (1, size / 8, columns of the table); 8 divides their size."""
+    """What a table makes of 3-bit codes: (1, size / 8, columns of the table); 8 divides their size.
+
+    One of 768 rows has those of every plane; what one of 256 gives is shifted left by the plane's number.
+    """
     stored = planes(codes)
     index = chain.cast(chain.constant("planes", stored), "bytes", ir.DataType.INT32)
-    starts = chain.constant("starts", np.arange(PLANES, dtype=np.int32)[:, None] * 256)
-    index = chain.add("Add", [index, starts], "index", stored.shape, ir.DataType.INT32)
+    own = len(table) == PLANES * 256
+    if own:
+        starts = chain.constant("starts", np.arange(PLANES, dtype=np.int32)[:, None] * 256)
+        index = chain.add("Add", [index, starts], "index", stored.shape, ir.DataType.INT32)
     each, byte = (stored.shape[1], table.shape[1]), ir.DataType.UINT8
     shares = chain.add("Gather", [chain.constant("table", table), index], "shares", (PLANES, *each), byte, axis=0)
+    if not own:
+        by = chain.constant("shifts", np.arange(PLANES, dtype=np.uint8)[:, None, None])
+        shares = chain.add("BitShift", [shares, by], "shifted", (PLANES, *each), byte, direction="LEFT")
     names = [f"plane_{k}" for k in range(PLANES)]
     first, *others = chain.split("Split", [shares], names, (1, *each), byte, axis=0, num_outputs=PLANES)
     for k, other in enumerate(others):

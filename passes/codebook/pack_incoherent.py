@@ -4,6 +4,9 @@
 for eight weights and are the kernel's 4-bit codes once a model is loaded; four levels are the kernel's 2-bit codes as
 they are. A row has one scale, written once and repeated at load.
 
+ms for 1 and for 32 rows times 1024 x 1024, all nodes counted, one thread: float .12, .56; e8 .050, .31; midrise .041,
+.31; 3 bits as they are .036, .25 (ONNX Runtime 1.31.1, AVX512-VNNI, 2026-11).
+
 1. MatMul with a rounded matrix on its right.
 2. Gemm(x, W, C): C is added behind.
 

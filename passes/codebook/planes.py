@@ -39,17 +39,15 @@ def half_byte_table(*, raised: bool) -> np.ndarray:
     Returns:
         uint8, (768, 4); the Or of the three planes' rows is the codes.
     """
-    halves = byte_table()
-    if raised:
-        halves[512:] = np.where(halves[512:], 8, 4)
+    bits = byte_table()
+    halves = np.concatenate([bits, bits << 1, np.where(bits, 8, 4) if raised else bits << 2])
     return np.asarray(halves[:, 0::2] | halves[:, 1::2] << 4, np.uint8)
 
 
 def byte_table() -> np.ndarray:
-    """Row 256 p + b: what byte b of plane p adds to eight codes, one in a byte.
+    """Row b: the bits of byte b, one in a byte, the first the lowest.
 
     Returns:
-        uint8, (768, 8); the Or of the three planes' rows is the codes.
+        uint8, (256, 8); the Or of three planes' rows, each shifted left by the plane's number, is the codes.
     """
-    bits = np.arange(256)[:, None] >> np.arange(8) & 1
-    return np.concatenate([bits << plane for plane in range(PLANES)]).astype(np.uint8)
+    return np.asarray(np.arange(256)[:, None] >> np.arange(8) & 1, np.uint8)

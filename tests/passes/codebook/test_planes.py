@@ -18,5 +18,5 @@ def test_three_rows_of_the_table_make_eight_codes(groups: int, raised: bool, see
         halves = table[low] | table[256 + mid] | table[512 + high]
         made = [int(byte) >> shift & 15 for byte in halves for shift in (0, 4)]
         each = byte_table()
-        assert (each[low] | each[256 + mid] | each[512 + high]).tolist() == codes[group * 8 : group * 8 + 8].tolist()
+        assert (each[low] | each[mid] << 1 | each[high] << 2).tolist() == codes[group * 8 : group * 8 + 8].tolist()
         assert made == (codes[group * 8 : group * 8 + 8] + 4 * raised).tolist()
