@@ -129,7 +129,7 @@ def check_measured(policy: Policy, scheme: str, *, calibrated: bool = True) -> N
             "goes by calibration samples, and there are none",
             remedy="Give --calibration (a text, or rows of tokens), or leave it out",
         )
-    for option, given in (("--target-bpw", policy.target_bpw), ("--keep", policy.keep)):
+    for option, given in (("--target-bpw", policy.target_bpw), ("--keep", policy.keep), ("--in-turn", policy.in_turn)):
         if given and not blocks:
             raise OptionError(
                 option,

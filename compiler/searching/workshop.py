@@ -62,7 +62,8 @@ class Workshop:
 
     def weights_alone(self) -> Candidate:
         """Float kernels, weights stored in 8 bits: as fast as float by construction."""
-        return self._of_scheme("w8")
+        policy = replace(self.policy, scheme="w8", weight_form="folded", rounding="nearest", in_turn=False)
+        return self.candidates.build(recipe_for(self.target, policy))
 
     def dynamic(self) -> Candidate:
         """Integer MatMul and Gemm with ranges taken at run time."""

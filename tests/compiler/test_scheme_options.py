@@ -57,6 +57,43 @@ def test_roundings_of_blocks_are_refused_elsewhere() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "bent"),
+    [
+        ("--keep", {"keep": ("mlp=int8",)}),
+        ("--target-bpw", {"target_bpw": 3.5}),
+        ("--in-turn", {"rounding": "gptq", "in_turn": True}),
+    ],
+)
+def test_so_are_bits_by_role_and_budget(option: str, bent: dict[str, object]) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_measured(Policy(**bent), "a8w8")
+    assert str(caught.value) == (
+        f"{option}: is for weights stored in blocks, and scheme a8w8 stores them otherwise. "
+        "Choose one of w8, w4, w3, w2."
+    )
+
+
+def test_a_budget_needs_samples_and_a_role_that_there_is() -> None:
+    with pytest.raises(OptionError) as caught:
+        check_measured(Policy(target_bpw=3.5), "w4", calibrated=False)
+    assert str(caught.value) == (
+        "--target-bpw: goes by calibration samples, and there are none. "
+        "Give --calibration, or one scheme for all weights."
+    )
+    with pytest.raises(OptionError) as caught:
+        Policy(keep=("head=int8",))
+    assert str(caught.value) == (
+        "--keep: 'head' is not one of embedding, attention, lm_head, mlp, conv, recurrent. "
+        "Write it like --keep attention=int8."
+    )
+    with pytest.raises(OptionError) as caught:
+        Policy(target_bpw=1.5)
+    assert str(caught.value) == (
+        "--target-bpw: 1.5 is not above 2 and at most 16. Give bits for a weight, scales included, like 4.25."
+    )
+
+
 def test_layers_are_rounded_in_turn_by_what_they_read() -> None:
     with pytest.raises(OptionError) as caught:
         Policy(in_turn=True)
