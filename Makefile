@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases clean
+.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -89,6 +89,18 @@ bench-busy: $(VENV)/bench  ## whether a search decides alike on a busy machine
 bench-releases: $(VENV)/bench  ## bundles of the zoo in older ONNX Runtimes
 	$(BIN)/edgec runtime install onnxruntime-1.16 onnxruntime-1.20 onnxruntime-1.24 onnxruntime-1.28
 	$(BIN)/python tests/benchmarks/releases.py
+
+bench-weight-only: $(VENV)/bench  ## methods for weights in few bits, on language models and a sentence encoder
+	$(BIN)/python tests/benchmarks/weight_only.py
+
+bench-gptq: $(VENV)/dev  ## GPTQ beside the linear algebra it needs
+	$(BIN)/python tests/benchmarks/gptq_speed.py
+
+bench-long-inputs: $(VENV)/dev  ## from how many rows on int8 beats weights in blocks
+	$(BIN)/python tests/benchmarks/long_inputs.py
+
+bench-decode: $(VENV)/bench  ## tokens per second of decoders, beside other engines where they are named
+	$(BIN)/python tests/benchmarks/decode.py
 
 bench-rewrites: $(VENV)/bench  ## what equalization and SmoothQuant buy, on models that need them
 	$(BIN)/python tests/benchmarks/rewrites.py

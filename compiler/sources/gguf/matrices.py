@@ -4,8 +4,7 @@
 
 `rest` is there for types with a minimum m: zero = round(-m / scale) is what an integer can say of it, and
 rest = m + zero * scale what it cannot. A product with W is then the kernel's, plus that of the sums of x over blocks
-with `rest`. (With zero 0 and all of m in `rest` the kernel's int8 rounding of x would cost several times as much:
-weightonly reference 1.8.)
+with `rest`. (With zero 0 and all of m in `rest` the kernel's int8 rounding of x would cost several times as much.)
 """
 
 from __future__ import annotations
