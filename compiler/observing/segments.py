@@ -6,6 +6,7 @@ doubles the work of an inference, for models that could else not be observed at 
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,11 +19,12 @@ from ...runtimes.base import SessionSettings
 from ..journal import Journal
 from ..materialize import in_memory, weight_bytes
 from ..observe import observe
+from ..planning.memory import give_back
 from ..progress import Progress
 from ..samples.base import Samples
 from .cache import ObservationCache
 from .cut import Segment, cut
-from .kept_segments import first_key, keep_segment, next_key, recall_segment
+from .kept_segments import KeptSegment
 from .spill import Crossing, spill
 
 __all__ = ["SEGMENT_ABOVE", "observe_any", "observe_in_segments"]
@@ -30,7 +32,7 @@ __all__ = ["SEGMENT_ABOVE", "observe_any", "observe_in_segments"]
 # Models of less weight are observed whole. ONNX Runtime holds the weights of a session about twice: as they are,
 # and packed for its kernels.
 SEGMENT_ABOVE = 1 << 30
-_SEGMENT_BYTES = 512 << 20
+_SEGMENT_BYTES = 256 << 20
 
 
 def observe_any(
@@ -83,40 +85,50 @@ def observe_in_segments(
     found: dict[Need, Observation] = {}
     waiting = list(dict.fromkeys(needs))
     folder: Path | None = None
-    key = "" if journal is None else first_key(samples, needs)
+    kept = None if journal is None else KeptSegment.first(journal, samples)
     with tempfile.TemporaryDirectory(prefix="edgec-") as scratch:
         for number, segment in enumerate(cut(model, _SEGMENT_BYTES)):
+            if not waiting:
+                break
             held = {*segment.reads, *(str(value.name) for node in segment.model.graph for value in node.outputs)}
             here = [need for need in waiting if need.value in held]
             waiting = [need for need in waiting if need.value not in held]
-            if journal is not None:
-                key = next_key(key, segment)
-                if (known := recall_segment(journal, key, here)) is not None:
-                    folder = known.crossing
-                    found |= known.observations
-                    continue
-            crossing = Crossing(samples=samples, folder=folder, reads=segment.reads)
-            seen: dict[Need, Observation] = {}
+            crossing, after = Crossing(samples=samples, folder=folder, reads=segment.reads), None
+            if kept is not None:
+                kept = kept.behind(segment)
+                known, after = kept.recall(here), kept.crossing
+                if len(known) == len(here):  # else all of them again: kernels depend on what is observed beside
+                    found |= known
+                    here = []
             if here:
                 seen = observe(segment.model, here, crossing, threads=threads, progress=progress, max_memory=max_memory)
-            after = Path(scratch) / str(number)
-            after.mkdir()
-            if segment.writes:
-                _spill(segment, crossing, after, threads)
-            if journal is not None:
-                known = keep_segment(journal, key, seen, after)
-                seen, after = known.observations, known.crossing
-                for value in (value for node in segment.model.graph for value in node.outputs):
-                    forget_observations(value)  # graphs are cyclic: what hangs on one stays for long
-            found |= seen
-            if folder is not None and journal is None:
+                found |= seen if kept is None else kept.remember(seen)
+                del seen
+            if after is None:
+                after = Path(scratch) / str(number)
+                after.mkdir()
+                if segment.writes:
+                    _spill(segment, crossing, after, threads)
+                if kept is not None:
+                    after = kept.cross(after)
+            if kept is None and folder is not None:
                 shutil.rmtree(folder)
+            if kept is not None:
+                _let_go(segment.model)
             folder = after
     values = {value.name: value for value in model.graph.inputs}
     values |= {value.name: value for node in model.graph for value in node.outputs}
     for need, observed in found.items():
         set_observation(values[need.value], need.statistic, observed)
     return found
+
+
+def _let_go(model: ir.Model) -> None:
+    """Free what a segment left: graphs are cyclic, what hangs on one stays, and nobody collects while passes run."""
+    for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
+        forget_observations(value)
+    gc.collect()
+    give_back()
 
 
 def _spill(segment: Segment, crossing: Crossing, folder: Path, threads: int) -> None:

@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..observe.statistics import Need, forget_observations
+from ..outside import outside
 from .grams import grams_needed, is_observed
 from .methods import METHODS, SECOND_ORDER
 from .round_blocks import MAX_COLUMNS, matrix_shape, round_weight
@@ -61,7 +62,8 @@ class RoundInTurn(Pass):
             blocks = round_weight(model, weight, storage, self.method, self.max_columns)
             assert weight.const_value is not None
             real = from_matrix(blocks.real, weight.const_value.shape.numpy(), storage.summed)
-            weight.const_value = ir.Tensor(real, name=weight.name)
+            keeper, name = outside().keeper, str(weight.name)
+            weight.const_value = ir.Tensor(real, name=name) if keeper is None else keeper.put(real).tensor(name)
         if together:
             for node in model.graph:
                 for value in node.outputs:

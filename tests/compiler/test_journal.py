@@ -240,6 +240,26 @@ def test_segments_that_were_observed_are_not_run_again(
     assert len(seen) == whole
 
 
+@pytest.mark.usefixtures("cut")
+def test_layer_after_layer_runs_those_before_once(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step observes the one segment it needs; what crosses into it was run by the step before."""
+    from edgec.compiler.observing import segments
+
+    wanted = compiled(source, tmp_path / "wanted", "gptq", in_turn=True, cache=False)
+    monkeypatch.setattr(module, "LARGE", 0)
+    real, spilled = segments._spill, []
+    monkeypatch.setattr(segments, "_spill", lambda *given: (spilled.append(given), real(*given))[1])
+    assert compiled(source, tmp_path / "out", "gptq", in_turn=True, cache=False).digest == wanted.digest
+    steps = 4 * LAYERS  # queries, keys and values together, gates and ups
+    assert len(spilled) <= 2 * steps
+    monkeypatch.setattr(module, "LARGE", 1 << 30)
+    before = len(spilled)
+    compiled(source, tmp_path / "again", "gptq", in_turn=True, cache=False)
+    assert len(spilled) - before > 2 * (len(spilled[:before]))
+
+
 def test_gram_matrices_are_read_again_each_time(source: Path, tmp_path: Path) -> None:
     from edgec.compiler.observing.segments import observe_in_segments
     from edgec.compiler.samples import open_samples
