@@ -194,6 +194,8 @@ def test_weights_are_repetitions(name):
             y, label = GENERATOR.integers(0, 6, size=(1,)) + 0.0, np.array(GENERATOR.integers(0, 2))
         elif name in ("mse", "psnr", "si-snr"):
             y, label = GENERATOR.normal(size=(1, 4)), GENERATOR.normal(size=(4,))
+        elif name == "recall":
+            y, label = GENERATOR.normal(size=(2, 4)), np.array(GENERATOR.integers(0, 2))
         elif name == "miou":
             y, label = GENERATOR.normal(size=(1, 3, 4, 5)), GENERATOR.integers(0, 3, size=(4, 5))
         elif name == "ctc":
@@ -289,7 +291,7 @@ def test_an_unknown_name_lists_the_known():
         metric_named("top2")
     assert str(caught.value) == (
         "metric 'top2': is not a built-in metric. "
-        "Choose one of top1, top5, f1, spearman, mse, psnr, auc, perplexity, miou, map, map50, si-snr, ctc, "
+        "Choose one of top1, top5, f1, spearman, recall, mse, psnr, auc, perplexity, miou, map, map50, si-snr, ctc, "
         "or give module:function."
     )
 

@@ -131,7 +131,7 @@ CASES = (
     Case(
         name="metric is unknown",
         words=_with("--metric", "top2"),
-        message="metric 'top2': is not a built-in metric. Choose one of top1, top5, f1, spearman, mse, psnr, auc, perplexity, miou, map, map50, si-snr, ctc, or give module:function.",
+        message="metric 'top2': is not a built-in metric. Choose one of top1, top5, f1, spearman, recall, mse, psnr, auc, perplexity, miou, map, map50, si-snr, ctc, or give module:function.",
     ),
     Case(
         name="metric's module is missing",
