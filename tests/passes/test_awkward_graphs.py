@@ -90,7 +90,6 @@ OPTIONS: dict[str, dict[str, object]] = {
     "w4 web-webgpu": {"target": "web-webgpu"},
     "w4 packed": {"weight_form": "packed", "long_inputs": True},
     "w4 standard": {"weight_form": "standard", "zero_points": True},
-    "w2 packed": {"weight_form": "packed", "block_size": 16},
     "w8 product": {"product_tables": 4},
     "nf4 bnb4": {"weight_form": "bnb4"},
     "nf4 packed": {"weight_form": "packed", "double_scales": True},
@@ -99,9 +98,13 @@ OPTIONS: dict[str, dict[str, object]] = {
     "w2h": {},
     "w3 packed": {"weight_form": "packed"},
     "w4 rotate awq": {"rotate": True, "awq": True, "block_size": 16},
-    "w4 mixed": {"target_bpw": 4.0, "keep": ("lm_head=int8", "mlp=fp16"), "block_size": 16},
-    "w4 in turn": {"rounding": "gptq", "in_turn": True, "block_size": 16},
-    "w3 folded": {"weight_form": "folded", "zero_points": True},
+    "w4 mixed in turn": {
+        "target_bpw": 4.0,
+        "keep": ("lm_head=int8", "mlp=fp16"),
+        "rounding": "gptq",
+        "in_turn": True,
+        "block_size": 16,
+    },
 }
 Feeds = Mapping[str, np.ndarray]
 

@@ -50,10 +50,9 @@ def test_a_form_that_costs_more_and_loses_more_is_never_taken() -> None:
 
 
 def mixed(bpw: float, **options: object) -> dict[str, int]:
-    """Bits by weight, after a mix under inputs of which `first` sees far larger ones in a few channels."""
-    second = weights(64, 64)
-    second[:, 1:] *= 0.01
-    source = model(NET, opset=21, first=weights(64, 64), second=second, table=weights(50, 40))
+    """Bits by weight, after a mix; what `second` gives is far smaller than what `first` does."""
+    small = weights(64, 64, scale=0.001)
+    source = model(NET, opset=21, first=weights(64, 64), second=small, table=weights(50, 40))
     DecideStorage(block_size=32, minimum=1, **options)(source)
     before = {name: storage_of(source.graph.initializers[name]).form.bits for name in ("first", "second", "table")}
     each = MixBits(bpw=bpw)
@@ -70,9 +69,7 @@ def mixed(bpw: float, **options: object) -> dict[str, int]:
 def test_bits_go_where_they_are_missed() -> None:
     assert mixed(9.5) == {"first": 8, "second": 8, "table": 4}
     assert mixed(1.0) == {"first": 2, "second": 2, "table": 4}
-    middle = mixed(5.0)
-    assert middle["table"] == 4
-    assert {middle["first"], middle["second"]} <= {3, 4, 8}
+    assert mixed(5.0) == {"first": 4, "second": 3, "table": 4}, "the layer of larger outputs first"
 
 
 def test_what_the_user_fixed_stays() -> None:
