@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from pathlib import Path
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
