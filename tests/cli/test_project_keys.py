@@ -47,6 +47,7 @@ SAID: dict[str, tuple[tuple[str, ...], str]] = {
     "block_size": (("--block-size", "64"), "[compile]\nblock_size = 64"),
     "zero_points": (("--zero-points",), "[compile]\nzero_points = true"),
     "double_scales": (("--double-scales", "--scheme", "nf4"), '[compile]\ndouble_scales = true\nscheme = "nf4"'),
+    "kv_cache": (("--kv-cache", "int8"), '[compile]\nkv_cache = "int8"'),
     "long_inputs": (("--long-inputs",), "[compile]\nlong_inputs = true"),
     "product_tables": (("--product-tables", "8"), "[compile]\nproduct_tables = 8"),
     "keep": (("--keep", "lm_head=int8"), '[compile]\nkeep = ["lm_head=int8"]'),

@@ -88,7 +88,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "fp16 nvidia-cuda": {"target": "nvidia-cuda"},
     "fp16 iphone-15": {"target": "iphone-15"},
     "w4 web-webgpu": {"target": "web-webgpu"},
-    "w4 packed": {"weight_form": "packed", "long_inputs": True},
+    "w4 packed": {"weight_form": "packed", "long_inputs": True, "kv_cache": "int8"},
     "w4 standard": {"weight_form": "standard", "zero_points": True},
     "w8 product": {"product_tables": 4},
     "nf4 bnb4": {"weight_form": "bnb4"},
