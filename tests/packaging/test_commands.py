@@ -16,10 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.checkpoints import write_checkpoint
+from support.decoders import tiny_config, tiny_weights
+from support.lowrank import write_peft
 
 from edgec.compiler.project import Project
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "examples/digits/README.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/language-models.md", "examples/digits/README.md")
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -73,7 +76,19 @@ def desk(digits: Path, tmp_path: Path) -> Path:
         bytes_ = np.rint(samples["image"] * 255).astype(np.uint8).transpose(0, 2, 3, 1)
         np.savez(tmp_path / "photos.npz", image=bytes_[:60], label=samples["label"][:60])
         np.savez(tmp_path / "more-photos.npz", image=bytes_[60:], label=samples["label"][60:])
+    _language_model(tmp_path)
     return tmp_path
+
+
+def _language_model(desk: Path) -> None:
+    """A checkpoint of random weights, two texts in its words, and an adapter."""
+    config, rng = tiny_config(), np.random.default_rng(0)
+    write_checkpoint(desk / "checkpoint", config, tiny_weights(config))
+    for name in ("story.txt", "more-stories.txt"):
+        (desk / name).write_text(" ".join(f"w{token}" for token in rng.integers(3, config.vocabulary, 300)))
+    shapes = ((2, config.hidden), (config.heads * config.head_size, 2))
+    down, up = ((0.1 * rng.standard_normal(shape)).astype(np.float32) for shape in shapes)
+    write_peft(desk / "peft-law", {"model.layers.0.self_attn.q_proj": (down, up)})
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
