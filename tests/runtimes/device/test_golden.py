@@ -15,8 +15,10 @@ from support.receipts import recurrent_bundle
 from edgec.bundle import Bundle
 from edgec.compiler.proving.golden import replay_golden
 from edgec.compiler.samples.base import State
+from edgec.runtimes.base import TensorInfo
 from edgec.runtimes.compare import compare
 from edgec.runtimes.device.golden import replayed, steps_of
+from edgec.runtimes.fake import FakeRuntime
 from edgec.runtimes.ort import OrtCpu
 
 FLOATS = st.floats(-1e3, 1e3, width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
@@ -54,11 +56,27 @@ def test_the_distance_is_that_of_the_proofs(pair: tuple[np.ndarray, np.ndarray])
         (np.zeros(2, np.float32), np.ones(2, np.float32), (False, None)),
         (np.ones(2, np.float32), np.ones((2, 1), np.float32), (False, None)),
         (np.array(["a"]), np.array(["b"]), (False, None)),
+        (np.array([3, 4], np.int8), np.array([3, 5], np.int8), (False, 10 * math.log10(25))),
+        (np.array([-128, 0], np.int8), np.array([127, 0], np.int8), (False, 20 * math.log10(128 / 255))),
+        (np.array([3, 4], np.uint8), np.array([3, 5], np.uint8), (False, None)),
     ],
 )
 def test_distances_by_hand(golden: np.ndarray, answer: np.ndarray, found: tuple[bool, float | None]) -> None:
     got = once(golden, answer)
     assert (got["exact"], got["sqnr_db"]) == (found[0], pytest.approx(found[1]) if found[1] else None)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64])
+def test_what_is_carried_in_integers_may_be_a_step_off(dtype: type) -> None:
+    """A cache in integers: noise where it is carried, as where the bundle is proved."""
+    golden = [{"h_next": np.array([30, 40], dtype)}] * 2
+    off, feeds = {"h_next": np.array([30, 41], dtype)}, [{"h": np.zeros(2, dtype)}] * 2
+    (found,) = replayed(lambda _: off, feeds, golden, {"h": "h_next"})
+    cache = TensorInfo(name="h", dtype=np.dtype(dtype), shape=(2,))
+    session = FakeRuntime(answer=lambda _: off, inputs=(cache,), outputs=()).open(Path("model.onnx"))
+    proof = replay_golden(session, feeds, golden, State(carried={"h": "h_next"}))
+    assert found["sqnr_db"] == pytest.approx(10 * math.log10(2500)) == proof.sqnr_db
+    assert found["exact"] is proof.exact is False
 
 
 def test_the_worst_step_stands_and_every_odd_element_counts() -> None:

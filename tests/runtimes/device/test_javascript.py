@@ -102,6 +102,8 @@ const found = [];
 const [golden, answers] = ["golden", "answer"].map((name) => stepsOf(`{folder}/${{name}}.npz`));
 for (const [step, expected] of golden.entries()) {{
   found.push(await replayed(() => answers[step], [new Map()], [expected], {{}}));
+  const once = [new Map([["h", expected.get("y")]])];
+  found.push(await replayed(() => answers[step], once, [expected], {{ h: "y" }}));
 }}
 console.log(JSON.stringify(found));
 """
@@ -110,7 +112,7 @@ console.log(JSON.stringify(found));
 def test_distances_are_those_of_its_twin(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     golden, answers = [], []
-    for dtype in (np.float16, np.float32, np.float64, np.int64):
+    for dtype in (np.float16, np.float32, np.float64, np.int8, np.uint8, np.int64):
         for noise in (0, 1e-3, 1):
             x = (10 * rng.standard_normal((3, 4))).astype(dtype)
             golden.append({"y": x})
@@ -122,8 +124,9 @@ def test_distances_are_those_of_its_twin(tmp_path: Path) -> None:
     for name, steps in (("golden", golden), ("answer", answers)):
         np.savez(tmp_path / f"{name}.npz", **{f"y@{step}": each["y"] for step, each in enumerate(steps)})
     found = node(tmp_path, APART.format(golden=part("golden"), npz=part("npz"), folder=tmp_path.as_posix()))
-    for ours, x, y in zip(found, golden, answers, strict=True):
-        theirs = python_golden.replayed(lambda _, y=y: y, [{}], [x], {})
+    twice = [(x, y, carried) for x, y in zip(golden, answers, strict=True) for carried in ({}, {"h": "y"})]
+    for ours, (x, y, carried) in zip(found, twice, strict=True):
+        theirs = python_golden.replayed(lambda _, y=y: y, [{"h": x["y"]}], [x], carried)
         near = [{**each, "sqnr_db": each["sqnr_db"] and pytest.approx(each["sqnr_db"], abs=1e-6)} for each in theirs]
         assert ours == near
 
