@@ -95,9 +95,9 @@ class ReceiptOptions:
         ),
     ] = None
     nonce: Annotated[
-        str,
+        str | None,
         Option("--nonce", metavar="TEXT", help="The word that the devices were given.", rich_help_panel=RECEIPTS),
-    ] = ""
+    ] = None
 
 
 @takes_groups
@@ -161,10 +161,11 @@ def _receipts(options: ReceiptOptions) -> list[Receipt]:
     """
     from ...errors import OptionError
     from ..receipts.trust import MAX_AGE, Trust, age, trusted_receipt
+    from .request import nonce_of
 
     if not options.receipt:
         for name, value in (("--key", options.key), ("--max-age", options.max_age), ("--nonce", options.nonce)):
-            if value:
+            if value is not None and value != []:
                 raise OptionError(name, "is given without a receipt", remedy="Name it with --receipt")
         return []
     if not options.key:
@@ -173,9 +174,10 @@ def _receipts(options: ReceiptOptions) -> list[Receipt]:
             "is given without a key: one that anybody may have signed shows nothing",
             remedy="Name the device's public key with --key",
         )
-    limit = options.max_age or ("" if options.nonce else MAX_AGE)
+    nonce = nonce_of(options.nonce)
+    limit = (None if nonce else MAX_AGE) if options.max_age is None else options.max_age
     trust = Trust(
-        keys=tuple(options.key), nonce=options.nonce, max_age=age(limit, where="--max-age") if limit else None
+        keys=tuple(options.key), nonce=nonce, max_age=None if limit is None else age(limit, where="--max-age")
     )
     return [trusted_receipt(file, trust) for file in options.receipt]
 

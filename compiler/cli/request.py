@@ -37,6 +37,7 @@ from .values import op_types, pairs, regexes, scheme, shapes, state
 
 __all__ = [
     "ProofSettings",
+    "nonce_of",
     "not_negative",
     "positive",
     "project_file",
@@ -130,6 +131,17 @@ def positive(option: str, number: int | None) -> int | None:
     if number is not None and number < 1:
         raise OptionError(option, f"{number} is not a positive number", remedy="Give at least 1")
     return number
+
+
+def nonce_of(text: str | None) -> str:
+    """The word that makes an answer one to this very question; "" where none is asked for.
+
+    Raises:
+        OptionError: It is empty, as an unset variable of a job is: any answer of the last days would do.
+    """
+    if text is not None and not text.strip():
+        raise OptionError("--nonce", "is empty", remedy="Give a word that nobody could know, or leave it out")
+    return text or ""
 
 
 def not_negative(option: str, number: int) -> int:

@@ -63,8 +63,8 @@ class RunnerOptions:
         ),
     ] = None
     nonce: Annotated[
-        str, Option("--nonce", metavar="TEXT", help="A word to answer, for who checks.", rich_help_panel=_RUN)
-    ] = ""
+        str | None, Option("--nonce", metavar="TEXT", help="A word to answer, for who checks.", rich_help_panel=_RUN)
+    ] = None
     device: Annotated[
         str, Option("--device", metavar="NAME", help="What it is called; else its host name.", rich_help_panel=_RUN)
     ] = ""
@@ -144,17 +144,20 @@ def _receipt(options: RunnerOptions, bundle: str, talk: TalkOptions) -> dict[str
     from ...errors import OutputError
     from ..receipts.fetch import fetch_receipt
     from ..write_whole import write_whole
-    from .request import not_negative
+    from .request import nonce_of, not_negative, positive
     from .talk import talking
 
-    numbers = {name: not_negative(f"--{name}", getattr(options, name)) for name in ("threads", "warmup", "runs")}
+    numbers = {name: not_negative(f"--{name}", getattr(options, name)) for name in ("threads", "warmup")}
+    positive("--runs", options.runs)
+    nonce = nonce_of(options.nonce)
     with talking(talk) as talker, talker.progress.stage("run"):
         text = fetch_receipt(
             Bundle.open(bundle),
             on=options.on,
             key=options.key,
-            nonce=options.nonce,
+            nonce=nonce,
             device=options.device,
+            runs=options.runs,
             **numbers,
         )
     try:

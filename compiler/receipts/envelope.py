@@ -21,6 +21,7 @@ __all__ = ["AGAIN", "open_envelope"]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 AGAIN = "Do not trust it: have the device answer again"
+_MOST = 1 << 26  # bytes: hundreds of thousands of nodes and runs
 
 
 def open_envelope(file: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[bytes, str]:
@@ -32,7 +33,8 @@ def open_envelope(file: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[bytes, 
     from cryptography.exceptions import InvalidSignature
 
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as stream:
+            raw = stream.read(_MOST + 1)
     except OSError as error:
         raise ReceiptError(
             str(file), f"cannot be read: {error.strerror}", remedy="Name the file that the device wrote"
@@ -55,12 +57,14 @@ def open_envelope(file: Path, keys: Sequence[Ed25519PublicKey]) -> tuple[bytes, 
 
 def _parts(file: Path, raw: bytes) -> tuple[bytes, bytes, str]:
     """Body, signature and the name of the key, of a file in the one spelling."""
+    if len(raw) > _MOST:
+        _refuse(file)
     try:
         values = json.loads(raw)
         (signed,) = values["signatures"]
         body, signature = (base64.b64decode(text, validate=True) for text in (values["payload"], signed["sig"]))
         named = str(signed["keyid"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         _refuse(file)
     again = {
         "payload": base64.b64encode(body).decode(),

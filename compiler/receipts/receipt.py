@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from ...errors import ReceiptError
 from ...runtimes.base import Kernel, Memory
@@ -126,13 +127,17 @@ def read_statement(file: str, key: str, body: bytes) -> Receipt:
         ReceiptError: It is a statement of another kind, or lacks something.
     """
     try:
-        values = json.loads(body)
+        values = json.loads(body, parse_constant=_no_number)
         if (values["_type"], values["predicateType"]) != (STATEMENT, PREDICATE):
             raise ValueError(f"it is {values['predicateType']!r}, not {PREDICATE!r}")
         return _receipt(file, key, values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ReceiptError(str(file), f"is no receipt that this edgec reads: {problem}", remedy=AGAIN) from error
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
 
 
 def _receipt(file: str, key: str, values: Mapping[str, Any]) -> Receipt:
@@ -140,7 +145,8 @@ def _receipt(file: str, key: str, values: Mapping[str, Any]) -> Receipt:
     said = values["predicate"]
     latency, memory, placement = said["latency"], said["memory"], said["placement"]
     taken = tuple(1e-9 * int(each) for each in latency["ns"])
-    if not taken or min(taken) <= 0 or not said["golden"]["outputs"]:
+    load = 1e-9 * int(said["load_ns"])
+    if not taken or min(taken) <= 0 or load <= 0 or not said["golden"]["outputs"]:
         raise ValueError("it was not run")
     computing = latency["computing_ns"]
     return Receipt(
@@ -152,7 +158,7 @@ def _receipt(file: str, key: str, values: Mapping[str, Any]) -> Receipt:
         device=_device(said["device"], said["runtime"]),
         steps=int(said["golden"]["steps"]),
         golden=tuple(_distance(each) for each in said["golden"]["outputs"]),
-        load_seconds=1e-9 * int(said["load_ns"]),
+        load_seconds=load,
         timings=Timings(
             threads=int(latency["threads"]),
             warmup=int(latency["warmup"]),
@@ -175,11 +181,13 @@ def _device(device: Mapping[str, Any], runtime: Mapping[str, Any]) -> DeviceFact
 
 
 def _distance(values: Mapping[str, Any]) -> OutputDistance:
-    apart = values["sqnr_db"]
+    apart = None if values["sqnr_db"] is None else float(values["sqnr_db"])
+    if apart is not None and not math.isfinite(apart):
+        raise ValueError(f"sqnr_db {apart} is no number")
     return OutputDistance(
         name=str(values["name"]),
         exact=values["exact"] is True,
-        sqnr_db=None if apart is None else float(apart),
+        sqnr_db=apart,
         nonfinite=int(values["nonfinite"]),
     )
 

@@ -238,6 +238,22 @@ OPTIONS = {
         "out: is a bundle: --baseline, --bundle, --on and --target are of projects. "
         "Leave them out, or name the project.",
     ),
+    "an empty nonce": (
+        ["check", "out", "--receipt", "r.json", "--key", "pi.pem.pub", "--nonce", ""],
+        "--nonce: is empty. Give a word that nobody could know, or leave it out.",
+    ),
+    "an empty nonce there": (
+        ["runner", "out", "--key", "pi.pem", "--nonce", " "],
+        "--nonce: is empty. Give a word that nobody could know, or leave it out.",
+    ),
+    "no nonce of a receipt": (["check", "--nonce", ""], "--nonce: is given without a receipt. Name it with --receipt."),
+    "no runs": (
+        ["runner", "out", "--key", "pi.pem", "--runs", "0"], "--runs: 0 is not a positive number. Give at least 1.",
+    ),
+    "no age": (
+        ["check", "out", "--receipt", "r.json", "--key", "pi.pem.pub", "--max-age", ""],
+        "--max-age: '' is no span of time. Write it like 90m, 12h, 30d or 4w.",
+    ),
     "age": (
         ["check", "out", "--receipt", "r.json", "--key", "pi.pem.pub", "--max-age", "soon"],
         "--max-age: 'soon' is no span of time. Write it like 90m, 12h, 30d or 4w.",

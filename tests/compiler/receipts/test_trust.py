@@ -17,7 +17,7 @@ from edgec.bundle import Bundle
 from edgec.compiler.receipts.trust import Trust, age, check_subject, trusted_receipt
 from edgec.compiler.signing.keys import fingerprint, public_key, public_raw
 from edgec.errors import OptionError, ReceiptError
-from edgec.runtimes.device.ed25519 import new_key, seed_of
+from edgec.runtimes.device.ed25519 import new_key, seed_of, sign
 
 pytest.importorskip("cryptography")
 DAY = datetime.timedelta(days=1)
@@ -216,6 +216,8 @@ def without(said: dict[str, Any], name: str) -> dict[str, Any]:
         (lambda said: without(said, "latency"), "lacks 'latency'"),
         (lambda said: said["predicate"]["latency"].update(ns=[]) or said, "it was not run"),
         (lambda said: said["predicate"]["golden"].update(outputs=[]) or said, "it was not run"),
+        (lambda said: said["predicate"].update(load_ns=-1) or said, "it was not run"),
+        (lambda said: said["predicate"]["latency"].update(ns=[1, -1]) or said, "it was not run"),
         (
             lambda said: said["predicate"].update(date="yesterday") or said,
             "time data 'yesterday' does not match format '%Y-%m-%dT%H:%M:%SZ'",
@@ -227,6 +229,44 @@ def test_a_statement_of_another_kind(
 ) -> None:
     file = write_receipt(tmp_path / "r.json", change(said_of(bundle)), seed(keys))
     assert refusal(file, trust) == f"{file}: is no receipt that this edgec reads: {problem}. {AGAIN}"
+
+
+@pytest.mark.parametrize(
+    ("was", "text", "problem"),
+    [
+        ('"load_ns": 50000000', '"load_ns": NaN', "NaN is no number"),
+        ('"load_ns": 50000000', '"load_ns": 1e999', "cannot convert float infinity to integer"),
+        ('"load_ns": 50000000', f'"load_ns": 1{"0" * 400}', "int too large to convert to float"),
+        ('"sqnr_db": null', '"sqnr_db": NaN', "NaN is no number"),
+        ('"sqnr_db": null', '"sqnr_db": Infinity', "Infinity is no number"),
+        ('"sqnr_db": null', '"sqnr_db": 1e999', "sqnr_db inf is no number"),
+        ('"nonfinite": 0', '"nonfinite": NaN', "NaN is no number"),
+    ],
+)
+def test_a_number_that_is_none(
+    bundle: Bundle, keys: Path, trust: Trust, tmp_path: Path, was: str, text: str, problem: str
+) -> None:
+    """Whatever signed it: NaN is below every limit and above none."""
+    body = json.dumps(said_of(bundle)).replace(was, text).encode()
+    assert text in body.decode()
+    receipt = write_receipt(tmp_path / "r.json", {}, seed(keys))
+    values = json.loads(receipt.read_text())
+    values["payload"] = base64.b64encode(body).decode()
+    values["signatures"][0]["sig"] = base64.b64encode(
+        sign(seed(keys), pae("application/vnd.in-toto+json", body))
+    ).decode()
+    receipt.write_text(json.dumps(values, indent=1) + "\n")
+    assert refusal(receipt, trust) == f"{receipt}: is no receipt that this edgec reads: {problem}. {AGAIN}"
+
+
+def test_a_file_too_deep_or_too_long_is_no_receipt(trust: Trust, tmp_path: Path) -> None:
+    file = tmp_path / "r.json"
+    file.write_bytes(b"[" * 100_000)
+    problem = f"{file}: is no receipt, or was changed. Name the file that edgec's runner wrote on the device."
+    assert refusal(file, trust) == problem
+    with file.open("wb") as stream:
+        stream.truncate(1 << 33)  # takes no place on the disk, and would none in memory
+    assert refusal(file, trust) == problem
 
 
 def test_a_file_that_is_not_there(trust: Trust, tmp_path: Path) -> None:
