@@ -41,6 +41,7 @@ from .pipeline import PassReport
 from .prove import prove, write_records
 from .proving.judge import check_units
 from .reduce_saturating import reduce_saturating
+from .remarks import remarks
 from .request import CompileRequest
 from .sbom.source_licence import source_licence
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
@@ -147,6 +148,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                             *reduced,
                             *built.weights_alone,
                             *built.notes,
+                            *remarks(built.candidate.model),
                         ),
                         golden=data.golden_origin,
                         baking=loaded.baking,

@@ -25,6 +25,9 @@ __all__ = [
     "is_op",
     "is_overridable",
     "opset_of",
+    "remark",
+    "remarks_of",
+    "remarks_on",
     "rewire",
     "skip",
     "sole_consumer",
@@ -34,6 +37,7 @@ __all__ = [
 ]
 
 _SKIPPED = "edgec.skipped"
+_REMARKED = "edgec.remarked"
 # Constants of fewer bytes are not worth a file.
 _LARGE = 1 << 16
 # Metadata of nodes over constants that the runtime folds when it loads: they are compact in the file on purpose.
@@ -160,6 +164,23 @@ def why_skipped(node: ir.Node) -> str | None:
     """The reason given to `skip`, if any."""
     reason = node.meta.get(_SKIPPED)
     return None if reason is None else str(reason)
+
+
+def remark(node: ir.Node, *what: str) -> None:
+    """Remember what the user should know of how a node was done, which is no reason for it to stay float."""
+    node.meta[_REMARKED] = tuple(dict.fromkeys((*remarks_on(node), *what)))
+
+
+def remarks_on(node: ir.Node) -> tuple[str, ...]:
+    """What `remark` was given, in order; a node that takes another's place is given it again."""
+    found: tuple[str, ...] = node.meta.get(_REMARKED, ())
+    return found
+
+
+def remarks_of(model: ir.Model) -> dict[str, tuple[str, ...]]:
+    """Node name → remarks, of a whole model."""
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    return {node.name or node.op_type: remarks_on(node) for node in nodes if remarks_on(node)}
 
 
 class SkipNotes(dict[str, str]):

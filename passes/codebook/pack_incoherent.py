@@ -21,7 +21,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import insert_after
+from ..edit import insert_after, remark, remarks_on
 from ..weight_only.blocks import kernel_bytes
 from ..weight_only.nbits import DOMAIN, Operands, for_kernel, matmul_nbits
 from ..weight_only.stored import every_name
@@ -91,6 +91,7 @@ class _Writer:
         made: list[ir.Node] = []
         product = matmul_nbits(changed, operands, name=str(node.name or ""))
         product.outputs[0].name = f"{old.name}_product"
+        remark(product, *remarks_on(node))
         made.append(product)
         dims = () if old.shape is None else tuple(old.shape)
         risen = self._nodes.add("Mul", [total, shift], dims, made)

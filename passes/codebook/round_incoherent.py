@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import constant_array, is_op, skip
+from ..edit import constant_array, is_op, remark
 from ..observe.statistics import Need
 from ..weight_only.grams import gram_of, grams_needed
 from ..weight_only.storage import Storage, as_matrix, forget_storage, stored_values
@@ -69,7 +69,7 @@ class RoundIncoherent(Pass):
         if reason is not None:
             forget_storage(weight)
             for node, _ in weight.uses():
-                skip(node, f"{reason}: its weight is stored in another form")
+                remark(node, f"{reason}: its weight is stored in another form")
             return
         array = constant_array(weight)
         assert array is not None

@@ -22,7 +22,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import is_op, skip
+from ..edit import is_op, remark
 from ..observe.statistics import Gram, Mean, Means, Need, Products, observation_of
 from ..scope import out_of_scope
 from ..weight_only.blocks import BlockForm
@@ -117,7 +117,7 @@ class ActivationAware(Pass):
             return False
         wide = [each for each in readers if each.layer.inputs > self.max_columns]
         for each in wide:
-            skip(
+            remark(
                 each.layer.node,
                 f"reads {each.layer.inputs} channels, more than {self.max_columns}: they are not scaled",
             )

@@ -32,7 +32,7 @@ from .stream import Shifted, Stopped, Stream, Turned
 __all__ = ["follow", "streams_of"]
 
 _JOINERS = ("Add", "Sub", "Sum", "Concat")
-_POST_NORM = "is where a normalized state is added up: that of a post-norm transformer is not rotated"
+_POST_NORM = "is where a normalized state is added up, as in post-norm transformers"
 
 
 def streams_of(model: ir.Model) -> Iterator[tuple[ir.Value, Stream | Stopped]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from ..edit import is_constant, is_op, skip, subgraph_nodes
+from ..edit import is_constant, is_op, remark, subgraph_nodes
 from .matrices import matrix_of
 from .movers import expand, reshape, slice_, split
 
@@ -131,7 +131,7 @@ class _Trace:
         if reason is None and not all(_is_whole(edge.labels, mine, width) for edge in edges):
             reason = "writes heads that some product reads in parts"
         if reason is not None:
-            skip(node, reason)
+            remark(node, f"is not rotated: {reason}")
             return None
         return Heads(node=node, width=width, blocks=tuple(mine), edges=tuple(edges))
 

@@ -29,8 +29,8 @@ from ..edit import (
     insert_after,
     is_constant,
     is_op,
+    remark,
     rewire,
-    skip,
     sole_consumer,
     value_names,
 )
@@ -87,11 +87,11 @@ def _try_stream(graph: ir.Graph, value: ir.Value, rng: np.random.Generator) -> b
     """Rotate the stream that a value belongs to."""
     found = follow(graph, value)
     if isinstance(found, Stopped):
-        skip(found.node, found.reason)
+        remark(found.node, f"is not rotated: {found.reason}")
         return False
     rotation = random_rotation(found.width, rng, keeps_mean=found.keeps_mean)
     if isinstance(rotation, str):
-        skip(found.constants[0].node, f"belongs to a hidden state that {rotation}")
+        remark(found.constants[0].node, f"is not rotated: belongs to a hidden state that {rotation}")
         return False
     taken = value_names(graph) | {node.name for node in graph if node.name}
     if _shift(graph, found, taken):
@@ -201,7 +201,7 @@ def _try_heads(graph: ir.Graph, heads: Heads, rng: np.random.Generator) -> bool:
     for first in heads.blocks:
         rotation = random_rotation(heads.width, rng)
         if isinstance(rotation, str):
-            skip(heads.node, f"writes heads, each of which {rotation}")
+            remark(heads.node, f"is not rotated: writes heads, each of which {rotation}")
             return False
         rotations[first] = rotation
     for edge in heads.edges:

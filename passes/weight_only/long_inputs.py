@@ -29,7 +29,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, opset_of, skip
+from ..edit import add_initializer, constant_array, fresh_name, opset_of, remark, remarks_on
 from .blocks import codes_in
 from .nbits import DOMAIN
 from .stored import every_name
@@ -59,7 +59,7 @@ class LongInputs(Pass):
                 if reason is None:
                     found.append(node)
                 else:
-                    skip(node, reason)
+                    remark(node, reason)
         writer = _Writer(model, self.rows)
         for node in found:
             writer.branch(node)
@@ -139,6 +139,7 @@ class _Writer:
     def _short(self, node: ir.Node) -> ir.Graph:
         attributes = list(node.attributes.values())
         same = ir.Node(node.domain, node.op_type, list(node.inputs), attributes, name=node.name)
+        remark(same, *remarks_on(node))
         return self._body([same], node)
 
     def _long(self, node: ir.Node, stem: str) -> ir.Graph:

@@ -29,7 +29,7 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..codebook.operands import folded_operands
-from ..edit import add_initializer, constant_array, fresh_name, is_op, skip, sole_consumer
+from ..edit import add_initializer, constant_array, fresh_name, is_op, remark, remarks_on, skip, sole_consumer
 from .nbits import DOMAIN, INT8, Operands, add_operands, kernel_form, matmul_nbits, set_operands
 from .storage import Storage, blocks_of, stored_values
 from .stored import every_name
@@ -113,6 +113,7 @@ class PackProducts(Pass):
             name=str(node.name or ""),
             accuracy_level=self.accuracy_level,
         )
+        remark(product, *remarks_on(node))
         made, (end,) = [product], old[-1].outputs
         (new,) = product.outputs
         if bias is not None and not along:
@@ -158,7 +159,7 @@ def _note(node: ir.Node, storage: Storage, operands: Operands) -> None:
     asked, bits = storage.form, operands.blocks.form.bits
     if bits != asked.bits:
         blocks = f" in blocks of {asked.size}" if asked.size else ""
-        skip(node, f"holds its {asked.bits}-bit weights{blocks} in {bits} bits, which a fast kernel multiplies")
+        remark(node, f"holds its {asked.bits}-bit weights{blocks} in {bits} bits, which a fast kernel multiplies")
 
 
 def _added(node: ir.Node, rows: int) -> tuple[ir.Value | None, list[ir.Node]]:

@@ -23,7 +23,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import constant_array, skip
+from ..edit import constant_array, remark
 from ..observe.statistics import Need
 from ..outside import outside
 from .blocks import Blocks
@@ -83,7 +83,7 @@ def round_weight(model: ir.Model, weight: ir.Value, storage: Storage, method: st
         found = gram_of(model, weight, W.shape[1]) if W.shape[1] <= max_columns else _too_many(W, max_columns)
         if isinstance(found, str):
             for node, _ in weight.uses():
-                skip(node, f"{found}: its weight is rounded to the nearest")
+                remark(node, f"{found}: its weight is rounded to the nearest")
         else:
             H = found
     blocks = found_or_made(method, W, H, storage.form, lambda: blocks_by(method, W, H, storage.form))

@@ -18,6 +18,9 @@ from edgec.passes.edit import (
     is_op,
     is_overridable,
     opset_of,
+    remark,
+    remarks_of,
+    remarks_on,
     rewire,
     skip,
     sole_consumer,
@@ -147,3 +150,13 @@ def test_the_first_reason_stands() -> None:
     skip(inner, "inside")
     assert why_skipped(node) == "first"
     assert SkipNotes.of(made) == {"a": "first", inner.name: "inside"}
+
+
+def test_remarks_are_kept_in_order_and_are_no_reasons_to_stay_float() -> None:
+    graph = ir.Graph([], [], nodes=[ir.node("Relu", [None], name="r")], name="g")
+    node = graph[0]
+    remark(node, "first")
+    remark(node, "second", "first")
+    assert remarks_on(node) == ("first", "second")
+    assert remarks_of(ir.Model(graph, ir_version=10)) == {"r": ("first", "second")}
+    assert why_skipped(node) is None

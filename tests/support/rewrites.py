@@ -8,7 +8,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import CheckerPass
 
 from edgec.passes.base import Pass
-from edgec.passes.edit import SkipNotes
+from edgec.passes.edit import SkipNotes, remarks_of
 
 from .graphs import feeds_of, graph_text
 from .numerics import assert_same, run
@@ -51,5 +51,6 @@ def leaves_alone(each: Pass, model: ir.Model, **reasons: str) -> ir.Model:
     assert not each(model).modified
     same = snapshot(model) == state
     assert same
-    assert dict(SkipNotes.of(model)) == {name.replace("__", "."): reason for name, reason in reasons.items()}
+    told = SkipNotes.of(model) | {name: "; ".join(what) for name, what in remarks_of(model).items()}
+    assert told == {name.replace("__", "."): reason for name, reason in reasons.items()}
     return model

@@ -9,7 +9,7 @@ from support.numerics import optimized_ops, run
 from edgec.passes.codebook.notes import incoherent_of
 from edgec.passes.codebook.pack_incoherent import PackIncoherent
 from edgec.passes.codebook.round_incoherent import RoundIncoherent
-from edgec.passes.edit import why_skipped
+from edgec.passes.edit import remarks_on
 from edgec.passes.observe.statistics import Gram, set_observation
 from edgec.passes.weight_only.decide_storage import DecideStorage
 from edgec.passes.weight_only.storage import storage_of
@@ -125,7 +125,7 @@ def test_what_is_handed_back_says_why(text: str, shape: tuple[int, ...], kind: s
     assert each.needs(source) == ()
     assert each(source).modified
     assert storage_of(source.graph.initializers["w"]) is None
-    assert why_skipped(source.graph[0]) == f"{why}: its weight is stored in another form"
+    assert remarks_on(source.graph[0]) == (f"{why}: its weight is stored in another form",)
     assert not each(source).modified
     assert not PackIncoherent()(source).modified
 
@@ -136,7 +136,7 @@ def test_too_many_columns_are_not_observed() -> None:
     each = RoundIncoherent(max_columns=32)
     assert each.needs(source) == ()
     each(source)
-    assert why_skipped(source.graph[0]) == "multiplies 64 columns, more than 32: its weight is stored in another form"
+    assert remarks_on(source.graph[0]) == ("multiplies 64 columns, more than 32: its weight is stored in another form",)
 
 
 def test_codebooks_have_names() -> None:

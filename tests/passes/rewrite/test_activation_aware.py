@@ -10,7 +10,7 @@ from support.numerics import assert_same, run
 from support.recipes import measure_on
 from support.state import signature, snapshot
 
-from edgec.passes.edit import SkipNotes
+from edgec.passes.edit import remarks_of
 from edgec.passes.rewrite.activation_aware import ActivationAware
 from edgec.passes.rewrite.linear import Linear, linear_of
 from edgec.passes.rewrite.rescale import replace_constant
@@ -230,7 +230,7 @@ def test_layers_too_wide_for_a_gram_matrix_say_so() -> None:
         w=weights(32, 32),
     )
     assert not ActivationAware(max_columns=16).needs(source)
-    assert dict(SkipNotes.of(source)) == {"y": "reads 32 channels, more than 16: they are not scaled"}
+    assert remarks_of(source) == {"y": ("reads 32 channels, more than 16: they are not scaled",)}
 
 
 def test_values_that_are_not_finite_are_left_alone() -> None:

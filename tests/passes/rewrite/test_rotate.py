@@ -8,23 +8,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_ir.passes.common import CheckerPass
+from support import rewrites as support
 from support.decoders import feeds_of as decoder_feeds
 from support.decoders import tiny_config, tiny_weights
 from support.graphs import feeds_of, graph_text, model, weights
 from support.numerics import assert_same, run
-from support.rewrites import leaves_alone, rewrites
+from support.rewrites import rewrites
 from support.state import signature, snapshot
 from support.transformers import NORMS, Spelling, transformer
 
 from edgec.compiler.load import load_model
 from edgec.compiler.sources.decoder import build
-from edgec.passes.edit import SkipNotes, constant_array
+from edgec.passes.edit import constant_array, remarks_of
 from edgec.passes.rewrite.follow_stream import streams_of
 from edgec.passes.rewrite.heads import heads_of
 from edgec.passes.rewrite.rotate import RotateHidden
 from edgec.passes.rewrite.stream import Stream
 
-POST_NORM = "is where a normalized state is added up: that of a post-norm transformer is not rotated"
+POST_NORM = "is where a normalized state is added up, as in post-norm transformers"
+
+
+def leaves_alone(each: RotateHidden, source: ir.Model, **reasons: str) -> ir.Model:
+    return support.leaves_alone(each, source, **{name: f"is not rotated: {why}" for name, why in reasons.items()})
+
 
 HEAD = """x = Gather(e_rotated, ids)
 h = MatMul(x, w_rotated)
@@ -66,7 +72,7 @@ def test_a_rotated_transformer_answers_the_same(spelling: Spelling, seed: int) -
     kept = [name for name, array in constants(source).items() if array.ndim == 2 and name in old]
     # Queries and keys are written in the axes they were, but read the stream; so no matrix is what it was.
     assert kept == []
-    assert not SkipNotes.of(source)
+    assert not remarks_of(source)
     settled = snapshot(source)
     again = RotateHidden(seed=seed)(source).modified
     assert not again
@@ -271,8 +277,8 @@ def test_a_width_without_a_matrix() -> None:
     assert not RotateHidden()(source).modified
     same = snapshot(source) == state
     assert same
-    assert set(SkipNotes.of(source).values()) == {
-        "belongs to a hidden state that has 9 channels, for which no Hadamard matrix is known here"
+    assert set(remarks_of(source).values()) == {
+        ("is not rotated: belongs to a hidden state that has 9 channels, for which no Hadamard matrix is known here",)
     }
 
 
@@ -345,7 +351,7 @@ def test_heads_left_alone(source: ir.Model, reason: str) -> None:
     assert not RotateHidden()(source).modified
     same = snapshot(source) == state
     assert same
-    assert SkipNotes.of(source).get("v0", reason) == reason
+    assert remarks_of(source).get("v0", (f"is not rotated: {reason}",)) == (f"is not rotated: {reason}",)
 
 
 def test_parts_can_be_left_out() -> None:

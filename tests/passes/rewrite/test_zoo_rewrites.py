@@ -11,7 +11,7 @@ from support.numerics import assert_same, run
 from support.recipes import measure_on
 
 from edgec.compiler.load import load_model
-from edgec.passes.edit import SkipNotes
+from edgec.passes.edit import remarks_of
 from edgec.passes.rewrite.activation_aware import ActivationAware
 from edgec.passes.rewrite.rotate import RotateHidden
 from edgec.targets.cpu.pipeline import normalize, prepare
@@ -81,6 +81,5 @@ def test_a_post_norm_transformer_turns_in_its_heads_alone() -> None:
     assert RotateHidden()(model).modified
     assert_same(before, run(model, feeds), tolerance=1e-5)
     assert made(model, "_rotated") == 6 * 3  # values, their biases, outputs
-    assert "is where a normalized state is added up: that of a post-norm transformer is not rotated" in set(
-        SkipNotes.of(model).values()
-    )
+    why = "is not rotated: is where a normalized state is added up, as in post-norm transformers"
+    assert (why,) in remarks_of(model).values()

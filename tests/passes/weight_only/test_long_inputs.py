@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.graphs import model
 from support.numerics import run
 
-from edgec.passes.edit import why_skipped
+from edgec.passes.edit import remarks_on
 from edgec.passes.weight_only.blocks import BlockForm, Blocks
 from edgec.passes.weight_only.long_inputs import LongInputs
 from edgec.passes.weight_only.nbits import DOMAIN, add_operands, matmul_nbits
@@ -150,4 +150,4 @@ def test_products_left_as_they_are(change: str, reason: str) -> None:
     elif change == "opset":
         graph.opset_imports[""] = 17
     assert not LongInputs()(after).modified
-    assert why_skipped(node) == reason
+    assert remarks_on(node) == (reason,)

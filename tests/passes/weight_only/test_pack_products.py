@@ -8,7 +8,7 @@ from support.numerics import optimized_ops, run
 from support.rewrites import leaves_alone
 from support.state import signature
 
-from edgec.passes.edit import why_skipped
+from edgec.passes.edit import remarks_on, why_skipped
 from edgec.passes.weight_only.decide_storage import DecideStorage
 from edgec.passes.weight_only.pack_products import PackProducts
 from edgec.passes.weight_only.round_blocks import RoundBlocks
@@ -154,7 +154,8 @@ def test_bits_without_a_fast_kernel_are_widened_with_a_note() -> None:
     assert PackProducts(always=True)(source).modified
     (node,) = source.graph
     assert node.attributes.get_int("bits", 0) == 4
-    assert why_skipped(node) == "holds its 2-bit weights in blocks of 16 in 4 bits, which a fast kernel multiplies"
+    assert remarks_on(node) == ("holds its 2-bit weights in blocks of 16 in 4 bits, which a fast kernel multiplies",)
+    assert why_skipped(node) is None
 
 
 def test_what_others_read_stays_and_says_so() -> None:

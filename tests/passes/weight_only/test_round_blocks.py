@@ -10,7 +10,7 @@ from support.numerics import run
 from support.recipes import measure_on
 
 from edgec.compiler.pipeline import run_passes
-from edgec.passes.edit import SkipNotes
+from edgec.passes.edit import remarks_of
 from edgec.passes.weight_only.blocks import BlockForm
 from edgec.passes.weight_only.decide_storage import DecideStorage
 from edgec.passes.weight_only.gptq_blocks import gptq_blocks
@@ -113,9 +113,9 @@ def test_tables_and_what_cannot_be_observed_are_rounded_to_the_nearest() -> None
             blocks_of(source.graph.initializers[name]).codes,
             nearest(source.graph.initializers[name].const_value.numpy().T, FORM).codes,
         )
-    assert dict(SkipNotes.of(source)) == {
-        "t": "is inside a body, whose values are not observed: its weight is rounded to the nearest",
-        "v": "reads its input transposed: its weight is rounded to the nearest",
+    assert remarks_of(source) == {
+        "t": ("is inside a body, whose values are not observed: its weight is rounded to the nearest",),
+        "v": ("reads its input transposed: its weight is rounded to the nearest",),
     }
 
 
@@ -126,7 +126,7 @@ def test_matrices_that_are_too_wide_are_rounded_to_the_nearest() -> None:
     assert not each.needs(source)
     assert each(source).modified
     reason = "multiplies 48 columns, more than 47: its weight is rounded to the nearest"
-    assert dict(SkipNotes.of(source)) == {"y": reason}
+    assert remarks_of(source) == {"y": (reason,)}
 
 
 DEEP = """g (float[N, 32] x) => (float[N, 32] z) {
