@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from ..passes.base import Pass
 from ..passes.edit import SkipNotes
 from ..passes.lower.compute_in_half import ComputeInHalf
 from ..passes.observe.statistics import Need
@@ -179,11 +180,11 @@ def _at_sample_shapes(request: CompileRequest, target: TargetSpec, loaded: Loade
 
 
 def _decide(model: ir.Model, recipe: Recipe) -> None:
-    """Run the recipe up to its decisions, or to fp16; nothing needs to be observed for that."""
+    """Run the recipe up to its decisions, or to fp16; what goes by samples changes numbers, and no decision."""
     passes = recipe.passes
     half = next((k for k, each in enumerate(passes) if isinstance(each, ComputeInHalf)), len(passes))
     until = next((k + 1 for k, each in enumerate(passes) if isinstance(each, DecideQuantization)), half)
-    run_passes(model, passes[:until], measure=_never)
+    run_passes(model, [each for each in passes[:until] if type(each).needs is Pass.needs], measure=_never)
 
 
 def _never(model: ir.Model, needs: Sequence[Need]) -> None:

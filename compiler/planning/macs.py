@@ -41,8 +41,9 @@ def unsized_notes(model: ir.Model) -> tuple[str, ...]:
 def macs_of(node: ir.Node) -> int:
     """MACs of one node; 0 for operators without any.
 
-    Conv: outputs * inputs per group * kernel. MatMul, Gemm: outputs * K. Recurrent nets: steps * batch *
-    (weights of W and R), from the weights' own sizes.
+    Conv: outputs * inputs per group * kernel. MatMul, MatMulInteger, Gemm: outputs * K. ONNX Runtime's MatMulNBits and
+    MatMulBnb4: outputs * their attribute K. Recurrent nets: steps * batch * (weights of W and R), from the weights'
+    own sizes.
     """
     weight = node.inputs[1] if len(node.inputs) > 1 else None
     if weight is None or weight.shape is None or not node.outputs:
@@ -55,7 +56,9 @@ def macs_of(node: ir.Node) -> int:
             return _product(_dims(node.inputs[0])) * _product(w[1:])
         case "Gemm" if len(w) == 2:
             return _product(out) * w[1 if node.attributes.get_int("transB", 0) else 0]
-        case "MatMul" if w:
+        case "MatMulNBits" | "MatMulBnb4":
+            return _product(out) * node.attributes.get_int("K", 0)
+        case "MatMul" | "MatMulInteger" if w:
             return _product(out) * w[-2 if len(w) > 1 else 0]
         case "LSTM" | "GRU" | "RNN" if node.inputs[0] is not None:
             recurrent = node.inputs[2] if len(node.inputs) > 2 else None

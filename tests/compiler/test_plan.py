@@ -194,3 +194,21 @@ def test_answers_that_are_kept_for_the_guard_are_counted() -> None:
     common = {"samples": 16, "sessions": 1, "threads": 1, "macs": 1}
     with_guard = compile_peak(wide, [], **common, guarded=True)
     assert with_guard - compile_peak(wide, [], **common, guarded=False) > 2 * 15 << 20
+
+
+def test_macs_of_matrices_in_blocks_are_those_of_their_floats() -> None:
+    nodes = [
+        ir.node("MatMulNBits", [ir.Value(name="x"), ir.Value(name="B", shape=ir.Shape([5, 2, 16])), ir.Value(name="s")],
+                {"K": 40, "N": 5, "bits": 4, "block_size": 32}, domain="com.microsoft", name="p"),
+        ir.node("MatMulInteger", [ir.Value(name="i"), ir.Value(name="w", shape=ir.Shape([40, 5]))], name="q"),
+    ]  # fmt: skip
+    for node in nodes:
+        node.outputs[0].shape = ir.Shape(["N", 3, 5])
+    graph = ir.Graph([], [], nodes=nodes, name="g")
+    assert macs_by_op(ir.Model(graph, ir_version=10)) == {"MatMulNBits": 3 * 5 * 40, "MatMulInteger": 3 * 5 * 40}
+
+
+@pytest.mark.parametrize("settings", [{"smooth": "auto"}, {"balance": True}, {"awq": True, "scheme": "w4"}])
+def test_what_goes_by_samples_is_planned_without_them(digits: Path, settings: dict[str, object]) -> None:
+    planned = edgec.plan(digits / "digits.onnx", calibration=digits / "calibration.npz", **settings)
+    assert planned.macs
