@@ -65,6 +65,13 @@ def guess_folder(folder: Path) -> tuple[str, str]:
     if inside:
         more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
         return "is a folder, not a file", f"Give one of its models: {', '.join(inside[:3])}{more}"
+    if any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin")):
+        return "holds weights, and no config.json beside them", "Copy the whole folder of the checkpoint"
+    if (folder / "config.json").is_file():
+        return "holds a config.json, and no weights beside it", "Copy the whole folder of the checkpoint"
+    ggufs = sorted(file.name for file in folder.glob("*.gguf"))
+    if ggufs:
+        return "is a folder, not a file", f"Give one of its models: {', '.join(ggufs[:3])}"
     return "is a folder, not a file, and holds no .onnx file", "Give the path of an ONNX file"
 
 

@@ -88,6 +88,12 @@ class TokenReader:
     def read(self, wanted: Sequence[int] | None) -> Iterator[Sample]:
         for sample in self._reader.read(wanted):
             ids, label = np.asarray(sample.feeds[IDS]), sample.label
+            if ids.size and ids.min() < 0:
+                raise SamplesError(
+                    sample.id,
+                    f"holds {ids.min()}, which is no token: those are numbers from 0",
+                    remedy="Give rows of tokens, with nothing that fills them up",
+                )
             if label is None:
                 if ids.shape[-1] < 2:
                     raise SamplesError(

@@ -60,7 +60,7 @@ class TextReader:
 
     @cached_property
     def _rows(self) -> list[np.ndarray]:
-        tokenizer = Tokenizer(self._tokenizer, f"text {str(self._file)!r}")
+        tokenizer = Tokenizer(self._tokenizer, f"{TOKENIZER} of the model")
         try:
             text = self._file.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:

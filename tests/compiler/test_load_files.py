@@ -55,6 +55,21 @@ class TestNotThere:
             "is a folder, not a file. Give one of its models: model.onnx, onnx/a.onnx, onnx/b.onnx and 1 more."
         )
 
+    @pytest.mark.parametrize(
+        ("file", "message"),
+        [
+            (
+                "model.safetensors",
+                "holds weights, and no config.json beside them. Copy the whole folder of the checkpoint.",
+            ),
+            ("config.json", "holds a config.json, and no weights beside it. Copy the whole folder of the checkpoint."),
+            ("a.gguf", "is a folder, not a file. Give one of its models: a.gguf."),
+        ],
+    )
+    def test_a_part_of_a_checkpoint(self, tmp_path: Path, file: str, message: str) -> None:
+        (tmp_path / file).touch()
+        assert refusal(tmp_path) == message
+
     def test_a_saved_model(self, tmp_path: Path) -> None:
         (tmp_path / "saved_model.pb").touch()
         assert refusal(tmp_path) == (

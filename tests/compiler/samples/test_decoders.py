@@ -119,6 +119,16 @@ def test_a_row_of_one_token_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_what_fills_rows_up_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", np.array([[4, 5, 6], [7, -100, -100]]))
+    with pytest.raises(SamplesError) as error:
+        list(open_samples(tmp_path / "rows.npy", INPUTS, role="evaluation", state=STATE))
+    assert str(error.value) == (
+        "rows.npy[1]: holds -100, which is no token: those are numbers from 0. "
+        "Give rows of tokens, with nothing that fills them up."
+    )
+
+
 def test_the_golden_sample_is_a_prompt_and_then_tokens_one_by_one() -> None:
     ids = np.arange(100, 140)[None]
 
