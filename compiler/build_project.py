@@ -24,6 +24,7 @@ from .building.workers import proving_alone, workers
 from .compile import compile_request
 from .depfile import sources_of
 from .progress import Progress, Quiet
+from .request import CompileRequest
 
 __all__ = ["CACHE_BYTES", "BuildOptions", "Outcome", "build_projects", "exit_code_of", "sources_of_build"]
 
@@ -45,6 +46,7 @@ class BuildOptions:
         cache: False neither takes from the cache nor keeps.
         cache_dir: Where bundles and observations are kept; None is this system's place for caches.
         cache_bytes: Bytes of all bundles that are kept.
+        gate: False leaves it to `edgec check` to ask for execution, which may have a device's receipt of it.
         progress: Watches what is compiled in this process.
     """
 
@@ -53,6 +55,7 @@ class BuildOptions:
     cache: bool = True
     cache_dir: Path | None = None
     cache_bytes: int = CACHE_BYTES
+    gate: bool = True
     progress: Progress | None = None
 
     @property
@@ -128,7 +131,7 @@ def build_one(job: Job, options: BuildOptions, key: str) -> Outcome:
     started = time.perf_counter()
     try:
         request = replace(
-            request_to_build(job),
+            _request(job, options),
             max_memory=options.max_memory,
             cache=options.cache,
             cache_dir=options.cache_dir,
@@ -149,6 +152,11 @@ def build_one(job: Job, options: BuildOptions, key: str) -> Outcome:
     return outcome
 
 
+def _request(job: Job, options: BuildOptions) -> CompileRequest:
+    request = request_to_build(job)
+    return replace(request, elsewhere=not options.gate and request.contract.proof == "executed")
+
+
 def sources_of_build(jobs: Sequence[Job]) -> dict[Path, tuple[Path, ...]]:
     """The manifest of each bundle → the files it follows from, the project file among them.
 
@@ -164,7 +172,7 @@ def _from_cache(job: Job, options: BuildOptions, keys: dict[Job, str]) -> Outcom
         return None
     started = time.perf_counter()
     try:
-        keys[job] = bundle_key(request_to_build(job))
+        keys[job] = bundle_key(_request(job, options))
         bundle = options.shelf.take(keys[job], job.output)
     except Uncacheable:
         return None

@@ -111,6 +111,7 @@ def _check(job: Job, baseline: Baseline | None, receipts: Sequence[Receipt], opt
             preprocess=request.preprocess,
             notes=notes,
             write=False,
+            elsewhere=bool(receipts),
             **options,
         )
     except EdgecError as error:

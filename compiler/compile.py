@@ -225,6 +225,7 @@ def _prove(
             progress=request.progress,
             probe=request.probe,
             report=False,  # once, when all of it is known
+            elsewhere=request.elsewhere,
             notes=(*data.notes, *built.notes, *data.overlap_notes(), *beyond, *_compared(bundle, built, data, request)),
         )
         reference = loaded.model if built.observed is None else built.observed

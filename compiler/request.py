@@ -61,6 +61,7 @@ class CompileRequest:
         diagnose: Examine a bundle that breaks a limit on accuracy: the cause, and repairs, measured.
         probe: False does not try what ran off the provider wanted in other forms, to find out why.
         prove: False packs without running the evaluation samples.
+        elsewhere: As `prove` takes it: the target's own kernels are asked for by who judges the device's receipt.
         report: Write `proof/report.html` when it is proved.
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
@@ -100,6 +101,7 @@ class CompileRequest:
     diagnose: bool = True
     probe: bool = True
     prove: bool = True
+    elsewhere: bool = False
     report: bool = True
     overwrite: bool = False
     threads: int = 0

@@ -115,6 +115,7 @@ def build(choice: BuildChoice, talk: TalkOptions) -> int:
             cache=choice.cache,
             cache_dir=choice.cache_dir,
             cache_bytes=size_of(choice.cache_size, where="--cache-size"),
+            gate=choice.gate,
             progress=talker.progress,
         )
         if choice.dry_run:

@@ -25,11 +25,15 @@ __all__ = ["ANSWERED", "judge_receipts", "with_receipts"]
 # Of the device alone: what it says replaces what was measured here.
 _OF_DEVICE = frozenset({"load_time", "p95", "peak_memory"})
 ANSWERED = _OF_DEVICE | {"golden", "finite", "off_provider", "partitions"}
+# Of evaluation samples, which no device was given.
+_OF_SAMPLES = ("accuracy", "accuracy_drop", "sqnr", "cosine", "max_error")
 _WORST = ("met", "unknown", "inconclusive", "broken")
 
 
 def with_receipts(verdict: Verdict, contract: Contract, bundle: Bundle, receipts: Sequence[Receipt]) -> Verdict:
     """The verdict once devices have answered: times and memory are theirs, what else they say must hold as well.
+
+    What was only checked here has been executed there. Nothing that a device can tell is excused any more.
 
     Args:
         verdict: What was proved here.
@@ -42,7 +46,13 @@ def with_receipts(verdict: Verdict, contract: Contract, bundle: Bundle, receipts
     answers = _answers(contract, bundle, receipts)
     results = [_joined(result, answers.get(result.id, [])) for result in verdict.results]
     notes = [*verdict.notes, *(f"receipt {each}" for each in receipts)]
-    return Verdict.of(results, executed=verdict.executed, excused=verdict.excused, notes=notes)
+    executed = verdict.executed or "oldest_onnxruntime" not in verdict.excused  # no receipt is of an older release
+    elsewhere = [each.id for each in results if each.id in _OF_SAMPLES and each.status != "unknown"]
+    if executed and not verdict.executed and elsewhere:
+        notes.append(
+            f"{', '.join(elsewhere)}: measured here, not on the device's kernels, which answered the golden sample"
+        )
+    return Verdict.of(results, executed=executed, excused=verdict.excused - ANSWERED, notes=notes)
 
 
 def judge_receipts(contract: Contract, bundle: Bundle, receipts: Sequence[Receipt]) -> Verdict:
@@ -81,7 +91,7 @@ def _joined(here: ClauseResult, answers: Sequence[ClauseResult]) -> ClauseResult
     told = [answer for answer in answers if answer.status != "unknown"]
     if not told:
         return here
-    return _worst(told if here.id in _OF_DEVICE else [here, *told])
+    return _worst(told if here.id in _OF_DEVICE or here.status == "unknown" else [here, *told])
 
 
 def _worst(results: Sequence[ClauseResult]) -> ClauseResult:

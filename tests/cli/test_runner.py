@@ -168,6 +168,23 @@ def test_a_device_answers_what_this_machine_cannot_time(
     assert failed == ["p95"]
 
 
+def test_a_device_executes_what_this_machine_cannot(keys: Path, edgec: Edgec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contract that asks for execution: a receipt is that, here and beside what was checked."""
+    monkeypatch.setenv("EDGEC_RUNTIMES", str(keys / "none"))
+    (keys / "edgec.toml").write_text(FOREIGN.replace("[contract]", '[contract]\nproof = "executed"'), encoding="utf-8")
+    # What is built for the device alone is no answer to whoever asks for execution here.
+    cached = ("build", "--cache-dir", "cache", "-q")
+    assert [edgec(*cached, *more).code for more in (["--no-gate"], ["-o", "again"], ["--no-gate"])] == [0, 3, 0]
+    answer = edgec("check")
+    assert answer.code == 3
+    assert "the contract asks for proof by execution, which is not possible here" in answer.out + answer.err
+    answered(keys, keys / "build" / "faces" / "raspberry-pi-5")
+    answer = edgec("check", "--receipt", "r.json", "--key", "pi.pem.pub", "--format", "json")
+    assert answer.code == 0, answer.out + answer.err
+    verdict = json.loads(answer.out)["bundles"][0]["verdict"]
+    assert verdict["word"] == "proved"
+
+
 def test_the_three_refusals(keys: Path, edgec: Edgec) -> None:
     """A changed receipt, a stale one, one of another payload: exit code 2, and the reason."""
     file = answered(keys, keys / "out")

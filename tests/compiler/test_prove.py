@@ -370,8 +370,8 @@ def test_another_instruction_set_is_checked_not_proved(pack):
         quick(bundle, contract=Contract.from_flags(proof="executed"))
     assert str(caught.value) == (
         f"{bundle.path}: the contract asks for proof by execution, which is not possible here: the target's "
-        f"instruction set is riscv64, this machine's is {host().isa}. Prove it on the target, or accept "
-        'proof = "checked"'
+        f"instruction set is riscv64, this machine's is {host().isa}. Prove it on the target, "
+        'check a receipt of it, or accept proof = "checked"'
     )
     assert caught.value.exit_code == 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +150,35 @@ def test_a_receipt_answers_what_could_not_be_timed_here(bundle: Bundle) -> None:
     assert after.notes[1].startswith("receipt r.json: pi ")
 
 
-def test_what_was_only_checked_here_stays_checked(bundle: Bundle) -> None:
-    """Golden answers of the device do not make up for accuracy that another machine showed."""
-    assert with_receipts(proved_here(executed=False), P95, bundle, [answer(bundle)]).word == "checked"
+def test_what_was_only_checked_here_is_executed_there(bundle: Bundle) -> None:
+    excused = {"latency_ratio", "p95", "golden"}
+    before = proved_here(executed=False, excused=excused)
+    unrun = [replace(each, status="unknown", measured=None) if each.id == "golden" else each for each in before.results]
+    before = Verdict.of(unrun, executed=False, excused=excused, notes=["seen here"])
+    assert before.word == "checked"
+    after = with_receipts(before, P95, bundle, [answer(bundle)])
+    assert (after.word, after.executed, after.excused) == ("proved", True, {"latency_ratio"})
+    assert [(each.id, each.status) for each in after.results] == [
+        ("p95", "met"), ("golden", "met"), ("size", "met"), ("latency_ratio", "unknown"),
+    ]  # fmt: skip
+    # What a device could have told, and did not, is not excused by what this machine cannot.
+    threads = answer(bundle, **latency(bundle, threads=4, computing_ns=None))
+    assert with_receipts(before, P95, bundle, [threads]).word == "inconclusive"
+
+
+def test_accuracy_that_another_machine_showed_says_so(bundle: Bundle) -> None:
+    sqnr = ClauseResult(id="sqnr", limit=Limit(value=20, unit="dB"), measured=30.0, n=8, status="met")
+    here = proved_here()
+    results = [*here.results, sqnr]
+    checked = with_receipts(Verdict.of(results, executed=False, excused=here.excused), P95, bundle, [answer(bundle)])
+    assert checked.notes[-1] == ("sqnr: measured here, not on the device's kernels, which answered the golden sample")
+    proved = with_receipts(Verdict.of(results, excused=here.excused), P95, bundle, [answer(bundle)])
+    assert len(proved.notes) == 1
+
+
+def test_an_older_release_that_is_not_here_is_in_no_receipt(bundle: Bundle) -> None:
+    before = proved_here(executed=False, excused={"latency_ratio", "oldest_onnxruntime"})
+    assert with_receipts(before, P95, bundle, [answer(bundle)]).word == "checked"
 
 
 def test_the_worst_device_counts(bundle: Bundle) -> None:
