@@ -16,7 +16,7 @@ from .clause_judges import JUDGES, metric_factor, unknown
 from .machine import Machine
 from .proof import EvaluationProof, Proof
 
-__all__ = ["check_units", "judge", "judge_accuracy"]
+__all__ = ["check_units", "judge", "judge_accuracy", "judged"]
 
 # What only the target's own kernels can answer; excused, not undecided, where they cannot be executed.
 _ABSOLUTE = frozenset({"load_time", "p95"})
@@ -57,14 +57,14 @@ def judge(contract: Contract, proof: Proof) -> Verdict:
             excused.add(clause.id)
             results.append(unknown(clause, f"not timed: {proof.untimed}"))
         else:
-            results.append(_with_adapters(clause, proof))
+            results.append(judged(clause, proof))
     older = proof.older is None or not proof.older.missing
     if not older:
         excused.add("oldest_onnxruntime")
     return Verdict.of(results, executed=not proof.unexecuted and older, excused=excused, notes=proof.notes)
 
 
-def _with_adapters(clause: Clause, proof: Proof) -> ClauseResult:
+def judged(clause: Clause, proof: Proof) -> ClauseResult:
     """The clause of the bundle, or of that adapter with which it is kept least."""
     worst = JUDGES[clause.id](clause, proof)
     if clause.id not in _OF_ANSWERS:

@@ -14,11 +14,11 @@ from ...runtimes.crossing import partitions
 from ...runtimes.timing import latency_of
 from ..clauses import CLAUSE_KINDS
 from ..contract import ClauseResult, Contract, Verdict
-from ..proving.clause_judges import JUDGES
 from ..proving.golden import golden_limit, is_order
+from ..proving.judge import judged
 from ..proving.machine import Machine
-from ..proving.proof import GoldenProof, LatencyProof, Proof
-from .receipt import Receipt
+from ..proving.proof import AdapterProof, GoldenProof, LatencyProof, Proof
+from .receipt import OutputDistance, Receipt
 
 __all__ = ["ANSWERED", "judge_receipts", "with_receipts"]
 
@@ -45,7 +45,7 @@ def with_receipts(verdict: Verdict, contract: Contract, bundle: Bundle, receipts
         return verdict
     answers = _answers(contract, bundle, receipts)
     results = [_joined(result, answers.get(result.id, [])) for result in verdict.results]
-    notes = [*verdict.notes, *(f"receipt {each}" for each in receipts)]
+    notes = [*verdict.notes, *_notes(bundle, receipts)]
     executed = verdict.executed or "oldest_onnxruntime" not in verdict.excused  # no receipt is of an older release
     elsewhere = [each.id for each in results if each.id in _OF_SAMPLES and each.status != "unknown"]
     if executed and not verdict.executed and elsewhere:
@@ -65,7 +65,17 @@ def judge_receipts(contract: Contract, bundle: Bundle, receipts: Sequence[Receip
     """
     answers = _answers(contract, bundle, receipts)
     results = [_worst(answers[clause.id]) for clause in contract.all_clauses if clause.id in ANSWERED]
-    return Verdict.of(results, notes=[f"receipt {each}" for each in receipts])
+    return Verdict.of(results, notes=_notes(bundle, receipts))
+
+
+def _notes(bundle: Bundle, receipts: Sequence[Receipt]) -> list[str]:
+    """Who answered, and what nobody asked there."""
+    notes = [f"receipt {each}" for each in receipts]
+    for receipt in receipts:
+        unrun = [name for name in bundle.adapters if name not in receipt.adapters]
+        if unrun:
+            notes.append(f"on {receipt.device.name} these adapters were not run: {', '.join(unrun)}")
+    return notes
 
 
 def _answers(contract: Contract, bundle: Bundle, receipts: Sequence[Receipt]) -> dict[str, list[ClauseResult]]:
@@ -80,7 +90,7 @@ def _answers(contract: Contract, bundle: Bundle, receipts: Sequence[Receipt]) ->
                 why = f"an emulated processor has no times of its own: {receipt.device.emulated}"
                 result = ClauseResult(id=clause.id, limit=clause.limit, measured=None, status="unknown", reason=why)
             else:
-                result = JUDGES[clause.id](clause, proof)
+                result = judged(clause, proof)
             reason = f"on {receipt.device.name}" + (f": {result.reason}" if result.reason else "")
             found.setdefault(clause.id, []).append(replace(result, reason=reason))
     return found
@@ -126,7 +136,7 @@ def _proof(receipt: Receipt, bundle: Bundle) -> Proof:
         providers=tuple(bundle.manifest["target"]["providers"]),
         session_options=dict(bundle.manifest["session_options"]),
         unexecuted="",
-        golden=_golden(receipt, bundle),
+        golden=_golden(receipt.golden, receipt.steps, bundle),
         placement=placement,
         evaluation=None,
         size_bytes=bundle.size_bytes,
@@ -146,24 +156,28 @@ def _proof(receipt: Receipt, bundle: Bundle) -> Proof:
         ),
         memory=receipt.memory,
         memory_reason="its system does not tell",
+        adapters=tuple(
+            AdapterProof(name=name, golden=_golden(outputs, receipt.steps, bundle), evaluation=None)
+            for name, outputs in receipt.adapters.items()
+        ),
     )
 
 
-def _golden(receipt: Receipt, bundle: Bundle) -> GoldenProof:
+def _golden(outputs: Sequence[OutputDistance], steps: int, bundle: Bundle) -> GoldenProof:
     """The golden replay there, by the limit that this bundle's target sets."""
     manifest = bundle.manifest
     noise = manifest.get("golden_noise_db")
     limit = golden_limit(noise, manifest["target"].get("golden_margin_db", 3.0))
     floats = {str(each["name"]) for each in manifest["outputs"] if str(each["dtype"]).startswith(("float", "bfloat"))}
-    apart = [each for each in receipt.golden if not each.exact]
+    apart = [each for each in outputs if not each.exact]
     numbers = [each.sqnr_db for each in apart if each.sqnr_db is not None]
     names = {str(each["name"]) for each in manifest["outputs"]}
     return GoldenProof(
         exact=not apart,
         sqnr_db=min(numbers, default=None),
-        nonfinite=sum(each.nonfinite for each in receipt.golden),
-        steps=receipt.steps,
-        agrees={each.name for each in receipt.golden} == names
+        nonfinite=sum(each.nonfinite for each in outputs),
+        steps=steps,
+        agrees={each.name for each in outputs} == names
         and all(
             (each.sqnr_db is not None and each.sqnr_db >= limit) or (noise is not None and is_order(each.name, floats))
             for each in apart

@@ -90,6 +90,7 @@ class Receipt:
         device: Where.
         steps: Golden steps replayed.
         golden: How far each output was.
+        adapters: The same with each adapter active, as far as it was run.
         load_seconds: To open the session.
         timings: How long runs took.
         memory: What the model took of a new process; None where the system does not tell.
@@ -105,6 +106,7 @@ class Receipt:
     device: DeviceFacts
     steps: int
     golden: tuple[OutputDistance, ...]
+    adapters: Mapping[str, tuple[OutputDistance, ...]]
     load_seconds: float
     timings: Timings
     memory: Memory | None
@@ -158,6 +160,10 @@ def _receipt(file: str, key: str, values: Mapping[str, Any]) -> Receipt:
         device=_device(said["device"], said["runtime"]),
         steps=int(said["golden"]["steps"]),
         golden=tuple(_distance(each) for each in said["golden"]["outputs"]),
+        adapters={
+            str(name): tuple(_distance(each) for each in outputs)
+            for name, outputs in said["golden"].get("adapters", {}).items()
+        },
         load_seconds=load,
         timings=Timings(
             threads=int(latency["threads"]),

@@ -8,6 +8,7 @@ import platform
 import re
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,10 +75,16 @@ def measured(folder: Path, manifest: dict[str, Any], asked: Asked) -> dict[str, 
             session.run(None, feeds[0])
         peak = peak_bytes()
         latency = _timed(session, feeds[0], asked)
-        outputs = [value.name for value in session.get_outputs()]
-        golden = replayed(
-            lambda given: dict(zip(outputs, session.run(None, given), strict=True)), feeds, expected, manifest["state"]
-        )
+        golden = replayed(_running(session), feeds, expected, manifest["state"])
+        adapters = {
+            name: replayed(
+                _running(session, folder / "adapters" / f"{name}.onnx_adapter"),
+                feeds,
+                steps_of(folder / "golden" / "adapters" / f"{name}.npz"),
+                manifest["state"],
+            )
+            for name in manifest.get("adapters", {})
+        }
         used = session.get_providers()
         if used[: len(names)] != names:
             raise RefusedError("provider", f"ONNX Runtime opened it with {', '.join(used)}")
@@ -103,7 +110,7 @@ def measured(folder: Path, manifest: dict[str, Any], asked: Asked) -> dict[str, 
             "providers": used,
         },
         "model": str(manifest["model"]),
-        "golden": {"steps": len(feeds), "outputs": golden},
+        "golden": {"steps": len(feeds), "outputs": golden, "adapters": adapters},
         "load_ns": load,
         "latency": latency,
         "memory": None if before is None or peak is None else {"before": before, "peak": peak, "runs": _MEMORY_RUNS},
@@ -119,6 +126,24 @@ def _opened(model: str, made: Any, wanted: list[tuple[str, dict[str, str]]]) -> 
         return open_session(model, made, wanted)[0]
     plug(made, first, chosen, [name for name, _ in others[:-1]])
     return open_session(model, made, [], plugged=True)[0]
+
+
+def _running(session: Any, adapter: Path | None = None) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Feeds to outputs by name, with an adapter active where one is given."""
+    import onnxruntime
+
+    names = [value.name for value in session.get_outputs()]
+    chosen = onnxruntime.RunOptions()
+    loaded = None
+    if adapter is not None:
+        loaded = onnxruntime.LoraAdapter()
+        loaded.Load(str(adapter))
+        chosen.add_active_adapter(loaded)
+
+    def run(feeds: dict[str, Any], _kept: Any = loaded) -> dict[str, Any]:  # the options hold its bare address
+        return dict(zip(names, session.run(None, feeds, chosen), strict=True))
+
+    return run
 
 
 def _timed(session: Any, feeds: dict[str, Any], asked: Asked) -> dict[str, Any]:

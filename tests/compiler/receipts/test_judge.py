@@ -98,6 +98,25 @@ def test_an_output_that_nobody_compared_breaks_golden(bundle: Bundle) -> None:
     assert judge_receipts(Contract(), bundle, [answer(bundle, **other)]).exit_code == 23
 
 
+def test_adapters_are_judged_as_the_model_without_one(bundle: Bundle) -> None:
+    """What a bundle with adapters is asked; those that nobody ran are named."""
+    values = {**bundle.manifest, "adapters": {"law": {}, "tone": {}}}
+    tuned = Bundle(bundle.path, values)
+
+    def verdict(**outputs: list[dict[str, Any]]) -> Verdict:
+        golden = said_of(bundle)["predicate"]["golden"]
+        return judge_receipts(Contract(), tuned, [answer(bundle, golden={**golden, "adapters": outputs})])
+
+    exact, far = said_of(bundle)["predicate"]["golden"]["outputs"], apart(12.0)["golden"]["outputs"]
+    met = verdict(law=exact, tone=exact)
+    assert (met.word, len(met.notes)) == ("proved", 1)
+    broken = verdict(law=exact, tone=far)
+    assert (broken.exit_code, [each.reason for each in broken.results if each.status == "broken"]) == (
+        23, ["on pi: with adapter 'tone': not bit-identical to the golden outputs: 12.0 dB"],
+    )  # fmt: skip
+    assert verdict(law=exact).notes[1:] == ("on pi these adapters were not run: tone",)
+
+
 def test_times_with_more_threads_say_nothing_of_one(bundle: Bundle) -> None:
     verdict = judge_receipts(CONTRACT, bundle, [answer(bundle, **latency(bundle, threads=4, computing_ns=None))])
     (p95,) = [each for each in verdict.results if each.id == "p95"]

@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from support.lowrank import WIDTH, factors, model, weights, write_peft
 from support.receipts import digits_bundle, recurrent_bundle
 
+import edgec
 from edgec.bundle import Bundle, sha256_of
 from edgec.runtimes.device.ed25519 import new_key
 from edgec.runtimes.device.script import python
@@ -78,6 +81,30 @@ def test_a_bundle_is_replayed_and_signed_for(place: Path, name: str, steps: int)
     assert sorted(lines[:-2]) == [f"edgec runner: {each}: bit-identical to golden" for each in names]
     assert lines[-2].startswith("edgec runner: 12 runs, one thread: median ")
     assert lines[-1] == "edgec runner: wrote r.json"
+
+
+def test_every_adapter_is_replayed(place: Path, tmp_path: Path) -> None:
+    folders = {name: write_peft(tmp_path / name, factors({"proj": 4}, seed, 0.1)) for seed, name in enumerate("ab", 1)}
+    samples = [{"x": np.random.default_rng(3).standard_normal((5, WIDTH)).astype(np.float32)}]
+    bundle = edgec.compile(
+        model(weights()), scheme="w4", calibration=samples, adapters=folders, output=place / "tuned", cache=False,
+        prove=False,
+    )  # fmt: skip
+    done = answer(place, "tuned", "--key", "device.pem", "--runs", "10")
+    assert done.returncode == 0, done.stderr
+    golden = said(place / "receipt.json")["predicate"]["golden"]
+    outputs = [{"name": "y", "exact": True, "sqnr_db": None, "nonfinite": 0}]
+    assert golden == {"steps": 1, "outputs": outputs, "adapters": {"a": outputs, "b": outputs}}
+    # One that answers as the other does is found.
+    file = bundle.path / "manifest.json"
+    text = file.read_text()
+    a, b = (bundle.path / "adapters" / f"{name}.onnx_adapter" for name in "ab")
+    text = text.replace(sha256_of(a), sha256_of(b))
+    shutil.copy(b, a)
+    file.write_text(text)
+    assert answer(place, "tuned", "--key", "device.pem", "--runs", "10").returncode == 0
+    swapped = said(place / "receipt.json")["predicate"]["golden"]["adapters"]
+    assert (swapped["a"][0]["exact"], swapped["b"][0]["exact"]) == (False, True)
 
 
 def test_a_key_is_made_there_and_in_the_environment_it_does_too(place: Path) -> None:
