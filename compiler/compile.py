@@ -47,6 +47,7 @@ from .sbom.source_licence import source_licence
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
 from .static_shapes import check_static
+from .unread import unread
 
 __all__ = ["CompileResult", "compile", "compile_request", "load_for", "resolve_recipe"]
 
@@ -146,6 +147,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                             *data.notes,
                             *spared_by(request),
                             *reduced,
+                            *unread(request, target, scheme),
                             *built.weights_alone,
                             *built.notes,
                             *remarks(built.candidate.model),

@@ -39,6 +39,7 @@ from .request import CompileRequest
 from .scheme import choose_scheme
 from .search import LARGEST_WEIGHTS
 from .signature import inputs_of
+from .unread import unread
 
 __all__ = ["Plan", "SchemeEstimate", "plan"]
 
@@ -142,7 +143,7 @@ def plan(model: Any, **options: Any) -> Plan:
     whole = scheme in STATIC_SCHEMES or not target.rules
     static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8")).without_samples()
     decided = _at_sample_shapes(request, target, loaded, data)
-    macs, notes = macs_by_op(decided), (*loaded.notes, *unsized_notes(decided))
+    macs, notes = macs_by_op(decided), (*loaded.notes, *unread(request, target, scheme), *unsized_notes(decided))
     _decide(decided, static)
     decides = scheme in STATIC_SCHEMES
     state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)

@@ -1,4 +1,4 @@
-"""Says which exclusions of the user meet nothing in the model: a typing error would else pass in silence."""
+"""Says which options meet nothing in the model: a typing error would else pass in silence."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from ...passes.base import Pass
+from ...passes.codebook.product_tables import ProductTables
 from ...passes.quantize.quantize_cache import QuantizeCache
+from ...passes.rewrite.activation_aware import ActivationAware
+from ...passes.rewrite.rotate import RotateHidden
+from ...passes.weight_only.decide_storage import DecideStorage, read_keep
+from ...passes.weight_only.long_inputs import LongInputs
+from ...passes.weight_only.roles import role_of
 from ..pipeline import PassReport
 from ..request import CompileRequest
 
 __all__ = ["Unmatched"]
+
+# Passes that run because they were asked for, and what is to be said where they found nothing to do.
+_ASKED: dict[type[Pass], str] = {
+    ActivationAware: "--awq: no inputs of matrices could be scaled",
+    LongInputs: "--long-inputs: nothing is multiplied by constants in blocks and by a number of rows that may change",
+    ProductTables: "--product-tables: the model has no table to store so",
+    RotateHidden: "--rotate: the model has no hidden state and no heads that can be rotated",
+}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -20,16 +34,19 @@ class Unmatched:
     """Observer of the pipeline: compares options with the model as it was loaded.
 
     Attributes:
-        request: Whose `exclude_nodes`, `reduce_range_nodes`, `exclude_ops`, `only_ops` and `kv_cache` are looked up.
+        request: Whose `exclude_nodes`, `reduce_range_nodes`, `exclude_ops`, `only_ops`, `keep` and `kv_cache` are
+            looked up.
         found: One sentence per option that meets nothing.
     """
 
     request: CompileRequest
     found: list[str] = field(default_factory=list)
     _looked: bool = False
+    _worked: set[str] = field(default_factory=set)
 
     def before(self, each: Pass, model: ir.Model) -> None:
-        del each
+        if isinstance(each, DecideStorage) and each.keep:
+            self._look_for_roles(each, model)
         if self._looked:
             return
         self._looked = True
@@ -52,4 +69,21 @@ class Unmatched:
             self.found.append(f"--kv-cache {policy.kv_cache}: the model has no attention with a cache to keep in it")
 
     def after(self, each: Pass, model: ir.Model, report: PassReport) -> None:
-        del each, model, report
+        del model
+        what = _ASKED.get(type(each))
+        if what is None:
+            return
+        if report.modified:
+            self._worked.add(what)
+        if what in self.found and what in self._worked:
+            self.found.remove(what)  # a search runs it again, on other forms
+        elif what not in self.found and what not in self._worked:
+            self.found.append(what)
+
+    def _look_for_roles(self, each: DecideStorage, model: ir.Model) -> None:
+        graphs = (model.graph, *model.graph.subgraphs())
+        roles = {role_of(value) for graph in graphs for value in graph.initializers.values()}
+        for role in read_keep(each.keep):
+            what = f"--keep {role}: the model has no weight of that role"
+            if role not in roles and what not in self.found:
+                self.found.append(what)

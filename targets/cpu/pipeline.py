@@ -112,7 +112,7 @@ def recipe(
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     compact = CompactWeights(
         dtype="int4" if weights == 4 else "int8",
-        block_size=policy.block(_BLOCK),
+        block_size=policy.block(_BLOCK) if weights == 4 else _BLOCK,
         per_channel=policy.per_channel,
         exclude_nodes=nodes,
         exclude_ops=ops,
