@@ -139,7 +139,7 @@ class Bundle:
         listed = self.manifest["files"]
         for name, entry in listed.items():
             file = self.path / name
-            if ".." in Path(name).parts or Path(name).is_absolute():
+            if ".." in Path(name).parts or Path(name).anchor:
                 raise BundleError(
                     str(self.path / MANIFEST),
                     f"lists {name!r}, which is not inside the bundle",

@@ -708,7 +708,7 @@ def _need_nodes(session: Any, provider: str) -> None:
 def write_files(folder: Path, names: list[str], arrays: dict[str, Any]) -> Path:
     """Write the files that came with a request; the first one's path."""
     for name in names:
-        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+        if PurePath(name).anchor or ".." in PurePath(name).parts:
             raise RefusedError("open", f"{name} lies outside the model's folder")
         file = folder / name
         try:

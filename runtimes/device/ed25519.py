@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -93,6 +94,9 @@ def new_key(file: Path) -> Path:
         OSError: One of them exists, or cannot be written.
     """
     seed, beside = os.urandom(32), file.with_name(f"{file.name}.pub")
+    for path in (file, beside):
+        if path.exists():  # before either is written: a half alone is of no use
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     texts = ((file, "PRIVATE", _PRIVATE + seed, 0o600), (beside, "PUBLIC", _PUBLIC + public_of(seed), 0o644))
     for path, kind, der, mode in texts:
         text = f"-----BEGIN {kind} KEY-----\n{base64.b64encode(der).decode()}\n-----END {kind} KEY-----\n"

@@ -1,12 +1,14 @@
 // A bundle as it was copied: every file compared with the manifest that binds it.
 
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync, statSync } from "node:fs";
+import { isAbsolute, join, sep } from "node:path";
 
 import { Refused } from "./refused.mjs";
 
 const PIECE = 1 << 20;
+const GOLDEN = ["golden/inputs.npz", "golden/outputs.npz"];
+const UNLISTED = ["manifest.json", "signature.json"]; // and the folder of proofs
 
 /**
  * The manifest of a bundle whose every file has the sha256 that it lists, and the digest of the manifest.
@@ -24,11 +26,14 @@ export function checkedPayload(folder) {
     const values = JSON.parse(raw.toString("utf8"));
     manifest = values.additional_metadata?.edgec ?? values;
     Object.values(manifest.files).forEach((entry) => entry.sha256.toString());
+    for (const needed of [manifest.model, manifest.session_options, manifest.state, manifest.target.providers]) {
+      needed.toString();
+    }
   } catch {
     throw new Refused(`${file} is not a bundle's manifest`);
   }
   for (const [name, entry] of Object.entries(manifest.files)) {
-    if (isAbsolute(name) || name.split("/").includes("..")) {
+    if (isAbsolute(name) || name.split(sep).join("/").split("/").includes("..")) {
       throw new Refused(`manifest.json lists '${name}', which is not inside the bundle`);
     }
     const path = join(folder, name);
@@ -39,7 +44,23 @@ export function checkedPayload(folder) {
       throw new Refused(`${name} does not have the sha256 of manifest.json: it was changed`);
     }
   }
+  for (const name of [manifest.model, ...GOLDEN]) {
+    if (!Object.hasOwn(manifest.files, name)) {
+      throw new Refused(`manifest.json does not list ${name}, which is to be run`);
+    }
+  }
+  for (const name of namesIn(folder)) {
+    if (!Object.hasOwn(manifest.files, name) && !UNLISTED.includes(name) && !name.startsWith("proof/")) {
+      throw new Refused(`${name} is not listed in manifest.json: remove it, or copy the bundle anew`);
+    }
+  }
   return { manifest, digest: sha256(raw) };
+}
+
+/** Every file of a folder, as a manifest names it, in order. */
+function namesIn(folder) {
+  const names = readdirSync(folder, { recursive: true }).filter((name) => statSync(join(folder, name)).isFile());
+  return names.map((name) => name.split(sep).join("/")).sort();
 }
 
 /** The digest of some bytes, hex. */

@@ -1,8 +1,8 @@
 // The script as a program: `node edgec_runner.mjs BUNDLE --key device.pem`.
 
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -48,15 +48,15 @@ async function program() {
   }
   const key = privateKey(values.key || values["new-key"]);
   const asked = { device: values.device, nonce: values.nonce };
-  for (const name of ["threads", "warmup", "runs", "seconds"]) {
+  for (const [name, least] of Object.entries({ threads: 0, warmup: 0, runs: 1, seconds: 0 })) {
     asked[name] = Number(values[name]);
-    if (!(asked[name] >= 0)) {
-      throw new Refused(`--${name} ${values[name]} is no number from 0 on`);
+    if (!(asked[name] >= least && (name === "seconds" || Number.isInteger(asked[name])))) {
+      throw new Refused(`--${name} ${values[name]} is no ${name === "seconds" ? "" : "whole "}number from ${least} on`);
     }
   }
   const folders = [values.modules || process.cwd(), dirname(fileURLToPath(import.meta.url))].map((each) => resolve(each));
   const said = await statement(resolve(positionals[0]), asked, () => Library.load(folders));
-  writeFileSync(values.output, signed(said, key));
+  writeWhole(values.output, signed(said, key));
   for (const line of summary(said.predicate)) {
     say(line);
   }
@@ -90,10 +90,26 @@ function quantile(sorted, share) {
   return low + (high - low) * (at - Math.floor(at));
 }
 
+/** Write a file; one that is there stays as it is until the new one is whole. */
+function writeWhole(file, text) {
+  const partial = join(dirname(file), `.${basename(file)}.${process.pid}`);
+  try {
+    writeFileSync(partial, text);
+    renameSync(partial, file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw new Refused(`${file} cannot be written: ${error.code}`);
+  }
+}
+
 /** Write a new key that only its owner reads; its public half goes beside it. */
 function newKey(file) {
   const { privateKey: secret, publicKey: open } = generateKeyPairSync("ed25519");
   const beside = `${file}.pub`;
+  const there = [file, beside].find(existsSync); // before either is written: a half alone is of no use
+  if (there !== undefined) {
+    throw new Refused(`${there} exists`);
+  }
   writeFileSync(file, secret.export({ type: "pkcs8", format: "pem" }), { flag: "wx", mode: 0o600 });
   writeFileSync(beside, open.export({ type: "spki", format: "pem" }), { flag: "wx" });
   return beside;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import shutil
 import sys
@@ -39,7 +38,7 @@ def _answer(request: dict[str, Any], arrays: dict[str, Any]) -> tuple[dict[str, 
 
 
 def by_hand(arguments: Sequence[str]) -> int:
-    """Run one command line; the exit code: 0 where a receipt was written, 2 where it was refused."""
+    """Run one command line; the exit code: 0 where a receipt was written, 2 where it was refused, 130 interrupted."""
     parser = argparse.ArgumentParser(
         description="Replay and time a bundle on this device, and sign for it. `edgec check --receipt` judges."
     )
@@ -51,7 +50,7 @@ def by_hand(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", metavar="NAME", default="", help="what this device is called; else its host name")
     parser.add_argument("--threads", metavar="N", type=_count, default=1, help="intra-op threads; 0: as many as fit")
     parser.add_argument("--warmup", metavar="N", type=_count, default=5, help="runs before those that are timed (5)")
-    parser.add_argument("--runs", metavar="N", type=_count, default=100, help="timed runs, at most (100)")
+    parser.add_argument("--runs", metavar="N", type=_runs, default=100, help="timed runs, at most (100)")
     parser.add_argument("--seconds", metavar="S", type=float, default=10.0, help="for the timed runs together (10)")
     given = parser.parse_args(arguments)
     if given.bundle is None and given.new_key is None:
@@ -64,7 +63,10 @@ def by_hand(arguments: Sequence[str]) -> int:
         seed = _seed(given.key or given.new_key or "")
         names = ("device", "nonce", "threads", "warmup", "runs", "seconds")
         said = statement(Path(given.bundle).absolute(), Asked(**{name: getattr(given, name) for name in names}))
-        Path(given.output).write_text(signed(said, seed), encoding="ascii")
+        _write_whole(Path(given.output), signed(said, seed))
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
     except RefusedError as refused:
         return _refuse(str(refused))
     except OSError as error:
@@ -83,7 +85,7 @@ def _seed(file: str) -> bytes:
     if not file and not os.environ.get(SIGNING_KEY):
         raise RefusedError("key", f"no --key is given, and ${SIGNING_KEY} is not set: make one with --new-key")
     try:
-        return seed_of(Path(file).read_text(encoding="utf-8") if file else os.environ[SIGNING_KEY])
+        return seed_of(Path(file).read_text(encoding="ascii", errors="replace") if file else os.environ[SIGNING_KEY])
     except OSError as error:
         raise RefusedError("key", f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -91,10 +93,32 @@ def _seed(file: str) -> bytes:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return _at_least(0, text)
+
+
+def _runs(text: str) -> int:
+    return _at_least(1, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text} is below {least}")
     return number
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Write a file; one that is there stays as it is until the new one is whole."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="ascii")
+        partial.replace(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def _say(text: str) -> None:

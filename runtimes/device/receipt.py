@@ -32,7 +32,7 @@ def statement(folder: Path, asked: Asked) -> dict[str, Any]:
     manifest, digest = checked_payload(folder)
     return {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": folder.name, "digest": {"sha256": digest}}],
+        "subject": [{"name": folder.resolve().name, "digest": {"sha256": digest}}],
         "predicateType": "urn:edgec:receipt:1",
         "predicate": {
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

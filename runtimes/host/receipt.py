@@ -41,7 +41,7 @@ def receipt_of(runtime: HostRuntime, folder: Path, files: list[str], *, key: str
             )
         request = {
             "do": "receipt",
-            "name": folder.name,
+            "name": folder.resolve().name,
             "files": files,
             "key": key,
             "asked": {**asked, "emulated": host.launch.emulated},

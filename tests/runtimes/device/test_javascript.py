@@ -214,6 +214,12 @@ def flipped(file: Path) -> None:
     file.write_bytes(raw)
 
 
+def listed(at: Path, changes: dict[str, Any]) -> None:
+    """Other entries of a manifest's files; None takes one out."""
+    files = json.loads((at / "manifest.json").read_text())["additional_metadata"]["edgec"]["files"]
+    write_manifest(at, files={name: entry for name, entry in {**files, **changes}.items() if entry is not None})
+
+
 REFUSED = {
     "model": (
         lambda at: flipped(at / "model.onnx"),
@@ -233,8 +239,16 @@ REFUSED = {
         "{place}/echo is no bundle: manifest.json is missing",
     ),
     "outside": (
-        lambda at: (at / "manifest.json").write_text('{"files": {"../x": {"sha256": ""}}}'),
+        lambda at: listed(at, {"../x": {"sha256": ""}}),
         "manifest.json lists '../x', which is not inside the bundle",
+    ),
+    "no golden": (
+        lambda at: listed(at, {"golden/inputs.npz": None}),
+        "manifest.json does not list golden/inputs.npz, which is to be run",
+    ),
+    "another in it": (
+        lambda at: shutil.copytree(at, at.with_name("b")) and shutil.copytree(at.with_name("b"), at / "b"),
+        "b/golden/inputs.npz is not listed in manifest.json: remove it, or copy the bundle anew",
     ),
     "provider": (
         lambda at: write_manifest(at, target={"providers": ["CoreMLExecutionProvider", "CPUExecutionProvider"]}),
@@ -260,7 +274,11 @@ def test_a_bundle_that_it_cannot_answer_for(place: Path, name: str) -> None:
         (["--key", "none.pem"], "ENOENT: no such file or directory, open 'none.pem'"),
         (["--key", "device.pem.pub"], "device.pem.pub is no unencrypted private key in PEM"),
         (["--key", "device.pem", "--threads", "2"], "onnxruntime-web runs on one thread, 2 are asked for"),
-        (["--key", "device.pem", "--runs", "some"], "--runs some is no number from 0 on"),
+        (["--key", "device.pem", "--runs", "some"], "--runs some is no whole number from 1 on"),
+        (["--key", "device.pem", "--runs", "0"], "--runs 0 is no whole number from 1 on"),
+        (["--key", "device.pem", "--threads", "1.5"], "--threads 1.5 is no whole number from 0 on"),
+        (["--key", "device.pem", "--seconds=-1"], "--seconds -1 is no number from 0 on"),
+        (["--new-key", "device.pem"], "device.pem exists"),
     ],
 )
 def test_what_a_person_there_can_mend(place: Path, words: list[str], problem: str) -> None:

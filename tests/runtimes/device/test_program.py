@@ -18,6 +18,7 @@ from support.receipts import digits_bundle, recurrent_bundle
 
 import edgec
 from edgec.bundle import Bundle, sha256_of
+from edgec.runtimes.device import program
 from edgec.runtimes.device.ed25519 import new_key
 from edgec.runtimes.device.script import python
 
@@ -41,7 +42,10 @@ def place(device: Path, tmp_path: Path) -> Path:
 
 def answer(place: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """What the script says there."""
-    command = [sys.executable, "edgec_runner.py", *words]
+    script = next(
+        folder / "edgec_runner.py" for folder in (place, *place.parents) if (folder / "edgec_runner.py").exists()
+    )
+    command = [sys.executable, str(script), *words]
     kept = {name: value for name, value in os.environ.items() if name != "EDGEC_SIGNING_KEY"}
     return subprocess.run(command, cwd=place, capture_output=True, text=True, env={**kept, **environment}, check=False)
 
@@ -123,6 +127,17 @@ def flipped(file: Path) -> None:
     file.write_bytes(raw)
 
 
+def listed(at: Path, changes: dict[str, Any]) -> None:
+    """Other entries of a manifest's files; None takes one out."""
+    file = at / "manifest.json"
+    manifest = json.loads(file.read_text())
+    files = manifest["additional_metadata"]["edgec"]["files"]
+    manifest["additional_metadata"]["edgec"]["files"] = {
+        name: entry for name, entry in {**files, **changes}.items() if entry is not None
+    }
+    file.write_text(json.dumps(manifest))
+
+
 REFUSED = {
     "model": (
         lambda at: flipped(at / "model.onnx"),
@@ -142,8 +157,20 @@ REFUSED = {
         "{place}/digits is no bundle: manifest.json: No such file or directory",
     ),
     "outside": (
-        lambda at: (at / "manifest.json").write_text('{"files": {"../x": {"sha256": ""}}}'),
+        lambda at: listed(at, {"../x": {"sha256": ""}}),
         "manifest.json lists '../x', which is not inside the bundle",
+    ),
+    "absolute": (
+        lambda at: listed(at, {"/etc/hostname": {"sha256": ""}}),
+        "manifest.json lists '/etc/hostname', which is not inside the bundle",
+    ),
+    "no golden": (
+        lambda at: listed(at, {"golden/inputs.npz": None}),
+        "manifest.json does not list golden/inputs.npz, which is to be run",
+    ),
+    "another in it": (
+        lambda at: shutil.copytree(at.parent / "cell", at / "cell"),
+        "cell/NOTICE.txt is not listed in manifest.json: remove it, or copy the bundle anew",
     ),
 }  # fmt: skip
 
@@ -190,19 +217,55 @@ def test_a_file_that_is_no_model_is_refused(place: Path) -> None:
         ([], "no --key is given, and $EDGEC_SIGNING_KEY is not set: make one with --new-key"),
         (["--key", "none.pem"], "none.pem cannot be read: No such file or directory"),
         (["--key", "device.pem.pub"], "device.pem.pub is no unencrypted private key in PEM"),
+        (["--key", "image.pem"], "image.pem is no unencrypted private key in PEM"),
         (["--new-key", "device.pem"], "device.pem: File exists"),
         (["--key", "device.pem", "--runs", "10", "-o", "no/r.json"], "no/r.json: No such file or directory"),
     ],
 )
 def test_what_a_person_there_can_mend(place: Path, words: list[str], problem: str) -> None:
+    (place / "image.pem").write_bytes(bytes(range(256)))
     done = answer(place, "digits", *words)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"edgec runner: error: {problem}")
+
+
+def test_half_a_key_is_never_made(place: Path) -> None:
+    (place / "new.pem.pub").write_text("another's")
+    done = answer(place, "--new-key", "new.pem")
+    assert (done.returncode, done.stderr) == (2, "edgec runner: error: new.pem.pub: File exists\n")
+    assert not (place / "new.pem").exists()
+
+
+def test_a_receipt_that_is_there_is_replaced_whole(place: Path) -> None:
+    (place / "receipt.json").write_text("of yesterday")
+    (place / "digits" / "inside").mkdir()
+    done = answer(place / "digits" / "inside", "..", "--key", "../../device.pem", "-o", "../../receipt.json")
+    assert done.returncode == 0, done.stderr
+    assert said(place / "receipt.json")["subject"][0]["name"] == "digits"
+    assert not list(place.glob(".receipt*"))
+
+
+def test_interrupted_it_leaves_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "statement", interrupted)
+    words = [str(place / "digits"), "--key", str(place / "device.pem"), "-o", str(place / "receipt.json")]
+    assert program.by_hand(words) == 130
+    assert capsys.readouterr().err == "edgec runner: interrupted\n"
+    assert not list(place.glob("*receipt.json*"))
 
 
 def test_no_bundle_is_a_matter_of_usage(place: Path) -> None:
     done = answer(place)
     assert done.returncode == 2
     assert done.stderr.endswith("error: name a bundle, or make a key with --new-key\n")
-    done = answer(place, "digits", "--threads", "-1")
-    assert done.returncode == 2
-    assert done.stderr.endswith("argument --threads: -1 is below 0\n")
+    for option, problem in (
+        ("--threads=-1", "-1 is below 0"),
+        ("--runs=0", "0 is below 1"),
+        ("--runs=x", "x is no whole number"),
+    ):
+        done = answer(place, "digits", option)
+        assert done.returncode == 2
+        assert done.stderr.endswith(f"error: argument {option.partition('=')[0]}: {problem}\n")
