@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-import scipy.linalg
 
 __all__ = ["Nearest", "best_scale", "ldlq", "settle"]
 
@@ -37,6 +36,8 @@ def ldlq(
     Returns:
         The codes, (N, K / width), and Ŵ, float32, (N, K).
     """
+    from scipy.linalg import solve_triangular
+
     U = inverse_factor(H, damp)
     rest = np.asarray(W, np.float32).copy()
     rounded = np.empty_like(rest)
@@ -49,7 +50,7 @@ def ldlq(
             code, rounded[:, a:b] = nearest(rest[:, a:b])
             codes.append(code)
             lost = rest[:, a:b] - rounded[:, a:b]
-            e = scipy.linalg.solve_triangular(U[a:b, a:b], lost.T, trans="T", check_finite=False).T
+            e = solve_triangular(U[a:b, a:b], lost.T, trans="T", check_finite=False).T
             rest[:, b:end] -= e @ U[a:b, b:end]
             E[:, a - start : b - start] = e
         rest[:, end:] -= E @ U[start:end, end:]
@@ -71,6 +72,8 @@ def settle(
     Returns:
         Codes and Ŵ, new arrays.
     """
+    from scipy.linalg import solve
+
     H = np.asarray(H, np.float32)
     codes, rounded = codes.copy(), rounded.copy()
     width = W.shape[1] // codes.shape[1]
@@ -78,7 +81,7 @@ def settle(
         part = slice(k * width, (k + 1) * width)
         pull = (W - rounded) @ H[:, part]
         own = H[part, part] + np.eye(width, dtype=np.float32) * np.float32(1e-6 * np.trace(H) / len(H))
-        code, point = nearest(rounded[:, part] + scipy.linalg.solve(own, pull.T, assume_a="pos").T)
+        code, point = nearest(rounded[:, part] + solve(own, pull.T, assume_a="pos").T)
         move = point - rounded[:, part]
         better = ((move @ H[part, part]) * move).sum(axis=1) < 2 * (move * pull).sum(axis=1)
         codes[better, k] = code[better]
@@ -107,10 +110,12 @@ def inverse_factor(H: np.ndarray, damp: float) -> np.ndarray:
 
     H = R Rᵀ with R upper, U = R⁻¹. Columns that never saw an input count as the mean one.
     """
+    from scipy.linalg import cholesky, solve_triangular
+
     H = np.array(H, np.float64)
     diagonal = H.diagonal().copy()
     dead = diagonal <= 0
     mean = float(diagonal[~dead].mean()) if not dead.all() else 1.0
     np.fill_diagonal(H, np.where(dead, mean, diagonal) + damp * mean)
-    R = scipy.linalg.cholesky(H[::-1, ::-1], lower=True, check_finite=False)[::-1, ::-1]
-    return np.asarray(scipy.linalg.solve_triangular(R, np.eye(len(H)), check_finite=False), np.float32)
+    R = cholesky(H[::-1, ::-1], lower=True, check_finite=False)[::-1, ::-1]
+    return np.asarray(solve_triangular(R, np.eye(len(H)), check_finite=False), np.float32)

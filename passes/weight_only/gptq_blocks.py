@@ -20,7 +20,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
 
 from .blocks import BlockForm, Blocks
 from .nearest import fit
@@ -92,6 +91,8 @@ def _factor(H: np.ndarray, backward: np.ndarray, percdamp: float) -> np.ndarray:
 
     Columns that never saw an input count as the mean one.
     """
+    from scipy.linalg import lapack
+
     diagonal = np.diagonal(H)
     seen = diagonal > 0
     mean = float(diagonal[seen].mean()) if seen.any() else 1.0
@@ -135,6 +136,8 @@ class _Grid:
 
 def _round(w: np.ndarray, factor: np.ndarray, grid: _Grid, backward: np.ndarray) -> np.ndarray:
     """Codes of columns, (K, n) uint8, from the last to the first: `w`, `factor` and the codes lie backward."""
+    from scipy.linalg import solve_triangular
+
     columns = len(w)
     size = grid.form.size or columns
     in_order = bool((backward == np.arange(columns)[::-1]).all()) and size < columns
