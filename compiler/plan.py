@@ -1,28 +1,25 @@
 """What a compile would do, and whether the result fits: nothing is run, nothing is written.
 
-Bytes are estimates from the graph's shapes; the constants are fitted to ONNX Runtime 1.31.1 on Linux x86-64
-(`make bench-memory` compares them with measured runs).
+Bytes are estimates from the graph's shapes (`planning/estimate.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 
-from ..passes.base import Pass
+from ..errors import EdgecError
 from ..passes.edit import SkipNotes
 from ..passes.lower.compute_in_half import ComputeInHalf
-from ..passes.observe.statistics import Need
 from ..passes.quantize.compute_params import ComputeParams
 from ..passes.quantize.decide import DecideQuantization
-from ..passes.quantize.decision import decided_nodes, source_of
+from ..passes.quantize.decision import decided_nodes
 from ..passes.recipe import Recipe
 from ..targets.pipeline import recipe_for
-from ..targets.policy import STATIC_SCHEMES, widths
+from ..targets.policy import STATIC_SCHEMES, Policy
 from ..targets.spec import TargetSpec
 from .adapters.adapt import sparing_adapters
 from .compile import load_for, resolve_recipe
@@ -31,10 +28,11 @@ from .load import Loaded
 from .materialize import weight_bytes
 from .observing.part import counted_every
 from .older import target_of
-from .pipeline import run_passes
-from .planning.liveness import peak_activation_bytes, value_elements
+from .planning.estimate import Blocked, SchemeEstimate, estimate, state_bytes
 from .planning.macs import macs_by_op, unsized_notes
 from .planning.peak import compile_peak
+from .planning.unmeasured import run_unmeasured
+from .planning.weights import weights_in_blocks
 from .request import CompileRequest
 from .scheme import choose_scheme
 from .search import LARGEST_WEIGHTS
@@ -43,48 +41,12 @@ from .unread import unread
 
 __all__ = ["Plan", "SchemeEstimate", "plan"]
 
-# A serialized node without its names; what Q/DQ adds for one quantized value or constant: two nodes and their
-# initializers, which spell the value's name ten times.
-_NODE_BYTES = 60
-_QDQ_BYTES = 330
-_QDQ_NAMES = 10
-# Fitted to nine models of 0.1 to 14 MB: a process that imports ONNX Runtime and opens a session, the session's own
-# record of each node, copies of the weights (protobuf, initializers, packed), and what the arena takes for the
-# activations alive at once.
-_RUNTIME_BYTES = 27 << 20
-_SESSION_NODE_BYTES = 8 << 10
-_FLOAT_COPIES = 3.2
-_INTEGER_COPIES = 1.3
-_ARENA = 1.5
 # From the largest file to the smallest, weights alone before static.
-_ESTIMATED = ("float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4")
-# Fewest elements of a constant that is stored in fewer bits; elements of 4 bits that share a scale of 4 bytes.
-_COMPACT, _BLOCK = 256, 32
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SchemeEstimate:
-    """What one scheme would need on the device, in bytes, for one sample at a time.
-
-    Attributes:
-        scheme: Its name.
-        file_bytes: The model file.
-        weights_bytes: Weights once loaded.
-        activation_bytes: Activations alive at once.
-        cache_bytes: State carried between steps.
-        load_bytes: Process memory after loading: runtime, weights, packed weights.
-        peak_bytes: Process memory while running.
-        fits: Whether the peak is within the target's memory; None when the target does not say.
-    """
-
-    scheme: str
-    file_bytes: int
-    weights_bytes: int
-    activation_bytes: int
-    cache_bytes: int
-    load_bytes: int
-    peak_bytes: int
-    fits: bool | None
+_ESTIMATED = (
+    "float", "fp16", "bf16", "w8", "w4", "nf4", "fp4", "w3", "w2", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4"
+)  # fmt: skip
+# Those that a target stores in blocks, where it does; else those of them that it has in another form.
+_BLOCKED, _OTHERWISE = ("w8", "w4", "nf4", "fp4", "w3", "w2"), ("w8", "w4")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,9 +106,10 @@ def plan(model: Any, **options: Any) -> Plan:
     static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8")).without_samples()
     decided = _at_sample_shapes(request, target, loaded, data)
     macs, notes = macs_by_op(decided), (*loaded.notes, *unread(request, target, scheme), *unsized_notes(decided))
+    blocked = _in_blocks(decided, target, request.policy)
     _decide(decided, static)
     decides = scheme in STATIC_SCHEMES
-    state = sum(_state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)
+    state = sum(state_bytes(value) for value in loaded.model.graph.inputs if value.name in request.state.carried)
     return Plan(
         target=target,
         scheme=scheme,
@@ -155,7 +118,11 @@ def plan(model: Any, **options: Any) -> Plan:
         macs=macs,
         integer_nodes=tuple(str(node.name) for node, _ in decided_nodes(decided.graph)) if decides else (),
         float_nodes=SkipNotes.of(decided) if decides else {},
-        schemes=tuple(_estimate(name, decided, target, state) for name in _ESTIMATED),
+        schemes=tuple(
+            estimate(name, *blocked.get(name, (decided, {})), target, state)
+            for name in _ESTIMATED
+            if name in blocked or name in _OTHERWISE or name not in _BLOCKED
+        ),
         compile_peak_bytes=_compile_peak(loaded.model, decided, static, data, request, macs),
         notes=notes,
     )
@@ -181,86 +148,25 @@ def _at_sample_shapes(request: CompileRequest, target: TargetSpec, loaded: Loade
 
 
 def _decide(model: ir.Model, recipe: Recipe) -> None:
-    """Run the recipe up to its decisions, or to fp16; what goes by samples changes numbers, and no decision."""
+    """Run the recipe up to its decisions, or to fp16."""
     passes = recipe.passes
     half = next((k for k, each in enumerate(passes) if isinstance(each, ComputeInHalf)), len(passes))
     until = next((k + 1 for k, each in enumerate(passes) if isinstance(each, DecideQuantization)), half)
-    run_passes(model, [each for each in passes[:until] if type(each).needs is Pass.needs], measure=_never)
+    run_unmeasured(model, passes[:until])
 
 
-def _never(model: ir.Model, needs: Sequence[Need]) -> None:
-    raise AssertionError(f"a decision on {model.graph.name} asked for {len(needs)} observations")
-
-
-def _estimate(scheme: str, model: ir.Model, target: TargetSpec, cache: int) -> SchemeEstimate:
-    graph = model.graph
-    decided = dict(decided_nodes(graph))
-    static, eight = scheme in STATIC_SCHEMES, scheme in ("a8w8", "a8w4")
-    small = {node.inputs[d.weight[0]] for node, d in decided.items() if d.weight is not None} if static else set()
-    matrices = {n.inputs[1] for n in graph if n.op_type in ("MatMul", "Gemm") and len(n.inputs) > 1}
-    integer = small if eight else matrices if scheme == "d8w8" else set()
-    stored, loaded, values = 0, 0, 0
-    graphs = (graph, *graph.subgraphs())
-    for value in (value for each in graphs for value in each.initializers.values()):
-        if value.const_value is None or not value.uses():
-            continue  # replaced by a rewrite; gone when the model is packed
-        stored += _stored_bytes(value, scheme, decided=value in small or value in integer)
-        loaded += value_elements(value) if value in integer else value.const_value.nbytes
-    if static:
-        quantized = [value for node in graph for value in node.outputs if source_of(value) is not None]
-        stored += sum(_qdq_bytes(value) for value in quantized)
-        values = len(quantized) + len(decided)
-    stored += sum(
-        _NODE_BYTES + sum(len(v.name or "") for v in (*n.inputs, *n.outputs) if v) + len(n.name or "")
-        for each in graphs
-        for n in each
-    )
-    activations = peak_activation_bytes(model, lambda value: _width(value, scheme))
-    copies = _INTEGER_COPIES if eight else _FLOAT_COPIES
-    load = int(_RUNTIME_BYTES + stored + copies * loaded + _SESSION_NODE_BYTES * (len(graph) + 2 * values))
-    peak = int(load + _ARENA * activations + cache)
-    memory = target.limits.memory_bytes
-    return SchemeEstimate(
-        scheme=scheme,
-        file_bytes=stored,
-        weights_bytes=loaded,
-        activation_bytes=activations,
-        cache_bytes=cache,
-        load_bytes=load,
-        peak_bytes=peak,
-        fits=None if memory is None else peak <= memory,
-    )
-
-
-def _stored_bytes(value: ir.Value, scheme: str, *, decided: bool) -> int:
-    """Bytes of one constant in the file, with the nodes that expand it."""
-    assert value.const_value is not None
-    size, elements = value.const_value.nbytes, value_elements(value)
-    if value.dtype != ir.DataType.FLOAT or scheme == "float" or (elements < _COMPACT and not decided):
-        return size
-    if scheme in ("fp16", "bf16"):
-        return 2 * elements + _NODE_BYTES
-    if widths(scheme)[1] == 8:
-        return elements + _qdq_bytes(value)
-    scales = 0 if decided else 4 * elements // _BLOCK
-    return elements // 2 + scales + _qdq_bytes(value)
-
-
-def _qdq_bytes(value: ir.Value) -> int:
-    """Bytes of the nodes, names and scales (float32, one per output channel at most) behind one quantized value."""
-    return _QDQ_BYTES + _QDQ_NAMES * len(value.name or "") + (5 * _channels(value) if value.is_initializer() else 0)
-
-
-def _channels(value: ir.Value) -> int:
-    dims = [] if value.shape is None else [dim for dim in value.shape if isinstance(dim, int)]
-    return dims[0] if len(dims) > 1 else 1
-
-
-def _width(value: ir.Value, scheme: str) -> int:
-    """Bytes of one element while the model runs under a scheme."""
-    if scheme in ("a8w8", "a8w4") and source_of(value) is not None:
-        return 1
-    return 4 if value.dtype is None else max(1, int(np.ceil(value.dtype.itemsize)))
+def _in_blocks(model: ir.Model, target: TargetSpec, policy: Policy) -> Mapping[str, tuple[ir.Model, Blocked]]:
+    """Scheme → a copy of the model as its recipe decides it, and the weights it stores in blocks."""
+    found = {}
+    for scheme in _BLOCKED:
+        copy = model.clone()
+        try:
+            recipe = recipe_for(target, replace(policy, scheme=scheme))
+        except EdgecError:
+            continue  # the target has no kernel for it, or another option does not go with it
+        if blocked := weights_in_blocks(copy, recipe):
+            found[scheme] = (copy, blocked)
+    return found
 
 
 def _compile_peak(
@@ -284,7 +190,3 @@ def _compile_peak(
         macs=sum(macs.values()),
         guarded=request.search and weight_bytes(model) <= LARGEST_WEIGHTS,
     )
-
-
-def _state_bytes(value: ir.Value) -> int:
-    return value_elements(value) * _width(value, "float")

@@ -34,7 +34,7 @@ from .nbits import DOMAIN, INT8, Operands, add_operands, kernel_form, matmul_nbi
 from .storage import Storage, blocks_of, stored_values
 from .stored import every_name
 
-__all__ = ["PackProducts"]
+__all__ = ["PackProducts", "pays"]
 
 # See the table above: elements of a matrix, elements of a block, and rows that smaller blocks still pay for.
 _ELEMENTS, _BLOCK, _ROWS = 1 << 18, 128, 16
@@ -84,7 +84,7 @@ class PackProducts(Pass):
             for node in products:
                 skip(node, reason)
             return False
-        return self.always or _pays(_size(weight), storage, products)
+        return self.always or pays(_size(weight), storage, products)
 
     def _try_pack(self, weight: ir.Value, storage: Storage, taken: set[str]) -> bool:
         graph, blocks = weight.graph, blocks_of(weight)
@@ -125,7 +125,7 @@ class PackProducts(Pass):
         return product
 
 
-def _pays(elements: int, storage: Storage, products: Sequence[ir.Node]) -> bool:
+def pays(elements: int, storage: Storage, products: Sequence[ir.Node]) -> bool:
     """Whether multiplying a matrix so is no slower than float, as far as shapes say."""
     if elements < _ELEMENTS:
         return False

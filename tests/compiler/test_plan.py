@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
+from support.graphs import model as onnx_model
+from support.graphs import weights
 
 import edgec
 from edgec.compiler.planning.liveness import peak_activation_bytes
@@ -30,7 +32,10 @@ def test_nothing_is_written_and_the_recipe_is_the_one_that_runs(digits: Path, tm
     assert "is excluded by name" in planned.float_nodes.values()
 
 
-@pytest.mark.parametrize("scheme", ["float", "fp16", "bf16", "w8", "w4", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4"])
+@pytest.mark.parametrize(
+    "scheme",
+    ["float", "fp16", "bf16", "w8", "w4", "nf4", "fp4", "w3", "w2", "d8w8", "a16w8", "a16w4", "a8w8", "a8w4"],
+)
 def test_the_file_is_as_large_as_planned(digits: Path, tmp_path: Path, scheme: str) -> None:
     data = digits / "calibration.npz"
     estimate = next(
@@ -212,3 +217,21 @@ def test_macs_of_matrices_in_blocks_are_those_of_their_floats() -> None:
 def test_what_goes_by_samples_is_planned_without_them(digits: Path, settings: dict[str, object]) -> None:
     planned = edgec.plan(digits / "digits.onnx", calibration=digits / "calibration.npz", **settings)
     assert planned.macs
+
+
+@pytest.mark.parametrize("options", [{}, {"block_size": 32}, {"zero_points": True}, {"weight_form": "folded"}])
+@pytest.mark.parametrize("scheme", ["w8", "w4", "nf4", "w3", "w2"])
+def test_matrices_in_blocks_are_as_large_as_planned(tmp_path: Path, scheme: str, options: dict[str, object]) -> None:
+    source = onnx_model(
+        "g (float[N,1000] x) => (float[N,300] y) { h = MatMul(x, w) \n y = MatMul(h, u) }",
+        opset=21,
+        w=weights(1000, 300),
+        u=weights(300, 300),
+    )
+    planned = {each.scheme: each for each in edgec.plan(source, target="host", **options).schemes}
+    bundle = edgec.compile(
+        source, target="host", scheme=scheme, output=tmp_path / "out", prove=False, search=False, **options
+    )
+    assert planned[scheme].file_bytes == pytest.approx(bundle.model.stat().st_size, rel=0.06)
+    loaded, floats = planned[scheme].weights_bytes, 4 * 390_000
+    assert loaded == floats if options.get("weight_form") == "folded" else loaded <= floats
