@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.checkpoints import write_checkpoint
+from support.decoders import tiny_config, tiny_weights
 from support.lowrank import WIDTH, factors, model, weights, write_peft
 from support.receipts import digits_bundle, recurrent_bundle
 
@@ -85,6 +87,24 @@ def test_a_bundle_is_replayed_and_signed_for(place: Path, name: str, steps: int)
     assert sorted(lines[:-2]) == [f"edgec runner: {each}: bit-identical to golden" for each in names]
     assert lines[-2].startswith("edgec runner: 12 runs, one thread: median ")
     assert lines[-1] == "edgec runner: wrote r.json"
+
+
+def test_a_decoder_is_replayed_with_its_cache(place: Path, tmp_path: Path) -> None:
+    """A prompt, then tokens one by one; keys and values are carried in int8, none of them at first."""
+    pytest.importorskip("tokenizers")
+    config = tiny_config()
+    write_checkpoint(tmp_path / "tiny", config, tiny_weights(config))
+    (tmp_path / "text.txt").write_text(" ".join(f"w{3 + 7 * index % 58}" for index in range(120)), encoding="utf-8")
+    how = {"scheme": "w8", "kv_cache": "int8", "calibration": tmp_path / "text.txt"}
+    bundle = edgec.compile(tmp_path / "tiny", output=place / "decoder", cache=False, prove=False, **how)
+    assert len(bundle.manifest["state"]) == 4
+    done = answer(place, "decoder", "--key", "device.pem", "--runs", "10")
+    assert done.returncode == 0, done.stderr
+    golden = said(place / "receipt.json")["predicate"]["golden"]
+    assert golden["steps"] > 1
+    assert [(each["name"], each["exact"]) for each in golden["outputs"]] == [
+        (each["name"], True) for each in bundle.manifest["outputs"]
+    ]
 
 
 def test_every_adapter_is_replayed(place: Path, tmp_path: Path) -> None:
