@@ -15,6 +15,7 @@ import numpy as np
 from ..bundle import Bundle
 from ..errors import ModelError, OptionError, OutputError
 from ..passes.weight_only.blocks import Blocks
+from ..targets.policy import MEASURED_CODEBOOKS
 from .exporting.decoder import Rotary, decoder_metadata, in_pairs
 from .exporting.gguf_blocks import Packed, pack
 from .exporting.matrices import Weight, weights_of
@@ -69,6 +70,13 @@ def export(bundle: Bundle | str | Path, file: str | Path, *, overwrite: bool = F
         raise OptionError(str(file), "is no name of a GGUF file", remedy="Let it end in .gguf")
     if file.exists() and not overwrite:
         raise OutputError(str(file), "is there already", remedy="Give another name, or --overwrite")
+    scheme = str(opened.manifest.get("scheme", ""))
+    if scheme in MEASURED_CODEBOOKS:
+        raise ModelError(
+            str(opened.path),
+            f"stores its matrices behind a change of their inputs (scheme {scheme}), which GGUF has no place for",
+            remedy="Compile it with another scheme, say w3 or w4",
+        )
     model = load_model(opened.model, opset_floor=1, already_quantized="accept").model
     decoder = decoder_metadata(opened, model)
     metadata, rotary = decoder or ({"general.architecture": "edgec"}, Rotary(0.0, None))

@@ -65,7 +65,10 @@ def pack(blocks: Blocks) -> Packed | str:
         least = -zero.astype(np.float32) * d.astype(np.float32)
         m = _halves(least)
         codes = blocks.codes.reshape(rows, -1, _SIZE)
-        return Packed(kind="Q4_1", data=_rows(d, m, _nibbles(codes)), lost=max(lost, _lost(least, m)))
+        lost = max(lost, _lost(least, m))
+        if lost > _MOST_LOST:
+            return "its minima are beyond the normal halves"
+        return Packed(kind="Q4_1", data=_rows(d, m, _nibbles(codes)), lost=lost)
     if values.min(initial=0) < -128 or values.max(initial=0) > 127:
         return "its integers leave 8 bits"
     return Packed(kind="Q8_0", data=_rows(d, values.astype(np.int8).view(np.uint8)), lost=lost)

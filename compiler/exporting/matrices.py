@@ -12,7 +12,7 @@ import onnx_ir as ir
 from ...passes.edit import FOLDED_AT_LOAD, constant_array
 from ...passes.fuse.pack_queries import take_apart
 from ...passes.normalize.fold_constants import FoldConstants
-from ...passes.weight_only.blocks import BlockForm, Blocks
+from ...passes.weight_only.blocks import BlockForm, Blocks, codes_in
 
 __all__ = ["Weight", "weights_of"]
 
@@ -42,7 +42,7 @@ def weights_of(model: ir.Model) -> Iterator[Weight]:
     """The weights of the main graph, each once; the model is changed: what is folded at load is folded."""
     for node in model.graph:
         node.metadata_props.pop(FOLDED_AT_LOAD, None)
-    FoldConstants(limit=1 << 62)(model)
+    FoldConstants(limit=1 << 62, several=True)(model)
     take_apart(model)
     seen: set[str] = set()
     for node in model.graph:
@@ -92,21 +92,15 @@ def _blocks(
     get = node.attributes
     bits, size = get.get_int("bits", 4), get.get_int("block_size", 0)
     rows = len(data)
-    unpacked = _unpack(data.reshape(rows, -1), bits)
+    unpacked = codes_in(data.reshape(rows, -1), bits)
     columns = get.get_int("K", 0) if product else unpacked.shape[1]
     groups = -(-columns // size)
     return Blocks(
         form=BlockForm(bits=bits, size=size, symmetric=zeros is None),
         codes=unpacked[:, :columns],
         scale=scales.reshape(rows, groups).astype(np.float32),
-        zero=None if zeros is None else _unpack(zeros.reshape(rows, -1), bits)[:, :groups],
+        zero=None if zeros is None else codes_in(zeros.reshape(rows, -1), bits)[:, :groups],
     )
-
-
-def _unpack(packed: np.ndarray, bits: int) -> np.ndarray:
-    """Codes of bytes, the lowest bits first."""
-    fields = packed[..., None] >> np.arange(0, 8, bits, dtype=np.uint8) & np.uint8((1 << bits) - 1)
-    return fields.reshape(*packed.shape[:-1], -1)
 
 
 def _called(node: ir.Node, index: int) -> str:
@@ -124,4 +118,4 @@ def _stem(value: ir.Value | None) -> str:
     found = _SOURCES.match(name)
     if found is not None and not _REST.search(name):
         return found[0]
-    return name.removesuffix("_folded").removesuffix("_quantized")
+    return name.removesuffix("_folded").removesuffix("_expanded").removesuffix("_quantized")

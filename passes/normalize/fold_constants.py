@@ -29,9 +29,11 @@ class FoldConstants(Pass):
 
     Attributes:
         limit: Largest result in bytes.
+        several: Also nodes of several results, as Split.
     """
 
     limit: int = 1 << 26
+    several: bool = False
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         taken = value_names(model.graph)
@@ -43,20 +45,21 @@ class FoldConstants(Pass):
             return False
         if FOLDED_AT_LOAD in node.metadata_props:
             return False
-        if any(output.is_graph_output() for output in node.outputs) or len(node.outputs) != 1:
+        if any(output.is_graph_output() for output in node.outputs) or (len(node.outputs) != 1 and not self.several):
             return False
         if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
             return False
-        array = _static_shape(node)
-        if array is None:
+        shape = _static_shape(node)
+        arrays = [] if shape is None else [shape]
+        if shape is None:
             if not node.inputs or not all(value is None or is_constant(value) for value in node.inputs):
                 return False
             if (result := _evaluate(node, opset_of(model), self.limit)) is None:
                 return False
-            array = result
-        old = node.outputs[0]
-        value = add_initializer(model.graph, fresh_name(f"{old.name}_folded", taken), array)
-        old.replace_all_uses_with(value)
+            arrays = result
+        for old, array in zip(node.outputs, arrays, strict=True):
+            value = add_initializer(model.graph, fresh_name(f"{old.name}_folded", taken), array)
+            old.replace_all_uses_with(value)
         model.graph.remove(node, safe=True)
         return True
 
@@ -72,8 +75,8 @@ def _static_shape(node: ir.Node) -> np.ndarray | None:
     return np.asarray(dims, np.int64)
 
 
-def _evaluate(node: ir.Node, opset: int, limit: int) -> np.ndarray | None:
-    """The node's result, or None where the reference cannot say or the result is too large."""
+def _evaluate(node: ir.Node, opset: int, limit: int) -> list[np.ndarray] | None:
+    """The node's results, or None where the reference cannot say or they are too large."""
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
@@ -84,19 +87,19 @@ def _evaluate(node: ir.Node, opset: int, limit: int) -> np.ndarray | None:
     single = ir.serde.serialize_node(node)
     del single.input[:], single.output[:]
     single.input.extend(names)
-    single.output.append("y")
+    results = [f"y{k}" for k in range(len(node.outputs))]
+    single.output.extend(results)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
         for name, a in arrays.items()
         if a is not None
     ]
-    output = helper.make_tensor_value_info("y", 1, None)
-    graph = helper.make_graph([single], "fold", inputs, [output])
+    outputs = [helper.make_tensor_value_info(name, 1, None) for name in results]
+    graph = helper.make_graph([single], "fold", inputs, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     try:
-        (result,) = ReferenceEvaluator(model).run(None, arrays)
+        made = [np.asarray(each) for each in ReferenceEvaluator(model).run(None, arrays)]
     except (NotImplementedError, RuntimeError, TypeError, ValueError, IndexError):
         # The reference implements less than ONNX Runtime; what it cannot compute stays in the graph.
         return None
-    result = np.asarray(result)
-    return None if result.nbytes > limit or result.dtype == object else result
+    return None if any(each.nbytes > limit or each.dtype == object for each in made) else made

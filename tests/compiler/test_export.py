@@ -208,3 +208,35 @@ def test_tokenizers_without_a_name():
     assert tokenizer_metadata({"model": {"type": "Unigram"}}) is None
     odd = {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "Whitespace"}}
     assert tokenizer_metadata(odd) is None
+
+
+@pytest.mark.parametrize("form", ["folded", "packed"])
+@pytest.mark.parametrize("scheme", ["w3", "nf4", "w2"])
+def test_what_is_expanded_when_the_model_opens_is_what_the_session_multiplies(scheme, form, tmp_path):
+    """Planes, levels and 2-bit codes: the matrix, not a table or the scales it is made of."""
+    model, _ = product(64, 32)
+    output = tmp_path / "bundle"
+    bundle = edgec.compile(
+        model, target="host", output=output, prove=False, search=False, scheme=scheme, weight_form=form
+    )
+    done = export(bundle, tmp_path / "back.gguf")
+    tensor = read_gguf(done.file, "back").tensors["w"]
+    assert tensor.shape == (32, 64)
+    w = gguf.quants.dequantize(np.array(tensor.raw), gguf.GGMLQuantizationType[tensor.kind]).reshape(tensor.shape)
+    session = ort.InferenceSession(str(bundle.model), providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {"x": np.eye(64, dtype=np.float32)[:1]})
+    np.testing.assert_allclose(y[0], w[:, 0], atol=1e-2 * np.abs(w).max())
+
+
+def test_matrices_behind_a_change_of_their_inputs_are_refused(tmp_path):
+    model, _ = product(64, 32)
+    samples = [{"x": np.random.default_rng(k).normal(size=(1, 64)).astype(np.float32)} for k in range(8)]
+    bundle = edgec.compile(
+        model, target="host", output=tmp_path / "out", prove=False, search=False, scheme="w2h", calibration=samples
+    )
+    with pytest.raises(ModelError) as error:
+        export(bundle, tmp_path / "back.gguf")
+    assert str(error.value) == (
+        f"{bundle.path}: stores its matrices behind a change of their inputs (scheme w2h), which GGUF has no place "
+        "for. Compile it with another scheme, say w3 or w4."
+    )

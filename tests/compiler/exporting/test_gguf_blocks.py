@@ -89,3 +89,9 @@ def test_scales_beyond_halves(scale):
     blocks = blocks_of(4, 32, symmetric=True)
     far = Blocks(form=blocks.form, codes=blocks.codes, scale=np.full_like(blocks.scale, scale))
     assert pack(far) == "its scales are beyond the normal halves"
+
+
+def test_minima_beyond_halves_are_no_blocks():
+    blocks = blocks_of(4, 32, symmetric=False, seed=0)
+    blocks.scale[:], blocks.zero[:], blocks.codes[0, 0] = 30000.0, 15, 0  # 450 000
+    assert pack(blocks) == "its minima are beyond the normal halves"
