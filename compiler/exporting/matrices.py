@@ -17,6 +17,8 @@ from ...passes.weight_only.blocks import BlockForm, Blocks, codes_in
 __all__ = ["Weight", "weights_of"]
 
 _SOURCES = re.compile(r".+?\.(?:weight|bias)(?=[_/]|$)")
+# What constants that a weight is made of are called behind it, and what folding calls its results.
+_MADE_OF = re.compile(r"(_(codes|expanded|folded|quantized))+$")
 # What is left of a GGUF type with minima is no weight of its own.
 _REST = re.compile(r"_rest(_|/|$)")
 _MATRIX = 2
@@ -118,4 +120,4 @@ def _stem(value: ir.Value | None) -> str:
     found = _SOURCES.match(name)
     if found is not None and not _REST.search(name):
         return found[0]
-    return name.removesuffix("_folded").removesuffix("_expanded").removesuffix("_quantized")
+    return _MADE_OF.sub("", name)
