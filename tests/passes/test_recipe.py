@@ -118,7 +118,7 @@ def test_fields_at_their_default_are_left_out() -> None:
 
 def test_it_prints_one_pass_a_line() -> None:
     lines = str(Recipe(scheme="w8", passes=(FoldConstants(limit=7), Stamp(target="t", scheme="w8", max_ir_version=10))))
-    assert lines == " 0  FoldConstants(limit=7)\n 1  Stamp(target='t', scheme='w8', max_ir_version=10)"
+    assert lines == " 0  FoldConstants(limit=7, several=False)\n 1  Stamp(target='t', scheme='w8', max_ir_version=10)"
 
 
 def edited(*path: str | int, value: object = None, scheme: str = "a8w8") -> Any:
@@ -151,7 +151,7 @@ WRONG = {
     "an unknown field": (
         ("passes", 1, "limits"),
         7,
-        "passes[1]: 'limits' is not a field of FoldConstants (limit)",
+        "passes[1]: 'limits' is not a field of FoldConstants (limit, several)",
     ),
     "a number is a string": (
         ("passes", 1, "limit"),
