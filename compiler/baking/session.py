@@ -11,7 +11,8 @@ import onnx
 import onnx_ir as ir
 
 from ...errors import InternalError
-from ...runtimes.base import Feeds, Latency, Placement, Session, TensorInfo
+from ...runtimes.around import Around
+from ...runtimes.base import Feeds, Session, TensorInfo
 from ...runtimes.compare import Comparer
 from ..materialize import materialize
 from ..proving.float_model import FloatModel
@@ -25,14 +26,14 @@ __all__ = ["Outside", "baked_float", "same_as_outside"]
 _SAME_DB = 60.0
 
 
-class Outside:
+class Outside(Around):
     """A session of the model before, fed and read as the baked one is.
 
     What it takes is its own only: numpy's share is not timed.
     """
 
     def __init__(self, session: Session, baking: Baking) -> None:
-        self._session = session
+        super().__init__(session)
         self._baking = baking
 
     @property
@@ -60,28 +61,11 @@ class Outside:
                 extra.append(TensorInfo(name=f"{info.name}_indices", dtype=which.dtype, shape=which.shape))
         return (*main, *extra)
 
-    @property
-    def load_seconds(self) -> float:
-        return self._session.load_seconds
-
-    @property
-    def threads(self) -> int:
-        return self._session.threads
+    def given(self, feeds: Feeds) -> Feeds:
+        return self._baking.feeds(feeds)
 
     def run(self, feeds: Feeds) -> dict[str, np.ndarray]:
-        return self._baking.answers(self._session.run(self._baking.feeds(feeds)))
-
-    def placement(self, feeds: Feeds) -> Placement:
-        return self._session.placement(self._baking.feeds(feeds))
-
-    def run_seconds(self, feeds: Feeds) -> float:
-        return self._session.run_seconds(self._baking.feeds(feeds))
-
-    def latency(self, feeds: Feeds, runs: int) -> Latency:
-        return self._session.latency(self._baking.feeds(feeds), runs)
-
-    def close(self) -> None:
-        self._session.close()
+        return self._baking.answers(super().run(feeds))
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ...runtimes.base import Feeds, Latency, Placement, Session, TensorInfo
+from ...runtimes.around import Around
+from ...runtimes.base import Feeds, Session
 from ...runtimes.compare import Comparer, Comparison
 
 __all__ = ["Beside", "OutputSteps", "output_steps"]
@@ -40,7 +41,7 @@ class OutputSteps:
         return {"step": self.step, "max_steps": self.max_steps, **self.comparison.to_json()}
 
 
-class Beside:
+class Beside(Around):
     """A session of a place that also runs the reference, and keeps how far they are apart.
 
     Each answer is compared on the same feeds: state that is fed back is the place's own.
@@ -52,28 +53,12 @@ class Beside:
     """
 
     def __init__(self, session: Session, reference: Session, steps: Mapping[str, float]) -> None:
-        self._session = session
+        super().__init__(session)
         self._reference = reference
         self._steps = steps
         self._comparers = {info.name: Comparer() for info in session.outputs}
         self._low = dict.fromkeys(self._comparers, np.inf)
         self._high = dict.fromkeys(self._comparers, -np.inf)
-
-    @property
-    def inputs(self) -> tuple[TensorInfo, ...]:
-        return self._session.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorInfo, ...]:
-        return self._session.outputs
-
-    @property
-    def load_seconds(self) -> float:
-        return self._session.load_seconds
-
-    @property
-    def threads(self) -> int:
-        return self._session.threads
 
     def run(self, feeds: Feeds) -> dict[str, np.ndarray]:
         """The place's outputs."""
@@ -86,18 +71,9 @@ class Beside:
                 self._high[name] = max(self._high[name], float(np.nanmax(reference)))
         return answer
 
-    def run_seconds(self, feeds: Feeds) -> float:
-        return self._session.run_seconds(feeds)
-
-    def placement(self, feeds: Feeds) -> Placement:
-        return self._session.placement(feeds)
-
-    def latency(self, feeds: Feeds, runs: int) -> Latency:
-        return self._session.latency(feeds, runs)
-
     def close(self) -> None:
         """Free both sessions."""
-        self._session.close()
+        super().close()
         self._reference.close()
 
     def results(self) -> dict[str, OutputSteps]:

@@ -77,7 +77,7 @@ def test_eight_gigabytes_in_three_killed_five_times(
             again = Compile(
                 tmp_path / "log", *words, "-o", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")
             )
-            done = again.finished(3600 if kills == KILLS else took * float(rng.uniform(0.05, 0.3)))
+            done = again.finished(3600 if kills == KILLS else took * float(rng.uniform(0.05, 0.2)))
             peaks.append(again.peak)
             if done:
                 break
@@ -91,6 +91,6 @@ def test_eight_gigabytes_in_three_killed_five_times(
             f"\n{rounding}: {weights / 1e9:.2f} GB of weights, {size / 1e9:.2f} GB of bundle, {took:.0f} s, "
             f"{kills} kills, peak {max(peaks) / 1e9:.2f} GB\n"
         )
-    assert kills >= 3
+    assert kills == KILLS
     assert digest == wanted
     assert max(peaks) < LIMIT
