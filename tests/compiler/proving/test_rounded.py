@@ -32,6 +32,10 @@ def half(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float16).astype(np.float32)
 
 
+def eighths(array: np.ndarray) -> np.ndarray:
+    return (np.rint(array * 8) / 8).astype(np.float32)
+
+
 def answers(place: OrtCpu, path: Path, feeds: Feeds) -> dict[str, np.ndarray]:
     with closing(place.open(path)) as session:
         return session.run(feeds)
@@ -46,26 +50,24 @@ def test_infinity_where_float16_has_it_and_the_provider_has_not(tmp_path: Path) 
 
 @given(st.integers(0, 1000), st.integers(1, 4))
 def test_every_result_is_rounded(seed: int, depth: int) -> None:
-    """Against numpy, which rounds after every product and every sum; float32 adds up in another order there.
+    """Against numpy, which rounds after every product and every sum.
 
-    So a tie goes the other way now and then, and is carried on: in 300 seeds at most 4% of the elements differed, by
-    0.0022 at most. Without rounding 97% do at least.
+    All numbers are multiples of 1/8: behind four layers of 1/2^15 and below 2^8, so float32 holds every sum whole, in
+    whatever order it is taken, and nothing but Tanh may differ.
     """
     rng = np.random.default_rng(seed)
-    ws = [rng.normal(0, 0.3, (16, 16)).astype(np.float32) for _ in range(depth)]
+    ws = [eighths(rng.normal(0, 0.3, (16, 16))) for _ in range(depth)]
     reads = ["x", *(f"s{index}" for index in range(depth))]
     steps = (f"p{i} = MatMul({reads[i]}, w{i}) \n s{i} = Add(p{i}, w{i})" for i in range(depth))
     text = f"g (float[16,16] x) => (float[16,16] y) {{ {' '.join(steps)} y = Tanh({reads[-1]}) }}"
-    x = rng.normal(0, 1, (16, 16)).astype(np.float32)
+    x = eighths(rng.normal(0, 1, (16, 16)))
     with tempfile.TemporaryDirectory() as folder:
         path = halved(Path(folder), text, **{f"w{i}": w for i, w in enumerate(ws)})
         found = answers(RoundedCpu(), path, {"x": x})["y"]
     value = half(x)
     for w in ws:
         value = half(half(value @ half(w)) + half(w))
-    expected = half(np.tanh(value))
-    assert (found != expected).mean() <= 0.1
-    assert np.abs(found - expected).max() <= 2**-7
+    assert np.abs(found - half(np.tanh(value))).max() <= 2**-9
 
 
 def test_outputs_of_float16_keep_their_names_and_types(tmp_path: Path) -> None:
