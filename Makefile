@@ -2,12 +2,14 @@
 # Needs Python 3.11 or newer and the network; another interpreter: `make demo PYTHON=python3.12`.
 
 PYTHON ?= python3
+# Pinned: an index with a CPU build offers it for this one.
+TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode clean
+.PHONY: help demo dev test test-all test-targets test-torch check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +30,9 @@ test-all: $(VENV)/dev  ## every test; those on real models need EDGEC_ZOO
 test-targets: $(VENV)/dev  ## install every runtime this machine can run, and test on them
 	$(BIN)/edgec runtime install --all
 	$(BIN)/python -m pytest -m targets
+
+test-torch: $(VENV)-torch/made  ## the tests of what needs PyTorch, in an environment of its own
+	$(VENV)-torch/bin/python -m pytest -n 2 --dist worksteal -m "torch and not slow"
 
 check: $(VENV)/dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -124,6 +129,13 @@ $(VENV)/core: pyproject.toml $(VENV)/made
 $(VENV)/dev: pyproject.toml $(VENV)/made
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@ $(VENV)/core
+
+# Of its own: what `make test` sees is what a user without PyTorch has.
+$(VENV)-torch/made: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-torch
+	$(VENV)-torch/bin/python -m pip install --quiet "$(TORCH)"
+	$(VENV)-torch/bin/python -m pip install --quiet --editable ".[dev,torch,transformers,peft,dask]"
+	@touch $@
 
 $(VENV)/bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"

@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"PIL", "onnxruntime", "pyarrow", "scipy", "sympy", "torch"}
+HEAVY = {
+    "PIL",
+    "dask",
+    "distributed",
+    "onnxruntime",
+    "onnxscript",
+    "peft",
+    "pyarrow",
+    "scipy",
+    "sympy",
+    "torch",
+    "transformers",
+}
 
 
 def loaded_by(*arguments: str) -> set[str]:
