@@ -69,6 +69,7 @@ def learn(
     mean = np.diagonal(H, axis1=-2, axis2=-1).mean(axis=-1)[..., None, None]
     H = (H / np.where(mean > 0.0, mean, 1.0) + percdamp * np.eye(H.shape[-1])).astype(np.float32)
     V = -np.log((_ZETA - _GAMMA) / (rest - _GAMMA) - 1.0)  # h(V) = rest
+    moves = W != 0  # what was pruned stays so
     first, second = np.zeros_like(V), np.zeros_like(V)
     for t in range(iterations):
         sigma = 1.0 / (1.0 + np.exp(-V))
@@ -79,11 +80,11 @@ def learn(
         if done >= 0.0:
             beta = _BETA_LAST + (_BETA_FIRST - _BETA_LAST) * (1.0 - done)
             g -= 2.0 * weight * beta * np.sign(h - 0.5) * np.abs(2.0 * h - 1.0) ** (beta - 1.0)
-        free = (stretched > 0.0) & (stretched < 1.0) & (h > least) & (h < most)
+        free = moves & (stretched > 0.0) & (stretched < 1.0) & (h > least) & (h < most)
         g *= free * sigma * (1.0 - sigma) * (_ZETA - _GAMMA)
         # Adam, Kingma and Ba 2015, arXiv 1412.6980, with its defaults.
         first += 0.1 * (g - first)
         second += 0.001 * (g * g - second)
         V -= rate * (first / (1.0 - 0.9 ** (t + 1))) / (np.sqrt(second / (1.0 - 0.999 ** (t + 1))) + 1e-8)
-    codes: np.ndarray = np.clip(floor + zero + (V >= 0.0), grid.low, grid.high)
+    codes: np.ndarray = np.clip(floor + zero + (moves & (V >= 0.0)), grid.low, grid.high)
     return codes

@@ -2,8 +2,9 @@
 
 GPTQ, Frantar et al. 2022, arXiv 2210.17323, algorithm 1, in its letters. One column of W after the other is rounded,
 and its error, weighted by H⁻¹, is taken out of the columns behind it: a greedy minimum of ‖(Ŵ - W) X‖² on a grid
-that is given. Two differences from the authors' code: a column whose input was always 0 is rounded to the nearest
-(they set its weights to 0), and a row that the greedy way leaves worse than the nearest is rounded to the nearest.
+that is given. Three differences from the authors' code: a column whose input was always 0 is rounded to the nearest
+(they set its weights to 0), a row that the greedy way leaves worse than the nearest is rounded to the nearest, and a
+weight that is 0 stays 0: what falls on it goes to the columns behind (SparseGPT, arXiv 2301.00774, section 3.4).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def gptq(
         actorder: Round the columns with the largest diagonal first (`--act-order` of the authors' code).
 
     Returns:
-        Codes as float64, shape of W. No row loses more under H than with the nearest.
+        Codes as float64, shape of W. No row loses more under H than with the nearest; 0 is 0 still.
     """
     W = np.asarray(W, np.float64)
     order = _order(H, actorder)
@@ -46,12 +47,14 @@ def gptq(
     across = np.broadcast_to(order[..., None, :], W.shape)
     rest, s, z = (np.take_along_axis(each, across, -1) for each in (W, *grid.per_weight(W)))
     Q = np.empty_like(W)
+    pruned = rest == 0
     columns = W.shape[-1]
     for start in range(0, columns, blocksize):
         end = min(start + blocksize, columns)
         E = np.empty((*W.shape[:-1], end - start))
         for j in range(start, end):
-            Q[..., j] = np.clip(np.rint(rest[..., j] / s[..., j]) + z[..., j], grid.low, grid.high)
+            codes = np.clip(np.rint(rest[..., j] / s[..., j]) + z[..., j], grid.low, grid.high)
+            Q[..., j] = np.where(pruned[..., j], z[..., j], codes)
             lost = (rest[..., j] - (Q[..., j] - z[..., j]) * s[..., j]) / U[..., j, j, None]
             rest[..., j:end] -= lost[..., None] * U[..., None, j, j:end]
             E[..., j - start] = lost

@@ -11,8 +11,9 @@ them is rounded, all errors made so far taken out of them: W_b + (Σ (w_j - ŵ_j
 of large inputs go first and scales are those of the columns as they were ("static groups" of the authors' code): the
 order of columns in memory, and so what runs, stays.
 
-Two differences from the authors' code: scales are searched, not those that cover a block; and a column whose input was
-always 0 is rounded to the nearest (they set its weights to 0).
+Three differences from the authors' code: scales are searched, not those that cover a block; a column whose input was
+always 0 is rounded to the nearest (they set its weights to 0); and a weight that is 0 stays 0, what falls on it goes to
+the columns behind (SparseGPT, Frantar and Alistarh 2023, arXiv 2301.00774, section 3.4).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def gptq_blocks(
         act_order: Round the columns with the largest inputs first, under scales of W as it was.
 
     Returns:
-        The blocks. As near to float64 as float32 comes: sums are float32.
+        The blocks; 0 is 0 still. As near to float64 as float32 comes: sums are float32.
     """
     rows, columns = W.shape
     diagonal = np.diagonal(H)
@@ -156,6 +157,7 @@ def _round(w: np.ndarray, factor: np.ndarray, grid: _Grid, backward: np.ndarray)
             if in_order:
                 diagonal = factor[start:stop, start:stop]
                 now = w[start:stop] + solve_triangular(diagonal, here, check_finite=False)
+                now *= w[start:stop] != 0
                 grid.fit(block_of[start], now, np.square(np.diagonal(diagonal)))
             for end in range(stop, start, -_FEW):
                 begin = max(start, end - _FEW)
@@ -187,6 +189,7 @@ def _round_few(
     s = z = inverse = np.empty(0, np.float32)
     last = -1
     t = np.empty(w.shape[1], np.float32)
+    pruned = not w.all()
     for k in range(len(w) - 1, -1, -1):
         if block_of[k] != last:
             last = block_of[k]
@@ -195,6 +198,8 @@ def _round_few(
         np.add(pull[k], factor[k, k + 1 :] @ lost[k + 1 :], out=t)
         t *= 1 / factor[k, k]
         t += w[k]
+        if pruned:
+            t *= w[k] != 0
         t *= inverse
         t += z
         np.rint(t, out=t)
