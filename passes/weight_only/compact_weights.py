@@ -24,11 +24,12 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
+from ..codebook.chain import Chain
 from ..codebook.float8 import pack_float8
 from ..edit import add_initializer, constant_array, fresh_name, insert_after, is_op, is_overridable, rewire, skip
 from ..scope import out_of_scope
 from .packing import Packed, pack, pack_blocks
-from .sites import weight_sites
+from .sites import known_rows, weight_sites
 from .storage import is_kept
 from .stored import every_name
 
@@ -112,15 +113,9 @@ def _fuses(weight: ir.Value, packed: Packed) -> bool:
         return False
     block = packed.codes.shape[2]
     return block & (block - 1) == 0 and all(
-        is_op(node, "MatMul") and index == 1 and _known_rows(node.inputs[0]) <= _MOST_ROWS
+        is_op(node, "MatMul") and index == 1 and known_rows(node.inputs[0]) <= _MOST_ROWS
         for node, index in weight.uses()
     )
-
-
-def _known_rows(x: ir.Value | None) -> int:
-    """Rows of a product's first operand; free dimensions count as 1."""
-    dims = [] if x is None or x.shape is None else list(x.shape)[:-1]
-    return int(np.prod([dim for dim in dims if isinstance(dim, int)]))
 
 
 def _dequantize(graph: ir.Graph, weight: ir.Value, packed: Packed, taken: set[str]) -> None:
@@ -142,26 +137,10 @@ def _dequantize(graph: ir.Graph, weight: ir.Value, packed: Packed, taken: set[st
 
 def _expand(graph: ir.Graph, weight: ir.Value, packed: Packed, shape: tuple[int, ...], taken: set[str]) -> None:
     """Let every reader of a weight read Mul(Cast(codes), scale), reshaped where the codes lie in blocks."""
-    uses = tuple(weight.uses())
-    new: list[ir.Node] = []
-
-    def add(op: str, operands: list[ir.Value], suffix: str, dims: tuple[int, ...], **attributes: int) -> ir.Value:
-        node = ir.node(op, operands, attributes, name=fresh_name(f"{weight.name}_{op}", taken))
-        value = node.outputs[0]
-        value.name = fresh_name(f"{weight.name}_{suffix}", taken)
-        value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(dims)
-        new.append(node)
-        return value
-
-    def constant(suffix: str, array: np.ndarray) -> ir.Value:
-        return add_initializer(graph, fresh_name(f"{weight.name}_{suffix}", taken), array)
-
-    codes, scale = constant("quantized", packed.codes), constant("scale", packed.scale)
-    value = add("Cast", [codes], "codes", packed.codes.shape, to=ir.DataType.FLOAT.value)
-    if packed.codes.shape == shape:
-        value = add("Mul", [value, scale], "expanded", shape)
-    else:
-        value = add("Mul", [value, scale], "blocks", packed.codes.shape)
-        value = add("Reshape", [value, constant("shape", np.asarray(shape, np.int64))], "expanded", shape)
-    insert_after(graph, codes, new)
-    rewire(uses, value)
+    uses, chain = tuple(weight.uses()), Chain(graph, str(weight.name), taken)
+    codes, scale = chain.constant("quantized", packed.codes), chain.constant("scale", packed.scale)
+    value = chain.cast(codes, "codes", ir.DataType.FLOAT)
+    in_blocks = packed.codes.shape != shape
+    suffix = "blocks" if in_blocks else "expanded"
+    value = chain.add("Mul", [value, scale], suffix, packed.codes.shape, ir.DataType.FLOAT)
+    rewire(uses, chain.reshape(value, "expanded", shape) if in_blocks else value)

@@ -31,6 +31,7 @@ from ..base import Pass
 from ..codebook.operands import folded_operands
 from ..edit import add_initializer, constant_array, fresh_name, is_op, remark, remarks_on, skip, sole_consumer
 from .nbits import DOMAIN, INT8, Operands, add_operands, kernel_form, matmul_nbits, set_operands
+from .sites import known_rows
 from .storage import Storage, blocks_of, stored_values
 from .stored import every_name
 
@@ -129,13 +130,7 @@ def pays(elements: int, storage: Storage, products: Sequence[ir.Node]) -> bool:
     """Whether multiplying a matrix so is no slower than float, as far as shapes say."""
     if elements < _ELEMENTS:
         return False
-    return not 0 < storage.form.size < _BLOCK or all(_known_rows(node.inputs[0]) <= _ROWS for node in products)
-
-
-def _known_rows(x: ir.Value | None) -> int:
-    """Rows of a product's first operand; free dimensions count as 1."""
-    dims = [] if x is None or x.shape is None else list(x.shape)[:-1]
-    return int(np.prod([dim for dim in dims if isinstance(dim, int)]))
+    return not 0 < storage.form.size < _BLOCK or all(known_rows(node.inputs[0]) <= _ROWS for node in products)
 
 
 def _unfit(node: ir.Node, storage: Storage) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from ..edit import is_op
 
-__all__ = ["Site", "weight_sites"]
+__all__ = ["Site", "known_rows", "weight_sites"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,12 @@ def weight_sites(node: ir.Node) -> list[Site]:
         elif value.shape is not None and len(value.shape) >= 2:
             found.append(Site(value=value, summed=summed(node, len(value.shape))))
     return found
+
+
+def known_rows(x: ir.Value | None) -> int:
+    """Rows of a product's first operand; free dimensions count as 1."""
+    dims = [] if x is None or x.shape is None else list(x.shape)[:-1]
+    return int(np.prod([dim for dim in dims if isinstance(dim, int)]))
 
 
 def _rows(node: ir.Node, rank: int) -> tuple[int, ...]:
