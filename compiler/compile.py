@@ -228,6 +228,7 @@ def _prove(
             probe=request.probe,
             report=False,  # once, when all of it is known
             elsewhere=request.elsewhere,
+            trial=request.trial,
             notes=(*data.notes, *built.notes, *data.overlap_notes(), *beyond, *_compared(bundle, built, data, request)),
         )
         reference = loaded.model if built.observed is None else built.observed

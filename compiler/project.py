@@ -54,6 +54,16 @@
     [targets.watch.contract]      # over [contract]
     size_ratio = "0.2x"
 
+    [search]                      # what `edgec search` compares, under [contract]
+    by = ["accuracy", "latency", "size"]
+
+    [search.models]               # in the stead of [model] path
+    half = "half.onnx"
+    full = "full.onnx"
+
+    [search.recipes.int8]         # options over [compile]
+    scheme = "a8w8"
+
 Paths are relative to the file. Flags and keywords go over what stands here.
 """
 
@@ -67,11 +77,11 @@ from typing import Any
 from ..errors import ContractError
 from ..targets.strict import read_toml, unknown_key
 from .contract import Contract
-from .projecting.choices import CompileOptions, DataChoice, MetricChoice, ModelChoice, TargetChoice
+from .projecting.choices import CompileOptions, DataChoice, MetricChoice, ModelChoice, SearchChoice, TargetChoice
 from .projecting.tables import TABLES
 from .samples import ImagePreprocess, State
 
-__all__ = ["CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "Project", "TargetChoice"]
+__all__ = ["CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "Project", "SearchChoice", "TargetChoice"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +98,7 @@ class Project:
         calibration, evaluation: Samples.
         compile: Options of a compile.
         targets: What a build compiles for, by name.
+        search: What a search compares.
     """
 
     file: Path | None = None
@@ -100,6 +111,7 @@ class Project:
     evaluation: DataChoice | None = None
     compile: CompileOptions = field(default_factory=CompileOptions)
     targets: Mapping[str, TargetChoice] = field(default_factory=dict)
+    search: SearchChoice = field(default_factory=SearchChoice)
 
     @classmethod
     def load(cls, file: str | Path) -> Project:
@@ -136,6 +148,8 @@ class Project:
             name: replace(each, options=_with_paths_beside(path, each.options))
             for name, each in values.get("targets", {}).items()
         }
+        if "search" in values:
+            values["search"] = _with_candidates_beside(path, values["search"])
         return cls(file=path, **values)
 
     def for_target(self, name: str | None) -> Project:
@@ -155,6 +169,13 @@ def _with_paths_beside(file: Path, options: CompileOptions) -> CompileOptions:
     if options.target is None or not options.target.endswith(".toml"):
         return options
     return replace(options, target=_beside(file, options.target))
+
+
+def _with_candidates_beside(file: Path, chosen: SearchChoice) -> SearchChoice:
+    """What is compared, its paths absolute."""
+    models = {name: _beside(file, path) for name, path in chosen.models.items()}
+    recipes = {name: _with_paths_beside(file, options) for name, options in chosen.recipes.items()}
+    return replace(chosen, models=models, recipes=recipes)
 
 
 def _with_adapters_beside(file: Path, model: ModelChoice) -> ModelChoice:

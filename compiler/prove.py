@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from ..bundle import Bundle
 from ..errors import ExecutionRequiredError, OutputError
@@ -20,7 +23,9 @@ from .samples import DataSource, ImagePreprocess
 from .samples.base import State
 from .write_whole import write_whole
 
-__all__ = ["measure", "prove", "write_proof", "write_records"]
+__all__ = ["SCORES", "measure", "prove", "write_proof", "write_records", "write_scores"]
+
+SCORES = "scores.npz"
 
 
 def prove(
@@ -43,6 +48,7 @@ def prove(
     write: bool = True,
     report: bool = True,
     elsewhere: bool = False,
+    trial: bool = False,
 ) -> Verdict:
     """Prove a bundle against a contract.
 
@@ -66,6 +72,8 @@ def prove(
         report: Write `proof/report.html` with them, the same for people.
         elsewhere: A device executes it, and gives a receipt of that: a contract that asks for execution does not ask
             for the target's own kernels here.
+        trial: One of several that are compared: latency is left to who times all of them in one place, and what the
+            metric records of every sample is kept beside the proof, so that differences are known in pairs.
 
     Returns:
         The verdict.
@@ -95,7 +103,7 @@ def prove(
         state=state,
         preprocess=preprocess,
         latency_runs=latency_runs,
-        threads=threads,
+        threads=() if trial else threads,
         progress=progress,
         notes=notes,
         place=None if on is None else place_on(on, bundle),
@@ -119,6 +127,8 @@ def prove(
     verdict = judge(contract, proof)
     if write:
         write_proof(bundle, contract, proof, verdict)
+        if trial:
+            write_scores(bundle, proof)
         if report:
             from .report.page.write import write_page
 
@@ -142,17 +152,36 @@ def write_proof(bundle: Bundle, contract: Contract, proof: Proof, verdict: Verdi
     )
 
 
+def write_scores(bundle: Bundle, proof: Proof) -> None:
+    """Write what the metric recorded of every sample, shape (n, k), to `proof/scores.npz`; nothing without a metric.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    if proof.evaluation is None or proof.evaluation.records is None:
+        return
+    with _written_to(bundle):
+        np.savez(bundle.proof / SCORES, records=proof.evaluation.records)
+
+
 def write_records(bundle: Bundle, records: Mapping[str, Mapping[str, object]]) -> None:
     """Write `proof/NAME.json` of a bundle, each whole or not at all, in order.
 
     Raises:
         OutputError: They cannot be written.
     """
-    try:
+    with _written_to(bundle):
         bundle.proof.mkdir(exist_ok=True)
         for name, values in records.items():
             text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
             write_whole(bundle.proof / f"{name}.json", text)
+
+
+@contextmanager
+def _written_to(bundle: Bundle) -> Iterator[None]:
+    """Say of a proof that cannot be written what that means."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             str(bundle.proof),

@@ -62,6 +62,7 @@ class CompileRequest:
         probe: False does not try what ran off the provider wanted in other forms, to find out why.
         prove: False packs without running the evaluation samples.
         elsewhere: As `prove` takes it: the target's own kernels are asked for by who judges the device's receipt.
+        trial: As `prove` takes it: one of several that are compared.
         report: Write `proof/report.html` when it is proved.
         overwrite: Replace an existing output.
         threads: Intra-op threads of the compiler's own sessions; 0 is the runtime's choice.
@@ -102,6 +103,7 @@ class CompileRequest:
     probe: bool = True
     prove: bool = True
     elsewhere: bool = False
+    trial: bool = False
     report: bool = True
     overwrite: bool = False
     threads: int = 0

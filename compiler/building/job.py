@@ -14,7 +14,7 @@ from ..proving.judge import check_units
 from ..request import CompileRequest
 from ..samples.check import nearest
 
-__all__ = ["Job", "in_one_folder", "jobs_of", "request_of_job", "request_to_build"]
+__all__ = ["Job", "in_one_folder", "jobs_of", "request_of_job", "request_of_project", "request_to_build"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,8 +125,21 @@ def request_of_job(job: Job) -> CompileRequest:
     Raises:
         ContractError: The project is wrong.
     """
-    project = Project.load(job.project).for_target(job.target)
-    assert project.model is not None  # jobs are of projects that name one
+    request = request_of_project(Project.load(job.project).for_target(job.target), job.target)
+    return replace(request, output=job.output, overwrite=True)
+
+
+def request_of_project(project: Project, target: str) -> CompileRequest:
+    """What a project that names a model says, as a compile takes it.
+
+    Args:
+        project: The project, as one of its targets sees it.
+        target: What is compiled for where its options name no other.
+
+    Raises:
+        ContractError: The metric does not fit the limits.
+    """
+    assert project.model is not None
     options, data = project.compile, project.calibration
     metric = None if project.metric is None else project.metric.metric()
     if metric is not None:
@@ -134,7 +147,7 @@ def request_of_job(job: Job) -> CompileRequest:
     switches: dict[str, Any] = dict(options.switches)
     return CompileRequest(
         model=project.model.path,
-        target=options.target or job.target,
+        target=options.target or target,
         calibration=None if data is None else data.path,
         evaluation=None if project.evaluation is None else project.evaluation.path,
         contract=project.contract,
@@ -154,6 +167,4 @@ def request_of_job(job: Job) -> CompileRequest:
         policy=Policy(**options.policy),
         recipe=None if options.recipe is None else Path(options.recipe),
         **switches,
-        output=job.output,
-        overwrite=True,
     )

@@ -72,10 +72,29 @@ class Shelf:
                         _copy(entry / _FILES / name, folder / name, digest)
             os.utime(entry)
         except (_AlteredError, FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
-            _log.warning("%s is not whole, and is removed: %s", entry, error)
-            _remove(entry)
+            _drop(entry, error)
             return None
         return Bundle.open(output)
+
+    def find(self, key: str) -> Bundle | None:
+        """A bundle where it lies, each of its files compared with the list; it is not to be written to.
+
+        Args:
+            key: Its `bundle_key`.
+
+        Returns:
+            The bundle; None where there is none of this key that is whole.
+        """
+        entry = self._place(key)
+        if not entry.is_dir():
+            return None
+        try:
+            if _digests(entry / _FILES) != _read_list(entry / _LIST):
+                raise _AlteredError(f"{_FILES} was altered")
+        except (_AlteredError, FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
+            _drop(entry, error)
+            return None
+        return Bundle.open(entry / _FILES)
 
     def keep(self, key: str, bundle: Bundle) -> None:
         """Copy a bundle in. A folder that cannot be written to costs the cache, not the build."""
@@ -165,6 +184,11 @@ def _copy(source: Path, into: Path, digest: str) -> None:
             written.write(piece)
     if seen.hexdigest() != digest:
         raise _AlteredError(f"{source.name} was altered")
+
+
+def _drop(entry: Path, error: Exception) -> None:
+    _log.warning("%s is not whole, and is removed: %s", entry, error)
+    _remove(entry)
 
 
 def _remove(entry: Path) -> None:

@@ -12,7 +12,7 @@ from ..baking.spec import BakedInput, BakedOutput
 from ..contract import Contract
 from ..metrics import Metric, metric_named
 
-__all__ = ["SWITCHES", "CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "TargetChoice"]
+__all__ = ["SWITCHES", "CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "SearchChoice", "TargetChoice"]
 
 # Fields of `CompileOptions` that are on or off, each an option of a compile of that name.
 SWITCHES = ("search", "context", "ort", "diagnose", "probe")
@@ -110,3 +110,18 @@ class TargetChoice:
 
     options: CompileOptions
     contract: Contract
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchChoice:
+    """`[search]`: what `edgec search` compares.
+
+    Attributes:
+        by: What is compared, the most important first; () leaves it to the search.
+        models: Candidates by name; none compares the recipes on the project's own model.
+        recipes: Options of a compile by name, over `[compile]`.
+    """
+
+    by: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    recipes: Mapping[str, CompileOptions] = field(default_factory=dict)

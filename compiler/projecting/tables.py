@@ -15,9 +15,9 @@ from ...targets.strict import from_table, unknown_key
 from ..baking.words import read_inputs, read_outputs
 from ..contract import Contract
 from ..samples import ImagePreprocess, State
-from .choices import CompileOptions, DataChoice, MetricChoice, ModelChoice, TargetChoice
+from .choices import CompileOptions, DataChoice, MetricChoice, ModelChoice, SearchChoice, TargetChoice
 
-__all__ = ["TABLES"]
+__all__ = ["TABLES", "recipe_options"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +88,8 @@ def _compile(table: Mapping[str, Any], where: str, path: str = "compile") -> Com
         policy = from_table(Policy, said, where=where, path=path, error=ContractError)
     except OptionError as error:
         key = error.where.lstrip("-").replace("-", "_")
-        raise ContractError(f"{where}: {path}.{key}", error.problem, remedy=error.remedy) from error
+        said_at = f"{where}: {path}.{key}" if path else f"{where}: {key}"
+        raise ContractError(said_at, error.problem, remedy=error.remedy) from error
     chosen: CompileOptions = from_table(
         CompileOptions,
         {name: value for name, value in table.items() if name in own},
@@ -126,6 +127,38 @@ def _targets(table: Mapping[str, Any], where: str) -> dict[str, TargetChoice]:
     return found
 
 
+def _search(table: Mapping[str, Any], where: str) -> SearchChoice:
+    """`[search]`, with `[search.models]` and `[search.recipes.NAME]`."""
+    recipes = table.get("recipes", {})
+    for key, value in (("recipes", recipes), *((f"recipes.{name}", each) for name, each in _items(recipes))):
+        if not isinstance(value, Mapping):
+            remedy = "Write it under [search.recipes.NAME]"
+            raise ContractError(f"{where}: search.{key}", "is not a table", remedy=remedy)
+    own = {key: value for key, value in table.items() if key != "recipes"}
+    chosen: SearchChoice = from_table(SearchChoice, own, where=where, path="search", error=ContractError)
+    read = {name: recipe_options(each, where, f"search.recipes.{name}") for name, each in recipes.items()}
+    return replace(chosen, recipes=read)
+
+
+def _items(table: Any) -> list[tuple[str, Any]]:
+    return list(table.items()) if isinstance(table, Mapping) else []
+
+
+def recipe_options(table: Mapping[str, Any], where: str, path: str) -> CompileOptions:
+    """Options of a compile that make one recipe of a search.
+
+    Raises:
+        ContractError: A key is unknown, is wrong, or names a target: what is compared is compared on one device.
+    """
+    if "target" in table:
+        raise ContractError(
+            f"{where}: {path}.target" if path else f"{where}: target",
+            "is not of a recipe: what is compared is compared on one device",
+            remedy="Name the device with --target, or in [compile]",
+        )
+    return _compile(table, where, path)
+
+
 def _strictly(cls: type[Any], name: str) -> Callable[[Mapping[str, Any], str], Any]:
     def read(table: Mapping[str, Any], where: str) -> Any:
         return from_table(cls, table, where=where, path=name, error=ContractError)
@@ -143,4 +176,5 @@ TABLES: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "evaluation": _strictly(DataChoice, "evaluation"),
     "compile": _compile,
     "targets": _targets,
+    "search": _search,
 }

@@ -77,6 +77,7 @@ def evaluate(
             outputs=outputs.results(),
             metric=found,
             metric_reason=reason,
+            records=task.records,
         ),
         notes,
     )

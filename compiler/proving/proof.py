@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from ...runtimes.base import Latency, Memory, Placement
 from ...runtimes.compare import Comparison
@@ -138,6 +140,7 @@ class EvaluationProof:
         samples, steps: How many samples, and model runs in all.
         outputs: One per output, in the model's order.
         metric: The task metric; None with `metric_reason`.
+        records: What the metric recorded of the bundle, a row a sample, shape (n, k); None without a metric.
     """
 
     origin: str
@@ -147,6 +150,7 @@ class EvaluationProof:
     outputs: tuple[OutputProof, ...]
     metric: MetricProof | None
     metric_reason: str = ""
+    records: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -60,6 +60,11 @@ class Task:
             )
         return record
 
+    @property
+    def records(self) -> np.ndarray | None:
+        """What the metric recorded of the bundle, shape (n, k); None without a metric."""
+        return stack(self._records) if self._metric is not None and self._records else None
+
     def result(self, seed: int) -> tuple[MetricProof | None, str, tuple[str, ...]]:
         """The metric, or why there is none, and notes."""
         metric = self._metric

@@ -96,7 +96,7 @@ def test_targets_by_name_stay_names(write):
         (
             "[contrakt]",
             "edgec.toml: contrakt: unknown key, did you mean 'contract'? "
-            "Keys here: model, inputs, state, metric, contract, calibration, evaluation, compile, targets.",
+            "Keys here: model, inputs, state, metric, contract, calibration, evaluation, compile, targets, search.",
         ),
         ("metric = 'top1'", "edgec.toml: metric: is not a table. Write it under [metric]."),
         (
