@@ -227,7 +227,7 @@ def test_4_bits_have_a_scale_per_block_of_what_is_summed(name: str) -> None:
         f"""
         w_codes = Cast<to=1>(w_quantized)
         w_blocks = Mul(w_codes, w_scale)
-        w_expanded = Reshape(w_blocks, w_shape)
+        w_expanded = Reshape(w_blocks, w_expanded_shape)
         {node.replace("w)", "w_expanded)")}
         """,
         tolerance=None,
