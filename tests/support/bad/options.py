@@ -91,12 +91,12 @@ CASES = (
     Case(
         name="scheme is unknown",
         words=_with("--scheme", "int9"),
-        message="--scheme int9: is unknown, did you mean 'int8'? Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32).",
+        message="--scheme int9: is unknown, did you mean 'int8'? Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, a2w2, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32).",
     ),
     Case(
         name="scheme is not built",
         words=_with("--precision", "mxfp4"),
-        message="--scheme mxfp4: is not built in this edgec. Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32).",
+        message="--scheme mxfp4: is not built in this edgec. Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, a2w2, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32).",
     ),
     Case(
         name="a8w8 without data",
@@ -250,7 +250,7 @@ CASES = (
         name="config has an unknown table",
         words=_with("--config", "bad.toml"),
         make=_file("bad.toml", "[contarct]\n"),
-        message="bad.toml: contarct: unknown key, did you mean 'contract'? Keys here: model, inputs, state, metric, contract, calibration, evaluation, compile, targets.",
+        message="bad.toml: contarct: unknown key, did you mean 'contract'? Keys here: model, inputs, state, metric, contract, calibration, evaluation, compile, targets, search.",
     ),
     Case(
         name="config has an unknown key",
