@@ -6,7 +6,8 @@ through attention, where heads that share their values share their s. Whoever el
 nothing takes the factor (a Gelu) one product is put in front of the layer.
 
 Layers that read one X share one s, and the loss is summed up over what they write; AWQ's authors sum up behind the
-attention or gated unit that holds them. A site where s costs a product at run time is scaled only if it gains by it.
+attention or gated unit that holds them. A site where s costs a product at run time is scaled only if it gains by it, and
+none where what will round the weights would lose more than it does without.
 
 Exact in real numbers; in float32 within a few ulp. Scope: MatMul and Gemm of the main graph; a site with any other
 reader is left alone.
@@ -26,8 +27,8 @@ from ..edit import is_op, remark
 from ..observe.statistics import Gram, Mean, Means, Need, Products, observation_of
 from ..scope import out_of_scope
 from ..weight_only.blocks import BlockForm
-from ..weight_only.methods import SECOND_ORDER, blocks_by
-from .awq import Energy, Reader, Rounded, energy_of, search_scales
+from ..weight_only.methods import METHODS, SECOND_ORDER, blocks_by, clipped, weighted
+from .awq import Energy, Reader, Rounded, energy_of, search_scales, share_kept
 from .channels import Channels, Scaled
 from .fold_factors import fold_factors, insert_factors
 from .sites import foldable_sites, mark_done, unfoldable_sites
@@ -56,6 +57,7 @@ class ActivationAware(Pass):
         bits, block_size, symmetric: What the weights will be stored in (see `BlockForm`).
         method: What rounds them, for the search: `nearest`, `hqq`, `weighted` or `clipped`, which take little time;
             `weighted` is the next to GPTQ.
+        rounding: What rounds them in the end, which is asked whether a site is scaled at all; "" is `method`.
         insert: Put a product in front of a matrix product where 1 / s cannot be folded.
         max_columns: A layer that reads more channels is left alone: its Gram matrix has the square of them.
         exclude_nodes, exclude_ops, only_ops: Which weights stay float; rounding them loses nothing.
@@ -65,6 +67,7 @@ class ActivationAware(Pass):
     block_size: int = 128
     symmetric: bool = True
     method: str = "nearest"
+    rounding: str = ""
     insert: bool = True
     max_columns: int = 8192
     exclude_nodes: tuple[str, ...] = ()
@@ -75,6 +78,8 @@ class ActivationAware(Pass):
         BlockForm(bits=self.bits, size=self.block_size)
         if self.method not in QUICK:
             raise ValueError(f"method: {self.method!r} is not one of {', '.join(QUICK)}")
+        if self.rounding not in ("", *METHODS):
+            raise ValueError(f"rounding: {self.rounding!r} is not one of {', '.join(METHODS)}")
 
     @property
     def invalidates(self) -> bool:
@@ -127,13 +132,22 @@ class ActivationAware(Pass):
         scope = {"exclude_nodes": self.exclude_nodes, "exclude_ops": self.exclude_ops, "only_ops": self.only_ops}
         return out_of_scope(each.layer.node, **scope) is None
 
-    def _rounding(self, H: np.ndarray) -> Rounded:
-        """How weights are rounded whose inputs, before they are divided by s, have the Gram matrix H (1, K, K)."""
+    def _searching(self, H: np.ndarray) -> Rounded:
+        """How the search rounds weights whose inputs, before they are divided by s, have the Gram matrix H (K, K)."""
         form = BlockForm(bits=self.bits, size=self.block_size, symmetric=self.symmetric)
+        quick = {"weighted": weighted, "clipped": clipped}.get(self.method)
+        if quick is None:
+            return lambda W, _: blocks_by(self.method, W, None, form).real
+        return lambda W, s: quick(W, H / (s[:, None] * s), form).real
+
+    def _rounding(self, H: np.ndarray) -> Rounded:
+        """How they are rounded in the end."""
+        form = BlockForm(bits=self.bits, size=self.block_size, symmetric=self.symmetric)
+        method = self.rounding or self.method
 
         def rounded(W: np.ndarray, s: np.ndarray) -> np.ndarray:
-            divided = H / (s[:, None] * s) if self.method in SECOND_ORDER else None
-            return blocks_by(self.method, W, divided, form).real
+            divided = (H / (s[:, None] * s))[None] if method in SECOND_ORDER else None
+            return blocks_by(method, W, divided, form).real
 
         return rounded
 
@@ -149,6 +163,7 @@ class ActivationAware(Pass):
         count = 1 + max(int(each.max()) for each in columns)
         total, met = np.zeros(count), np.zeros(count)
         found: list[Reader] = []
+        whole: list[tuple[np.ndarray, np.ndarray, np.ndarray, Rounded]] = []
         for each, of_each in zip(readers, columns, strict=True):
             x = each.layer.node.inputs[0]
             assert x is not None
@@ -159,20 +174,24 @@ class ActivationAware(Pass):
                 energies[x] = energy_of(gram.matrix[0])
             np.add.at(total, of_each, mean.mean)
             np.add.at(met, of_each, 1.0)
-            weight = each.layer.weight[0, :, :, 0]
+            weight, H = each.layer.weight[0, :, :, 0], gram.matrix[0]
+            rounded = self._is_rounded(each)
             found.append(
                 Reader(
                     W=np.ascontiguousarray(weight[:: -(-weight.shape[0] // _ROWS)]),
                     columns=of_each,
                     energy=energies[x],
-                    rounded=self._rounding(gram.matrix) if self._is_rounded(each) else None,
+                    rounded=self._searching(H) if rounded else None,
                 )
             )
+            if rounded:
+                whole.append((weight, of_each, H, self._rounding(H)))
         for each in readers:
             mark_done(each, _SCALED)
         s, share = search_scales(found, total / met)
-        _log.debug("%s: loss %.3g of what it was", readers[0].layer.node.name, share)
-        return s if share < least else np.ones(count)
+        kept = share_kept(whole, s) if share < least else share
+        _log.debug("%s: loss %.3g of what it was, %.3g in the search", readers[0].layer.node.name, kept, share)
+        return s if kept < least else np.ones(count)
 
 
 def _name(reader: Scaled) -> str:

@@ -10,6 +10,9 @@ L Lᵀ + diag(r), a Cholesky factor of few columns, those of the largest pivots 
 what rounding does to two weights is hardly related, so that diagonal is most of what is left. 20 products with H itself
 would take three times as long at 4096 x 4096. Q is whatever rounds the weights in the end: s for ranges that cover
 their block is not the best for ranges that are searched.
+
+What the search is spared, rows of W, columns of H's factor, a Q too slow to be asked twenty times, `share_kept` asks
+once, of the s that was found and of s = 1: what is scaled loses less than what is not, on the samples it was found by.
 """
 
 from __future__ import annotations
@@ -20,12 +23,24 @@ from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["ALPHAS", "Energy", "Reader", "Rounded", "energy_of", "lost_energy", "scales_of", "search_scales"]
+__all__ = [
+    "ALPHAS",
+    "Energy",
+    "Reader",
+    "Rounded",
+    "energy_of",
+    "lost_energy",
+    "scales_of",
+    "search_scales",
+    "share_kept",
+]
 
 ALPHAS = tuple(k / 20 for k in range(20))
 
 # Columns of the factor of H: as many as AWQ's authors take tokens.
 _RANK = 512
+# Rows of a weight that are rounded at once.
+_AT_ONCE = 8192
 # The smallest mean magnitude as a share of the largest: `awq/quantize/auto_scale.py` clamps s at that.
 _FLOOR = 1e-4
 
@@ -109,6 +124,30 @@ def search_scales(readers: Sequence[Reader], x: np.ndarray) -> tuple[np.ndarray,
     losses = [sum(_lost(each, scales_of(x, alpha)) for each in readers) for alpha in ALPHAS]
     best = int(np.argmin(losses))
     return scales_of(x, ALPHAS[best]), losses[best] / losses[0] if losses[0] > 0.0 else 1.0
+
+
+def share_kept(layers: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, Rounded]], s: np.ndarray) -> float:
+    """The loss of s as a share of that of s = 1, with every row and all of H.
+
+    Args:
+        layers: Of each that reads X and is rounded: W (N, K), the index of the channel of X that each column meets
+            (K,), H (K, K), and Q.
+        s: Factors by channel, float64.
+    """
+    unit = max((float(np.abs(H).max(initial=0.0)) for _, _, H, _ in layers), default=0.0)
+    if not unit > 0.0:
+        return 1.0
+    lost = np.zeros(2)
+    for W, columns, gram, rounded in layers:
+        H = np.asarray(gram / unit, np.float32)
+        for start in range(0, len(W), _AT_ONCE):
+            few = W[start : start + _AT_ONCE]
+            for k, factors in enumerate((np.ones(s.shape), s)):
+                across = factors[columns].astype(np.float32)
+                D = rounded(few * across, across) / across
+                D -= few
+                lost[k] += float(np.einsum("nk,nk->", D @ H, D, dtype=np.float64))
+    return float(lost[1] / lost[0]) if lost[0] > 0.0 else 1.0
 
 
 def _lost(reader: Reader, s: np.ndarray) -> float:

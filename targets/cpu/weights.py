@@ -86,6 +86,7 @@ def _scaled(policy: Policy, decide: DecideStorage) -> tuple[Pass, ...]:
         block_size=decide.block_size,
         symmetric=decide.symmetric,
         method=_method(policy) if _method(policy) in QUICK else "weighted",
+        rounding=_method(policy),
         exclude_nodes=decide.exclude_nodes,
         exclude_ops=decide.exclude_ops,
         only_ops=decide.only_ops,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.graphs import feeds_of, graph_text, model, weights
 from support.numerics import assert_same, run
 from support.recipes import measure_on
@@ -15,6 +17,7 @@ from edgec.passes.rewrite.activation_aware import ActivationAware
 from edgec.passes.rewrite.linear import Linear, linear_of
 from edgec.passes.rewrite.rescale import replace_constant
 from edgec.passes.weight_only.blocks import BlockForm
+from edgec.passes.weight_only.methods import blocks_by
 from edgec.passes.weight_only.nearest import nearest
 
 BITS, SIZE = 3, 16
@@ -270,6 +273,58 @@ def test_the_search_rounds_as_the_recipe_will(method: str) -> None:
     assert awq(source).modified
     for sample, answer in zip(feeds, before, strict=True):
         assert_same(answer, run(source, sample))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**31), st.sampled_from((2, 3, 4)), st.sampled_from(("nearest", "clipped", "gptq")))
+def test_what_ships_loses_no_more_than_without(seed: int, bits: int, rounding: str) -> None:
+    """On the samples it was chosen by, rounded as it will be; and, but for GPTQ, no more than the nearest."""
+    source = model(
+        "g (float[2,9,32] x) => (float[2,9,24] y) { n = Mul(x, gain) \n y = MatMul(n, w) }",
+        gain=gain(32, seed=seed),
+        w=weights(32, 24, seed=seed + 1),
+    )
+    feeds = [feeds_of(source, seed=seed + k) for k in range(3)]
+    before = [run(source, each) for each in feeds]
+    form = BlockForm(bits=bits, size=16)
+    plain = lost_by(source, rounding, form, feeds, before)
+    near = lost_by(source, "nearest", form, feeds, before)
+    method = "weighted" if rounding == "gptq" else rounding
+    awq = ActivationAware(bits=bits, block_size=16, method=method, rounding=rounding)
+    measure_on(feeds)(source, awq.needs(source))
+    awq(source)
+    found = lost_by(source, rounding, form, feeds, before)
+    assert found <= plain * 1.001
+    assert rounding == "gptq" or found <= near * 1.001
+
+
+def lost_by(
+    source: ir.Model,
+    method: str,
+    form: BlockForm,
+    feeds: list[dict[str, np.ndarray]],
+    exact: list[dict[str, np.ndarray]],
+) -> float:
+    """The squared error of the answers with the weights of `y` rounded by a method, under the inputs it really has."""
+    clone = source.clone()
+    node = next(each for each in clone.graph if each.op_type == "MatMul")
+    layer = linear_of(node)
+    assert isinstance(layer, Linear)
+    scale = next(value for value in clone.graph.initializers.values() if str(value.name).startswith("gain"))
+    assert scale.const_value is not None
+    x = np.concatenate([(each["x"] * scale.const_value.numpy()).reshape(-1, 32) for each in feeds]).astype(np.float64)
+    w = blocks_by(method, np.ascontiguousarray(layer.weight[0, :, :, 0]), (x.T @ x)[None], form).real
+    replace_constant(clone.graph, node, 1, layer.stored(w[None, :, :, None]), "rounded", set())
+    found = [run(clone, each) for each in feeds]
+    return sum(float(np.square(a["y"] - b["y"]).sum()) for a, b in zip(exact, found, strict=True))
+
+
+def test_a_rounding_that_nobody_knows() -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^rounding: 'best' is not one of nearest, hqq, weighted, clipped, gptq, gptq-in-order, adaround$",
+    ):
+        ActivationAware(rounding="best")
 
 
 def test_a_form_that_nobody_stores() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgec.passes.rewrite.awq import Reader, Rounded, energy_of, lost_energy, scales_of, search_scales
+from edgec.passes.rewrite.awq import Reader, Rounded, energy_of, lost_energy, scales_of, search_scales, share_kept
 
 
 def correlated(seed: int, *, tokens: int = 600, channels: int = 64, outliers: int = 3) -> np.ndarray:
@@ -160,3 +160,27 @@ def test_a_layer_that_stays_float_asks_for_nothing() -> None:
     s, share = search_scales([reader], np.abs(x).mean(axis=0))
     np.testing.assert_array_equal(s, np.ones(64))
     assert share == 1.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.sampled_from((2, 3, 4)))
+def test_what_is_kept_is_counted_on_tokens(seed: int, bits: int) -> None:
+    """Over all layers that read X, each with inputs of its own, whatever their size."""
+    rng = np.random.default_rng(seed)
+    xs = [correlated(seed), 7.0 * correlated(seed + 1)]
+    ws = [rng.standard_normal((n, 64)).astype(np.float32) for n in (24, 40)]
+    columns = [np.arange(64), np.arange(64)[::-1].copy()]
+    s, quantize = rng.uniform(0.2, 5.0, 64), covering(bits, 16)
+    lost = np.zeros(2)
+    for x, w, of_each in zip(xs, ws, columns, strict=True):
+        for k, across in enumerate((np.ones(64), s[of_each])):
+            lost[k] += float(np.square((x / across) @ rounded(w * across, bits, 16, True).T - x @ w.T).sum())
+    layers = [(w, of_each, x.T @ x, quantize) for x, w, of_each in zip(xs, ws, columns, strict=True)]
+    assert share_kept(layers, s) == pytest.approx(lost[1] / lost[0], rel=1e-3)
+
+
+def test_nothing_is_kept_where_nothing_is_rounded_or_met() -> None:
+    w, columns, s = np.ones((4, 8), np.float32), np.arange(8), np.linspace(0.5, 2, 8)
+    assert share_kept([], s) == 1.0
+    assert share_kept([(w, columns, np.zeros((8, 8)), covering(2, 8))], s) == 1.0
+    assert share_kept([(w, columns, np.eye(8), lambda w, s: w)], np.ones(8)) == 1.0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgec.passes.weight_only.blocks import BlockForm
-from edgec.passes.weight_only.methods import blocks_by
+from edgec.passes.weight_only.blocks import BlockForm, Blocks
+from edgec.passes.weight_only.methods import blocks_by, clipped, weighted
 from edgec.passes.weight_only.nearest import fit
 
 FORMS = [BlockForm(bits=bits, size=16, symmetric=each) for bits in (2, 3, 4) for each in (True, False)]
@@ -64,6 +66,32 @@ def starts(w: np.ndarray, form: BlockForm) -> list[tuple[float, float]]:
     low, high = min(float(w.min()), 0.0), max(float(w.max()), 0.0)
     s = (high - low) / form.largest
     return [(s, float(np.floor(-low / s))), (s, float(np.ceil(-low / s)))] if form.bits > 2 else []
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(FORMS), st.sampled_from(("weighted", "clipped")))
+def test_no_row_loses_more_than_by_the_nearest(seed: int, form: BlockForm, method: str) -> None:
+    """Blocks that are best each by itself may not be so together: counted on tokens, over the whole row."""
+    x, w = tokens(seed), np.random.default_rng(seed).standard_normal((40, 48)).astype(np.float32)
+    made, near = (np.square(x @ (blocks_by(each, w, (x.T @ x)[None], form).real - w).T).sum(axis=0)
+                  for each in (method, "nearest"))  # fmt: skip
+    assert (made <= near * (1 + 1e-4)).all()
+
+
+@pytest.mark.parametrize(("form", "alone"), [(FORMS[0], weighted), (FORMS[3], clipped)])
+def test_rows_are_kept_by_what_they_lose(form: BlockForm, alone: Callable[..., Blocks]) -> None:
+    """Some are those of the method alone, some the nearest, none is mixed of both."""
+    x, w = tokens(1), np.random.default_rng(1).standard_normal((40, 48)).astype(np.float32)
+    h = x.T @ x
+    made, ours, near = (
+        blocks_by(alone.__name__, w, h[None], form),
+        alone(w, h, form),
+        blocks_by("nearest", w, None, form),
+    )
+    is_ours, is_near = ((made.real == each.real).all(axis=1) for each in (ours, near))
+    assert (is_ours | is_near).all()
+    assert is_ours.any()
+    assert (is_near & ~is_ours).any()
 
 
 def test_inputs_that_have_nothing_to_do_with_each_other_are_weighed() -> None:
