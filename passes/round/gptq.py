@@ -14,7 +14,7 @@ import numpy as np
 from .grid import Grid
 from .loss import best_rows
 
-__all__ = ["gptq"]
+__all__ = ["gptq", "inverse_factor"]
 
 
 def gptq(
@@ -43,7 +43,7 @@ def gptq(
     order = _order(H, actorder)
     back = np.argsort(order, axis=-1)
     ordered = np.take_along_axis(np.take_along_axis(H, order[..., :, None], -2), order[..., None, :], -1)
-    U = _inverse_factor(ordered, percdamp)
+    U = inverse_factor(ordered, percdamp)
     across = np.broadcast_to(order[..., None, :], W.shape)
     rest, s, z = (np.take_along_axis(each, across, -1) for each in (W, *grid.per_weight(W)))
     Q = np.empty_like(W)
@@ -71,7 +71,7 @@ def _order(H: np.ndarray, actorder: bool) -> np.ndarray:
     return np.broadcast_to(np.arange(H.shape[-1]), diagonal.shape)
 
 
-def _inverse_factor(H: np.ndarray, percdamp: float) -> np.ndarray:
+def inverse_factor(H: np.ndarray, percdamp: float) -> np.ndarray:
     """U, upper triangular, with H⁻¹ = Uᵀ U, of H damped; columns that never saw an input count as the mean one."""
     H = np.array(H, np.float64)
     k = np.arange(H.shape[-1])
