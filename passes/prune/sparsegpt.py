@@ -3,7 +3,9 @@
 SparseGPT, Frantar and Alistarh 2023, arXiv 2301.00774, algorithm 1, in its letters; of H⁻¹ = Uᵀ U. Columns are visited
 in their order; of each block of B_s the weights with the smallest w² / U_jj² are masked (equation 3), where earlier
 columns have been made up for already. A pattern of N of M takes B_s = M. What a masked weight was worth goes to the
-columns behind it, as GPTQ hands on what rounding loses.
+columns behind it, as GPTQ hands on what rounding loses. One difference from the authors' code, which masks the same
+share of every block: each loses as many as have a small w² / [H⁻¹]_jj in the whole matrix, before anything is moved
+(optimal brain surgeon), so that blocks of small inputs lose more.
 
 Two others go by weights alone, or by them and the size of their inputs: magnitude, |w|, and Wanda (Sun et al. 2023,
 arXiv 2306.11695, equation 1), |w| ‖x‖, compared row by row.
@@ -42,6 +44,7 @@ def sparsegpt(W: np.ndarray, H: np.ndarray, pattern: Pattern, *, percdamp: float
     k = np.arange(columns)
     d = np.where(H[..., k, k] > 0, U[..., k, k], np.inf)[..., None, :]
     kept = np.ones(W.shape, bool)
+    first = np.ones(W.shape, bool) if pattern.of else _at_first(W, np.where(np.isinf(d), d, _spread(U)), pattern)
     block = _BLOCK if not pattern.of else pattern.of * max(1, _BLOCK // pattern.of)
     for start in range(0, columns, block):
         end = min(start + block, columns)
@@ -49,7 +52,8 @@ def sparsegpt(W: np.ndarray, H: np.ndarray, pattern: Pattern, *, percdamp: float
             here = slice(start, end)
             scores = np.square(W[..., here] / d[..., here])
             for group in np.ndindex(W.shape[:-2]):
-                kept[(*group, slice(None), here)] = keep_largest(scores[group], pattern)
+                share = Pattern(share=float((~first[(*group, slice(None), here)]).mean()))
+                kept[(*group, slice(None), here)] = keep_largest(scores[group], share)
         E = np.empty((*W.shape[:-1], end - start))
         for j in range(start, end):
             if pattern.of and (j - start) % pattern.of == 0:
@@ -61,6 +65,18 @@ def sparsegpt(W: np.ndarray, H: np.ndarray, pattern: Pattern, *, percdamp: float
         W[..., end:] -= E @ U[..., start:end, end:]
     W[~kept] = 0
     return W
+
+
+def _spread(U: np.ndarray) -> np.ndarray:
+    """The square roots of the diagonal of H⁻¹ = Uᵀ U, shape (..., 1, columns)."""
+    return np.sqrt(np.square(U).sum(-2))[..., None, :]
+
+
+def _at_first(W: np.ndarray, d: np.ndarray, pattern: Pattern) -> np.ndarray:
+    """The mask before anything is moved, group by group: how many of each block go."""
+    scores = np.square(W / d)
+    groups = [keep_largest(scores[group], pattern) for group in np.ndindex(W.shape[:-2])]
+    return np.stack(groups).reshape(W.shape)
 
 
 def prune_matrix(method: str, W: np.ndarray, H: np.ndarray | None, pattern: Pattern) -> np.ndarray:
