@@ -7,7 +7,7 @@ nothing takes the factor (a Gelu) one product is put in front of the layer.
 
 Layers that read one X share one s, and the loss is summed up over what they write; AWQ's authors sum up behind the
 attention or gated unit that holds them. A site where s costs a product at run time is scaled only if it gains by it.
-None is where what will round the weights would lose more than it does without.
+None is, where what will round the weights would lose more than it does without.
 
 Exact in real numbers; in float32 within a few ulp. Scope: MatMul and Gemm of the main graph; a site with any other
 reader is left alone.

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
 from outlier_layer import OutlierLayer
-from weight_only import Answers, Form, judge
+from weight_only_cell import Cell, Counts, cell, kept
+from weight_only_forms import CODEBOOK, TABLE, Form, forms
+from weight_only_table import judge, model_table
 
 from edgec.compiler.metrics import metric_named
 
 
-def answered(noise_db: float) -> Answers:
-    return Answers(value=1.0, outputs=np.zeros(1), noise_db=noise_db, size=1, seconds=0.0)
+def answered(noise_db: float) -> Cell:
+    return Cell(value=1.0, noise_db=noise_db, interval=(-0.1, 0.1), size=1_500_000)
 
 
 def statuses(**found: tuple[int, int | None, str, float]) -> dict[str, str]:
@@ -48,3 +52,53 @@ def test_a_layer_answers_its_own_labels() -> None:
     (first,), (second,) = list(layer.task.calibration(2))
     assert not np.array_equal(first["x"], second["x"])
     assert not np.array_equal(first["x"], example.steps[0]["x"])
+
+
+def test_every_form_of_the_table_once() -> None:
+    """Six scalars and NF4 at two sizes of blocks, and what has none."""
+    found = list(forms((8, 4, 3, 2), (32, 128), TABLE))
+    assert len(found) == len(set(found)) == 4 * 2 * 6 + 2 + 2
+    assert {form.options["scheme"] for form in found} == {"w8", "w4", "w3", "w2", "nf4", "w2h", "w2e8"}
+    assert all(form.options.get("block_size") == form.block for form in found)
+
+
+def test_a_table_tells_what_is_missing_and_why() -> None:
+    found = {
+        Form(bits=4, block=32, method="nearest", options={}): answered(-20.04),
+        Form(bits=4, block=32, method="rotation, GPTQ", options={}): Cell(problem="has no hidden state"),
+        Form(bits=2, block=None, method=CODEBOOK, options={}): Cell(problem="broke", failed=True),
+    }
+    counts, exact = Counts(samples=3, evaluation=5), Cell(value=2.0, interval=(1.9, 2.1), size=4_000_000)
+    assert model_table("m", metric_named("perplexity"), counts, exact, found) == (
+        "**m**: perplexity of float 2.0000 [1.9000, 2.1000], 4 MB; 5 evaluation samples, 3 for calibration; "
+        "of a form's distance to it, median, ± 0.1\n\n"
+        "| bits | block | nearest        | rotation, GPTQ | codebook (E8) | MB  |\n"
+        "| ---- | ----- | -------------- | -------------- | ------------- | --- |\n"
+        "| 4    | 32    | 1.0000 / -20.0 | n/a            |               | 1.5 |\n"
+        "| 2    | none  |                |                | failed        |     |\n\n"
+        "codebook (E8): failed: broke\n\n"
+        "rotation, GPTQ: not applicable: has no hidden state"
+    )
+
+
+def test_a_cell_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = Form(bits=4, block=128, method="nearest", options={"scheme": "w4", "block_size": 128})
+    counts = Counts(samples=2, evaluation=2)
+    assert kept(tmp_path, form, counts) is None
+    made = cell("layer", tmp_path, form, counts)
+    assert made.value is not None
+    assert 0.1 < made.value < 0.2
+    monkeypatch.setattr("weight_only_cell._compiled", lambda *_: pytest.fail("compiled again"))
+    assert cell("layer", tmp_path, form, counts) == made
+    assert kept(tmp_path, form, Counts(samples=2, evaluation=3)) is None
+
+
+def test_what_failed_is_tried_again_and_what_has_no_place_is_not(tmp_path: Path) -> None:
+    counts = Counts(samples=2, evaluation=2)
+    rotated = Form(bits=4, block=128, method="rotation, GPTQ", options={"scheme": "w4", "rotate": True})
+    made = cell("layer", tmp_path, rotated, counts)
+    assert made == Cell(problem="has no hidden state and no heads that can be rotated")
+    assert kept(tmp_path, rotated, counts) == made
+    wrong = Form(bits=4, block=128, method="nearest", options={"scheme": "w4", "awq": True, "block_size": 1})
+    assert cell("layer", tmp_path, wrong, counts).failed
+    assert kept(tmp_path, wrong, counts) is None

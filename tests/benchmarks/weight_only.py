@@ -8,6 +8,10 @@ Every form is compiled and its bundle run in ONNX Runtime, matrices multiplied a
 and the noise of all outputs against float. `layer` is a product of 512 x 512 whose inputs are correlated, with channels
 that stand out, seeded: its metric is the relative error of its outputs on inputs that no method saw.
 
+The whole table takes two cores some 40 minutes (`--jobs 2`, one thread each). Cells are kept in
+`bench-out/weight_only/` as they are made, so that a run that was cut off goes on where it was; `--fresh` forgets them,
+and should after a change of what they measure. The tables are written to `bench-out/weight_only.md` and `.json`, too.
+
 The order the papers report is a line of acceptance on the layer and the encoder: at 4 and 3 bits GPTQ and AWQ are
 better than the nearest, and at 2 bits a codebook behind an incoherent change is better than any scale per block.
 """
@@ -15,222 +19,106 @@ better than the nearest, and at 2 bits a codebook behind an incoherent change is
 from __future__ import annotations
 
 import argparse
+import datetime
+import json
+import os
+import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from feeds import run_joined
-from line import Line, status
-from models import ENCODER, MODELS, ZooModel
-from outlier_layer import LAYER, OutlierLayer
-from table import lines_table, markdown
+from line import Line
+from models import ENCODER
+from outlier_layer import LAYER
+from table import lines_table
+from weight_only_cell import COUNTS, NAMES, Cell, Counts, cell, float_cell, metric_of, model_named
+from weight_only_forms import EVERY, TABLE, Form, forms
+from weight_only_table import judge, model_table
 
-if TYPE_CHECKING:
-    from edgec.compiler.metrics import Metric
-
-NAMES = (LAYER, "stories260k", "stories260k_kv", "textgenrnn", ENCODER)
 # Where the order of the papers is asked for.
 ORDERED = (LAYER, ENCODER)
-SCALAR: dict[str, dict[str, Any]] = {
-    "nearest": {},
-    "HQQ": {"rounding": "hqq"},
-    "AWQ": {"awq": True},
-    "GPTQ": {"rounding": "gptq"},
-    "GPTQ in turn": {"rounding": "gptq", "in_turn": True},
-    "AWQ, GPTQ": {"awq": True, "rounding": "gptq"},
-    "rotation, GPTQ": {"rotate": True, "rounding": "gptq"},
-}
-# By bits and name: forms that have no scalar block of `--blocks`.
-CODEBOOKS: dict[int, dict[str, dict[str, Any]]] = {
-    4: {"NF4": {"scheme": "nf4"}, "FP4": {"scheme": "fp4"}},
-    2: {"incoherent, 4 levels": {"scheme": "w2h"}, "codebook (E8)": {"scheme": "w2e8"}},
-}
-BETTER = (("GPTQ", "nearest"), ("AWQ", "nearest"))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Form:
-    """One row: how weights are stored, and by which method."""
-
-    bits: int
-    block: int | None
-    method: str
-    options: dict[str, Any] = field(compare=False)
-
-    @property
-    def name(self) -> str:
-        return f"{self.method}, {self.bits} bits" + ("" if self.block is None else f", blocks of {self.block}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answers:
-    """What one form answered, and what it took.
-
-    Attributes:
-        value: The metric.
-        noise_db: Noise of the outputs against float, in dB; None for float itself.
-        size: Bytes of the model.
-        seconds: What the compile took.
-    """
-
-    value: float
-    outputs: np.ndarray
-    noise_db: float | None
-    size: int
-    seconds: float
+OUT = Path(__file__).resolve().parents[2] / "bench-out" / "weight_only"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 1 when a line is red, else 0."""
     options = _parse(arguments)
-    rows, lines = [], []
+    if options.fresh:
+        shutil.rmtree(OUT, ignore_errors=True)
+    asked = list(forms(options.bits, options.blocks, options.methods))
+    counts = {name: _counts(name, options) for name in options.models}
+    found = _run(options.models, asked, counts, options.jobs)
+    tables, lines, record = [], [], {}
     for name in options.models:
-        model = OutlierLayer() if name == LAYER else MODELS[name]
-        metric = metric_of(model)
-        exact = answers(model, metric, model.path, options.evaluation)
-        rows.append([name, metric.name, "", "", "float", f"{exact.value:.4f}", "", f"{exact.size / 2**20:.2f}", ""])
-        found = {}
-        for form in forms(options):
-            made = compiled(model, metric, form, options.samples, options.evaluation, exact)
-            found[form] = made
-            rows.append(_row(name, metric, form, made))
-            if sys.stderr.isatty():
-                sys.stderr.write(f"{' '.join(rows[-1])}\n")
+        metric = metric_of(model_named(name))
+        exact = float_cell(name, OUT / name, counts[name])
+        tables.append(model_table(name, metric, counts[name], exact, found[name]))
         if name in ORDERED:
-            lines += list(judge(name, metric, found))
-    head = ["model", "metric", "bits", "block", "method", "value", "noise dB", "MiB", "compile s"]
-    sys.stdout.write(f"{markdown(head, rows)}\n\n{lines_table(lines)}\n")
+            lines += list(judge(name, metric, found[name]))
+        record[name] = {
+            "metric": metric.name,
+            **asdict(counts[name]),
+            "float": asdict(exact),
+            "forms": [
+                {"bits": form.bits, "block": form.block, "method": form.method} | asdict(each)
+                for form, each in found[name].items()
+            ],
+        }
+    text = "\n\n".join([*tables, lines_table(lines)] if lines else tables)
+    sys.stdout.write(f"{text}\n")
+    _write(text, record, lines)
     red = [f"{line.model} {line.name}" for line in lines if line.status == "red"]
     sys.stdout.write(f"\n{len(red)} red: {', '.join(red)}\n" if red else f"\n{len(lines)} lines, none red\n")
     return 1 if red else 0
 
 
-def forms(options: argparse.Namespace) -> Iterator[Form]:
-    """Every row asked for that this edgec has the options of."""
-    from edgec.targets.policy import SCHEMES, Policy
-
-    known = {each.name for each in fields(Policy)}
-    for bits in options.bits:
-        for block in options.blocks:
-            for method, chosen in SCALAR.items():
-                if set(chosen) <= known and (not options.methods or method in options.methods):
-                    scheme = {"scheme": f"w{bits}", "block_size": block}
-                    yield Form(bits=bits, block=block, method=method, options=scheme | chosen)
-        for method, chosen in CODEBOOKS.get(bits, {}).items():
-            if chosen["scheme"] in SCHEMES and (not options.methods or method in options.methods):
-                yield Form(bits=bits, block=None, method=method, options=chosen)
-
-
-def metric_of(model: ZooModel | OutlierLayer) -> Metric:
-    """Perplexity for what predicts the next character too."""
-    from edgec.compiler.metrics import metric_named
-
-    return metric_named("perplexity") if model.name == "textgenrnn" else model.task.metric
+def _run(
+    names: Sequence[str], asked: Sequence[Form], counts: Mapping[str, Counts], jobs: int
+) -> dict[str, dict[Form, Cell]]:
+    """Every cell, in the order asked for; as many processes of one thread as jobs."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = "1"
+    found: dict[str, dict[Form, Cell]] = {name: {} for name in names}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting: dict[Future[Cell], tuple[str, Form]] = {}
+        for name in names:
+            model_named(name).path.stat()  # built, by one process alone
+            for form in asked:
+                waiting[pool.submit(cell, name, OUT / name, form, counts[name])] = (name, form)
+        for done, future in enumerate(as_completed(waiting), start=1):
+            name, form = waiting[future]
+            found[name][form] = future.result()
+            if sys.stderr.isatty():
+                sys.stderr.write(f"{done} of {len(waiting)}: {name}, {form.name}\n")
+    return {name: {form: found[name][form] for form in asked} for name in names}
 
 
-def compiled(
-    model: ZooModel | OutlierLayer, metric: Metric, form: Form, samples: int, evaluation: int, exact: Answers
-) -> Answers:
-    """Compile one form and run its bundle."""
-    import edgec
-    from edgec.compiler.samples.base import State
-
-    task = model.task
-    feeds = [[dict(step) for step in steps] for steps in task.calibration(samples)]
-    with tempfile.TemporaryDirectory() as scratch:
-        started = time.perf_counter()
-        bundle = edgec.compile(
-            str(model.path),
-            target="x86-64-vnni",
-            calibration=feeds if task.carried else [steps[0] for steps in feeds],
-            state=State(carried=task.carried, start=task.start),
-            output=Path(scratch) / "bundle",
-            prove=False,
-            search=False,
-            weight_form="packed",
-            **form.options,
-        )
-        return answers(model, metric, bundle.model, evaluation, exact, time.perf_counter() - started)
+def _counts(name: str, options: argparse.Namespace) -> Counts:
+    usual = COUNTS[name]
+    usual = usual if options.samples is None else replace(usual, samples=options.samples)
+    return usual if options.evaluation is None else replace(usual, evaluation=options.evaluation)
 
 
-def answers(
-    model: ZooModel | OutlierLayer,
-    metric: Metric,
-    path: Path,
-    evaluation: int,
-    exact: Answers | None = None,
-    seconds: float = 0.0,
-) -> Answers:
-    """Run a model file over the first evaluation samples."""
-    import onnxruntime
-
-    from edgec.compiler.metrics.metric import stack
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    records, outputs = [], []
-    for example in model.task.evaluation(evaluation):
-        found = run_joined(session, example.steps, model.task)
-        records.append(np.asarray(metric.record(found, np.atleast_1d(example.label)), np.float64))
-        outputs.append(np.concatenate([each.reshape(-1) for each in found.values()]).astype(np.float32))
-    joined = np.concatenate(outputs)
-    noise = None
-    if exact is not None:
-        power = float(np.square(exact.outputs, dtype=np.float64).sum())
-        noise = float(10 * np.log10(np.square(joined - exact.outputs, dtype=np.float64).sum() / power))
-    data = path.with_name(f"{path.name}.data")
-    size = path.stat().st_size + (data.stat().st_size if data.is_file() else 0)
-    return Answers(
-        value=metric.aggregate(stack(records)), outputs=joined, noise_db=noise, size=size, seconds=seconds
-    )  # fmt: skip
-
-
-def judge(model: str, metric: Metric, found: dict[Form, Answers]) -> Iterator[Line]:
-    """The order of the papers, at the widths of their tables, by the noise of the outputs."""
-    by_name = {(form.bits, form.block, form.method): each for form, each in found.items()}
-    for (bits, block, method), each in by_name.items():
-        for better, worse in BETTER:
-            other = by_name.get((bits, block, worse))
-            if method == better and other is not None and bits in (3, 4):
-                yield _line(model, metric, f"{better}, {bits} bits, blocks of {block}", each, worse, other)
-    scalar = [(each, key) for key, each in by_name.items() if key[0] == 2 and key[1] is not None]
-    codebook = by_name.get((2, None, "codebook (E8)"))
-    if scalar and codebook is not None:
-        best, (_, block, method) = min(scalar, key=lambda each: _noise(each[0]))
-        yield _line(model, metric, "codebook, 2 bits", codebook, f"{method}, blocks of {block}", best)
-
-
-def _line(model: str, metric: Metric, name: str, each: Answers, worse: str, other: Answers) -> Line:
-    text = (
-        f"{_noise(each) - _noise(other):+.2f} dB of noise, {metric.name} {each.value:.4f} against {other.value:.4f} "
-        f"of {worse}"
-    )
-    return Line(model=model, name=name, status=status(_noise(each) < _noise(other)), text=text)
-
-
-def _noise(each: Answers) -> float:
-    assert each.noise_db is not None
-    return each.noise_db
-
-
-def _row(name: str, metric: Metric, form: Form, made: Answers) -> list[str]:
-    figures = [f"{made.value:.4f}", f"{_noise(made):.2f}", f"{made.size / 2**20:.2f}", f"{made.seconds:.1f}"]
-    return [name, metric.name, str(form.bits), str(form.block or ""), form.method, *figures]
+def _write(text: str, record: Mapping[str, object], lines: Sequence[Line]) -> None:
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    whole = {"date": date, "models": record, "lines": [asdict(line) for line in lines]}
+    OUT.with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    OUT.with_suffix(".md").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    every = [*SCALAR, *(name for each in CODEBOOKS.values() for name in each)]
     parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, metavar="MODEL")
-    parser.add_argument("--methods", nargs="+", choices=every, metavar="METHOD", help="some rows alone")
+    parser.add_argument("--methods", nargs="+", choices=EVERY, default=TABLE, metavar="METHOD", help="some columns")
     parser.add_argument("--bits", nargs="+", type=int, choices=(8, 4, 3, 2), default=(8, 4, 3, 2))
     parser.add_argument("--blocks", nargs="+", type=int, default=(32, 128))
-    parser.add_argument("--samples", type=int, default=64, help="calibration samples (default 64)")
-    parser.add_argument("--evaluation", type=int, default=200, help="evaluation samples (default 200)")
+    parser.add_argument("--samples", type=int, help="calibration samples (default: by model)")
+    parser.add_argument("--evaluation", type=int, help="evaluation samples (default: by model)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each (default 2)")
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier runs kept")
     return parser.parse_args(arguments)
 
 
