@@ -69,7 +69,8 @@ def sparsegpt(W: np.ndarray, H: np.ndarray, pattern: Pattern, *, percdamp: float
 
 def _spread(U: np.ndarray) -> np.ndarray:
     """The square roots of the diagonal of H⁻¹ = Uᵀ U, shape (..., 1, columns)."""
-    return np.sqrt(np.square(U).sum(-2))[..., None, :]
+    spread: np.ndarray = np.sqrt(np.square(U).sum(-2))[..., None, :]
+    return spread
 
 
 def _at_first(W: np.ndarray, d: np.ndarray, pattern: Pattern) -> np.ndarray:

@@ -1,0 +1,206 @@
+"""Leave channels out of a graph, or heads of attention: it becomes smaller, and stays an ordinary graph.
+
+Groups of channels that can only go together are found by following them (see `follow`). For a budget, a share of the
+multiply-accumulates or of the weights, groups go whose loss is small for what they save: as measured on samples, by
+what the layers that read them lose once their other weights made up for it (see `eliminate`), or by magnitude. Widths
+stay a multiple of what the target's kernels like.
+
+1. Conv, ConvTranspose, Gemm and MatMul with constants of their own, through everything that hands channels on: sums of
+   residual layers, Concat, Split, depthwise Conv, normalizations per channel, reshapes, channel shuffles.
+2. `heads`: groups that a Reshape makes into heads; heads that share keys and values go together.
+
+A layer whose channels stay is remarked on, with the reason. Scope: the main graph.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from ..base import Pass
+from ..edit import remark, value_names
+from ..observe.statistics import Gram, Need, observation_of
+from ..outside import outside
+from ..scope import matches
+from ..weight_only.grams import multiplied_with
+from .choose import Choice, choose
+from .edits import set_constant
+from .eliminate import Eliminator
+from .follow import Followed, Layer, follow
+from .groups import Groups, groups_of
+from .pattern import read_share
+
+__all__ = ["PruneChannels"]
+
+_log = logging.getLogger(__name__)
+
+_DONE = "edgec.pruned"
+_BUDGETS = ("macs", "parameters")
+_MEASURES = ("reconstruction", "magnitude")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneChannels(Pass):
+    """Leave out channels, or heads, for a budget.
+
+    Attributes:
+        share: Of the budget that is to go, `30%` or `0.3`.
+        budget: `macs` or `parameters`, of products with constants.
+        by: `reconstruction`, what is lost on samples once others made up for it, or `magnitude`, of weights alone.
+        heads: Heads of attention go, whole ones; else channels that are none.
+        multiple: Widths stay a multiple of this.
+        least: Share of every width that stays at least.
+        max_columns: A layer with more columns than this goes by magnitude, and makes up for nothing.
+        exclude_nodes: Regular expressions over names of layers that keep what they write.
+    """
+
+    share: str
+    budget: str = "macs"
+    by: str = "reconstruction"
+    heads: bool = False
+    multiple: int = 8
+    least: float = 0.1
+    max_columns: int = 8192
+    exclude_nodes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        read_share(self.share)
+        if self.budget not in _BUDGETS:
+            raise ValueError(f"budget: {self.budget!r} is not one of {', '.join(_BUDGETS)}")
+        if self.by not in _MEASURES:
+            raise ValueError(f"by: {self.by!r} is not one of {', '.join(_MEASURES)}")
+        if self.multiple < 1:
+            raise ValueError(f"multiple: {self.multiple} is not positive")
+
+    @property
+    def invalidates(self) -> bool:
+        """What is left computes other values."""
+        return True
+
+    @property
+    def _mark(self) -> str:
+        return f"{_DONE}.{'heads' if self.heads else 'channels'}"
+
+    def needs(self, model: ir.Model) -> Sequence[Need]:
+        if self.by != "reconstruction" or self._mark in model.graph.meta:
+            return ()
+        groups = self._groups(follow(model))
+        wanted = [_gram_of(layer) for layer in _readers(groups) if self._is_observable(layer)]
+        return tuple(dict.fromkeys(each for each in wanted if isinstance(each, Need)))
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        if self._mark in model.graph.meta:
+            return ir.passes.PassResult(model, modified=False)
+        found = follow(model)
+        groups = self._groups(found)
+        for layer in groups.layers:
+            reason = groups.held.get(str(layer.linear.node.name))
+            if reason and not layer.depthwise and not self.heads:
+                remark(layer.linear.node, f"keeps its channels: {reason}")
+        readers = set(map(id, _readers(groups)))
+        with outside().stage("prune", len(readers)) as advance:
+            eliminators: list[Eliminator | None] = []
+            for layer in groups.layers:
+                eliminators.append(self._eliminator(layer) if id(layer) in readers else None)
+                advance(int(id(layer) in readers))
+            choice = self._choose(groups, eliminators)
+        model.graph.meta[self._mark] = True
+        if choice.keep.all():
+            return ir.passes.PassResult(model, modified=False)
+        _log.info("%s: %.4g of %.4g %s are left", self.name, choice.left, choice.cost, self.budget)
+        _shrink(model, found, groups, eliminators, choice)
+        return ir.passes.PassResult(model, modified=True)
+
+    def _groups(self, found: Followed) -> Groups:
+        """What may go: heads, or what is none; not what is excluded by name."""
+        for layer in found.layers:
+            if matches(layer.linear.node, self.exclude_nodes):
+                found.labels.hold(layer.rows, "it is excluded by name")
+        groups = groups_of(found)
+        families = tuple(family for family in groups.families if family.heads == self.heads)
+        return Groups(roots=groups.roots, families=families, layers=groups.layers, held=groups.held)
+
+    def _choose(self, groups: Groups, eliminators: Sequence[Eliminator | None]) -> Choice:
+        return choose(
+            groups.families,
+            groups.layers,
+            eliminators,
+            [1.0 if self.budget == "parameters" else float(_positions(layer)) for layer in groups.layers],
+            int(groups.roots.size),
+            share=read_share(self.share),
+            multiple=1 if self.heads else self.multiple,
+            least=self.least,
+            written=self.by == "magnitude",
+        )
+
+    def _is_observable(self, layer: Layer) -> bool:
+        return bool(layer.linear.inputs * layer.linear.weight.shape[-1] <= self.max_columns)
+
+    def _eliminator(self, layer: Layer) -> Eliminator:
+        weight, need = layer.linear.weight, _gram_of(layer)
+        W = weight.reshape(*weight.shape[:2], -1)
+        if self.by != "reconstruction":
+            return Eliminator(W, None)
+        node = layer.linear.node
+        reason = need if isinstance(need, str) else "has too many columns"
+        if isinstance(need, Need) and self._is_observable(layer):
+            value = node.inputs[0]
+            observed = None if value is None else observation_of(value, need.statistic)
+            if isinstance(observed, Gram) and observed.matrix.shape[-1] == W.shape[-1]:
+                if np.isfinite(observed.matrix).all():
+                    return Eliminator(W, observed.matrix)
+                reason = "reads values that are not finite"
+            else:
+                reason = "was not observed"
+        remark(node, f"{reason}: nothing makes up for channels it loses")
+        return Eliminator(W, None)
+
+
+def _readers(groups: Groups) -> list[Layer]:
+    """Layers that read what may go."""
+    going = np.concatenate([family.roots for family in groups.families] or [np.zeros(0, np.int64)])
+    return [layer for layer in groups.layers if np.isin(layer.columns, going).any()]
+
+
+def _gram_of(layer: Layer) -> Need | str:
+    """What to observe for a layer; why nothing can be."""
+    node = layer.linear.node
+    if node.op_type == "ConvTranspose":
+        return "is a ConvTranspose"
+    found = multiplied_with(node, 1)
+    if not isinstance(found, tuple):
+        return found or "multiplies nothing"
+    return Need(value=str(found[0].name), statistic=found[1])
+
+
+def _positions(layer: Layer) -> int:
+    """How often each weight of a layer is multiplied with; sizes that nobody knows count as 1."""
+    node = layer.linear.node
+    value = node.inputs[0] if node.op_type == "ConvTranspose" else node.outputs[0]
+    if value is None or value.shape is None:
+        return 1
+    dims = tuple(value.shape)[2:] if node.op_type in ("Conv", "ConvTranspose") else tuple(value.shape)[:-1]
+    return int(np.prod([dim for dim in dims if isinstance(dim, int)], dtype=np.int64))
+
+
+def _shrink(
+    model: ir.Model, found: Followed, groups: Groups, eliminators: Sequence[Eliminator | None], choice: Choice
+) -> None:
+    """Write the weights that made up, then leave out what goes, and tell the values."""
+    taken = value_names(model.graph)
+    for layer, eliminator in zip(groups.layers, eliminators, strict=True):
+        if eliminator is not None and not choice.keep[layer.columns].all():
+            made = eliminator.W.reshape(layer.linear.weight.shape).astype(np.float32)
+            set_constant(layer.linear.node, 1, layer.linear.stored(made), taken)
+    stays = choice.keep[groups.roots]
+    for edit in found.edits:
+        edit.apply(stays, taken)
+    for value, track in found.tracks.items():
+        if value.shape is not None and not stays[track.labels].all():
+            dims = list(value.shape)
+            dims[track.axis] = int(stays[track.labels].sum())
+            value.shape = ir.Shape(dims)

@@ -1,0 +1,76 @@
+"""Leave out inputs of a layer and let the others make up for it: least squares, one group of columns after the other.
+
+Of y = W x with H = X Xᵀ, leaving out the columns c costs, the others at their best,
+
+    ΔL = tr(W_c ([H⁻¹]_cc)⁻¹ W_cᵀ),    W ← W - W_c ([H⁻¹]_cc)⁻¹ [H⁻¹]_c:
+
+(optimal brain surgeon, Hassibi and Stork 1992, equations 5, for columns instead of single weights; Frantar et al. 2022,
+OBC, arXiv 2208.11580, theorem 1 takes row and column out of H⁻¹). What is left is W H_:S (H_SS)⁻¹, the least-squares
+reconstruction of ThiNet (Luo et al. 2017, arXiv 1707.06342, equation 7), whatever the order was.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["Eliminator"]
+
+
+class Eliminator:
+    """One layer whose inputs are left out step by step.
+
+    Attributes:
+        W: The weights now, (groups, rows, columns), float64; those left out are 0.
+        energy: What the layer writes in all, tr(W H Wᵀ), before anything was left out.
+    """
+
+    def __init__(self, W: np.ndarray, H: np.ndarray | None, *, percdamp: float = 0.01) -> None:
+        """Begin with all inputs.
+
+        Args:
+            W: (groups, rows, columns).
+            H: Gram matrix of the inputs, (groups, columns, columns); None goes by weights alone: nothing is made up.
+            percdamp: Added to the diagonal of H, as a share of its mean.
+        """
+        self.W = np.array(W, np.float64)
+        self._inverse: np.ndarray | None = None
+        if H is None:
+            self.energy = float(np.square(self.W).sum())
+            return
+        k = np.arange(H.shape[-1])
+        damped = np.array(H, np.float64)
+        mean = damped[:, k, k].mean(-1, keepdims=True)
+        damped[:, k, k] += percdamp * np.where(mean > 0, mean, 1)
+        self._inverse = np.linalg.inv(damped)
+        self.energy = float(np.einsum("gnk,gkl,gnl->", self.W, H, self.W, optimize=True))
+
+    def losses(self, columns: np.ndarray) -> np.ndarray:
+        """What leaving out each group of columns alone would cost, as a share of the layer's energy.
+
+        Args:
+            columns: (n, taps): indices of the columns of each of n inputs.
+
+        Returns:
+            (n,).
+        """
+        w = np.moveaxis(self.W[..., columns], -2, 0)  # (n, groups, rows, taps)
+        if self._inverse is None:
+            lost = np.square(w).sum((1, 2, 3))
+        else:
+            block = np.moveaxis(self._inverse[:, columns[:, :, None], columns[:, None, :]], 1, 0)
+            lost = (np.linalg.solve(block, w.swapaxes(-1, -2)).swapaxes(-1, -2) * w).sum((1, 2, 3))
+        share: np.ndarray = lost / (self.energy or 1.0)
+        return share
+
+    def leave_out(self, columns: np.ndarray) -> None:
+        """Leave these columns out, (m,), for good."""
+        if self._inverse is not None:
+            across = self._inverse[:, columns]  # (groups, m, columns)
+            gain = np.linalg.solve(across[..., columns], across)
+            self.W -= self.W[..., columns] @ gain
+            self._inverse -= across.swapaxes(-1, -2) @ gain
+            # Rounding aside they are 0 already; the rest of the inverse must not see them again.
+            self._inverse[:, columns] = 0
+            self._inverse[..., columns] = 0
+            self._inverse[:, columns, columns] = 1
+        self.W[..., columns] = 0
