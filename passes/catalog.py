@@ -12,6 +12,7 @@ from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
 from .fuse.pack_queries import PackQueries
 from .fuse.rms_norm import FuseRmsNorm
+from .fuse.rotary import FuseRotary
 from .lower.beyond_half import FindBeyondHalf
 from .lower.clip_before_strides import ClipBeforeStrides
 from .lower.compute_in_half import ComputeInHalf
@@ -25,6 +26,7 @@ from .lower.keep_float import KeepFloat
 from .lower.keep_off_xnnpack import KeepOffXnnpack
 from .lower.keep_pads_apart import KeepPadsApart
 from .lower.lend_constants import LendConstants
+from .lower.limit_codes import LimitCodes
 from .lower.min_integers import MinIntegers
 from .lower.pad_integers import PadIntegers
 from .lower.part_clamps import PartClamps
@@ -81,6 +83,7 @@ from .quantize.decide_blocks import DecideBlocks
 from .quantize.dynamic import DynamicQuantization
 from .quantize.dynamic_lstm import DynamicLstm
 from .quantize.insert_qdq import InsertQdq
+from .quantize.learned_params import LearnedParams
 from .quantize.quantize_cache import QuantizeCache
 from .quantize.set_ranges import SetRanges
 from .rewrite.absorb_bias import AbsorbHighBias
@@ -121,6 +124,7 @@ PASSES: tuple[type[Any], ...] = (
     RemoveUnused,
     FuseGelu,
     FuseRmsNorm,
+    FuseRotary,
     WithinHalf,
     ReduceMeanToPool,
     WindowPools,
@@ -156,6 +160,7 @@ PASSES: tuple[type[Any], ...] = (
     DecideQuantization,
     DecideBlocks,
     ComputeParams,
+    LearnedParams,
     CodeScales,
     ClipWeights,
     RoundWeights,
@@ -163,6 +168,7 @@ PASSES: tuple[type[Any], ...] = (
     OwnBiases,
     SetRanges,
     InsertQdq,
+    LimitCodes,
     CorrectBiasInTurn,
     AbsorbClamps,
     KeepFloat,

@@ -99,31 +99,41 @@ class QuantSpec:
         symmetric: Zero point is 0 (signed types) and the range is [-max|x|, max|x|].
         reduce_range: Use one bit less, so that u8 x s8 products cannot saturate the 16-bit
             accumulator of `vpmaddubsw` on x86 without VNNI (ONNX Runtime's `reduce_range`).
+        code_bits: Use so many bits of the type, fewer than it has: codes of few bits in the kernels of many. Those of
+            an asymmetric range lie at the low end of the type, which saturates there; `LimitCodes` sees to the other.
     """
 
     dtype: str
     granularity: Granularity = PerTensor()
     symmetric: bool
     reduce_range: bool = False
+    code_bits: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in INTEGER_TYPES:
             raise ValueError(f"dtype: {self.dtype!r} is not one of {', '.join(INTEGER_TYPES)}")
         if self.symmetric and self.dtype.startswith("u"):
             raise ValueError(f"symmetric: {self.dtype} has no negative half; symmetric needs a signed dtype")
+        if self.code_bits is not None and (self.reduce_range or not 2 <= self.code_bits < self.bits):
+            raise ValueError(
+                f"code_bits: {self.code_bits} is not from 2 to {self.bits - 1} of all bits of {self.dtype}"
+            )
 
     @property
     def qmin(self) -> int:
         """Smallest stored integer. Symmetric signed ranges drop the lowest code (ONNX Runtime does the same)."""
-        low, high, _, _ = INTEGER_TYPES[self.dtype]
+        low, _, _, _ = INTEGER_TYPES[self.dtype]
         if self.reduce_range:
-            low, high = low // 2, high // 2
+            low //= 2
+        high = self.qmax
         return -high if self.symmetric else low
 
     @property
     def qmax(self) -> int:
         """Largest stored integer."""
-        high = INTEGER_TYPES[self.dtype][1]
+        low, high, _, _ = INTEGER_TYPES[self.dtype]
+        if self.code_bits is not None:
+            return (1 << self.code_bits - 1) - 1 if self.symmetric else low + (1 << self.code_bits) - 1
         return high // 2 if self.reduce_range else high
 
     @property

@@ -19,6 +19,7 @@ __all__ = [
     "KV_CACHES",
     "MEASURED_CODEBOOKS",
     "MEASURED_ROUNDINGS",
+    "NARROW_SCHEMES",
     "RECURRENT",
     "ROUNDINGS",
     "SCHEMES",
@@ -29,7 +30,9 @@ __all__ = [
     "widths",
 ]
 
-STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4")
+# Codes of so few bits that they want quantization-aware training; they run in the 8-bit kernels of CPUs.
+NARROW_SCHEMES = ("a6w6", "a5w5", "a4w8", "a4w4", "a3w3", "a2w2")
+STATIC_SCHEMES = ("a8w8", "a8w4", "a16w8", "a16w4", *NARROW_SCHEMES)
 # Codebooks by the bits of a weight: sixteen levels; behind a change of the inputs, E8's points and four levels.
 CODEBOOKS = {"nf4": 4, "fp4": 4, "w2e8": 2, "w2h": 2}
 # Those that are rounded by what they are multiplied with.
@@ -55,8 +58,8 @@ class Policy:
     """What the user may bend; a search bends it further, node by node.
 
     Attributes:
-        scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `d8w8` dynamic int8, `w8`,
-            `w4`, `w3`, `w2`, `nf4`, `fp4`, `w2e8`, `w2h`, `w8f` (E4M3), `fp16`, `bf16` stored weights only, `fp8` E4M3
+        scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `a6w6`, `a5w5`, `a4w8`, `a4w4`,
+            `a3w3`, `a2w2` codes of fewer bits in 8-bit kernels (CPUs), `d8w8` dynamic int8, `w8`, `w4`, `w3`, `w2`, `nf4`, `fp4`, `w2e8`, `w2h`, `w8f` (E4M3), `fp16`, `bf16` stored weights only, `fp8` E4M3
             weights and activations, computed in float, `float` none;
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.

@@ -22,8 +22,8 @@ class QuantizeOptions:
         Option(
             "--scheme", "--precision",
             metavar="NAME",
-            help="a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f "
-            "(weights only), fp8, fp16, bf16, float (fp32), auto: follows the data.",
+            help="a8w8 (int8), a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, a2w2, d8w8 (dynamic int8), w8, w4, "
+            "w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32), auto: follows the data.",
             rich_help_panel=QUANTIZE,
         ),
     ] = None  # fmt: skip

@@ -21,6 +21,14 @@ ALIASES = {
     "int16": "a16w8",
     "a16w8": "a16w8",
     "a16w4": "a16w4",
+    "a6w6": "a6w6",
+    "a5w5": "a5w5",
+    "a4w8": "a4w8",
+    "w8a4": "a4w8",
+    "a4w4": "a4w4",
+    "w4a4": "a4w4",
+    "a3w3": "a3w3",
+    "a2w2": "a2w2",
     "dynamic": "d8w8",
     "int8-dynamic": "d8w8",
     "d8w8": "d8w8",
@@ -56,7 +64,7 @@ ALIASES = {
     "float32": "float",
     "auto": "auto",
 }
-_NOT_YET = ("uint4", "a4w4", "w4a4", "mxfp4")
+_NOT_YET = ("uint4", "mxfp4")
 
 
 def scheme(text: str) -> str:
@@ -73,8 +81,8 @@ def scheme(text: str) -> str:
     raise OptionError(
         f"--scheme {text}",
         problem + (f", did you mean {near[0]!r}?" if near and name not in _NOT_YET else ""),
-        remedy="Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, "
-        "w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32)",
+        remedy="Choose one of auto, a8w8 (int8), a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, a2w2, "
+        "d8w8 (dynamic int8), w8, w4, w3, w2, nf4, fp4, w2e8, w2h, w8f (weights only), fp8, fp16, bf16, float (fp32)",
     )
 
 

@@ -77,7 +77,8 @@ def estimate(scheme: str, model: ir.Model, blocked: Blocked, target: TargetSpec,
     """
     graph = model.graph
     decided = dict(decided_nodes(graph))
-    static, eight = scheme in STATIC_SCHEMES, scheme in ("a8w8", "a8w4")
+    static = scheme in STATIC_SCHEMES
+    eight = static and widths(scheme)[0] <= 8
     small = {node.inputs[d.weight[0]] for node, d in decided.items() if d.weight is not None} if static else set()
     matrices = {n.inputs[1] for n in graph if n.op_type in ("MatMul", "Gemm") and len(n.inputs) > 1}
     integer = small if eight else matrices if scheme == "d8w8" else set()
@@ -130,7 +131,7 @@ def _stored_bytes(value: ir.Value, scheme: str, *, decided: bool) -> int:
         return size
     if scheme in ("fp16", "bf16"):
         return 2 * elements + _NODE_BYTES
-    if widths(scheme)[1] == 8:
+    if widths(scheme)[1] > 4:
         return elements + _qdq_bytes(value)
     scales = 0 if decided else 4 * elements // _BLOCK
     return elements // 2 + scales + _qdq_bytes(value)

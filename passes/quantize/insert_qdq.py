@@ -22,7 +22,7 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import add_initializer, add_lazy_initializer, constant_array, fresh_name, insert_after, rewire, value_names
 from ..spec import PerAxis, PerBlock, QuantParams, QuantSpec
-from .decision import Decision, decided_nodes, decided_values, params_of, read_params, rounded_of
+from .decision import Decision, decided_nodes, decided_values, params_of, read_params, rounded_of, set_params
 from .params import quantize
 from .weight_params import bias_params_of, weight_params
 from .whole_bytes import bytes_behind
@@ -104,6 +104,7 @@ class _Insertion:
             written, stored = [q], q.outputs[0]
             stored.name = self._fresh(f"{name}_QuantizeLinear_Output")
             stored.type, stored.shape = ir.TensorType(params.spec.onnx_dtype), shape
+            set_params(stored, params)
         dq = ir.node(
             "DequantizeLinear", [stored, scale, zero], attributes, name=self._fresh(f"{name}_DequantizeLinear")
         )

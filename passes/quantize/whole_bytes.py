@@ -37,7 +37,7 @@ class Bytes:
 
     def fixed(self, spec: QuantSpec) -> Fixed | None:
         """The params the value has in codes of another 8-bit type; None where that type cannot hold every byte."""
-        if spec.bits != 8 or spec.symmetric or spec.reduce_range:
+        if spec.bits != 8 or spec.symmetric or spec.reduce_range or spec.code_bits:
             return None
         shift = 0 if spec.dtype == "uint8" else -128
         return Fixed(spec=spec, scale=self.scale, zero_point=self.zero_point + shift)

@@ -9,10 +9,12 @@ from ...passes.codebook.product_tables import ProductTables
 from ...passes.codebook.round_float8 import RoundFloat8
 from ...passes.fuse.pack_queries import PackQueries
 from ...passes.fuse.rms_norm import FuseRmsNorm
+from ...passes.fuse.rotary import FuseRotary
 from ...passes.lower.drop_shapes import DropShapes
 from ...passes.lower.drop_traces import DropTraces
 from ...passes.lower.keep_float import KeepFloat
 from ...passes.lower.keep_pads_apart import KeepPadsApart
+from ...passes.lower.limit_codes import LimitCodes
 from ...passes.lower.min_integers import MinIntegers
 from ...passes.lower.pad_integers import PadIntegers
 from ...passes.lower.part_groups import PartGroups
@@ -65,7 +67,7 @@ from ...passes.weight_only.half_weights import HalfWeights
 from ...passes.weight_only.long_inputs import LongInputs
 from ...passes.weight_only.narrow_integers import NarrowIntegers
 from ...passes.weight_only.widen_codes import WidenCodes
-from ..policy import STATIC_SCHEMES, WEIGHTS_ALONE, Policy, widths
+from ..policy import NARROW_SCHEMES, STATIC_SCHEMES, WEIGHTS_ALONE, Policy, widths
 from ..spec import TargetSpec
 from .kinds import of_widths
 from .weights import weights_alone
@@ -104,15 +106,14 @@ def recipe(
         last: What it wants done to the finished graph.
     """
     passes: tuple[Pass, ...] = first + normalize() + prepare() + product_tables(policy)
-    if target.family == "cpu":
-        passes += (FuseRmsNorm(),)
+    passes += fused(target, policy)
     activations, weights = widths(policy.scheme)
     rules = tuple(of_widths(bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
     reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in rules)
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     compact = CompactWeights(
-        dtype="int4" if weights == 4 else "int8",
-        block_size=policy.block(_BLOCK) if weights == 4 else _BLOCK,
+        dtype="int4" if weights <= 4 else "int8",
+        block_size=policy.block(_BLOCK) if weights <= 4 else _BLOCK,
         per_channel=policy.per_channel,
         exclude_nodes=nodes,
         exclude_ops=ops,
@@ -120,7 +121,7 @@ def recipe(
         float_nodes=policy.float_weights,
     )
     match policy.scheme:
-        case "a8w8" | "a8w4" | "a16w8" | "a16w4":
+        case scheme if scheme in STATIC_SCHEMES:
             decide = DecideQuantization(
                 rules=rules,
                 exclude_nodes=nodes,
@@ -130,7 +131,7 @@ def recipe(
                 reduce_range_nodes=policy.reduce_range_nodes,
             )
             dense = target.isa == _CHEAP_PRODUCTS
-            passes += rewrites(policy) + static(policy, decide, align=align and activations == 8, dense=dense)
+            passes += rewrites(policy) + static(policy, decide, align=align and activations <= 8, dense=dense)
         case "d8w8":
             dynamic = DynamicQuantization(
                 per_channel=policy.per_channel,
@@ -158,12 +159,11 @@ def recipe(
             rounded = RoundFloat8(exclude_nodes=nodes, exclude_ops=ops, only_ops=only, float_nodes=policy.float_nodes)
             activations_too: tuple[Pass, ...] = (rounded,) if policy.scheme == "fp8" else ()
             passes += (*activations_too, replace(compact, dtype="float8e4m3fn"), NarrowIntegers())
-        case "a8w8":
-            passes += (KeepFloat(), compact, NarrowIntegers())
-        case "a8w4":
-            passes += (KeepFloat(), WidenCodes(), compact, NarrowIntegers())
         case "a16w8" | "a16w4":
             passes += (ExpandDequantized(), KeepFloat(), compact, NarrowIntegers())
+        case scheme if scheme in STATIC_SCHEMES:
+            widen = (WidenCodes(),) if weights <= 4 else ()
+            passes += (KeepFloat(), *widen, compact, NarrowIntegers())
         case "d8w8":
             passes += (compact, NarrowIntegers())
         case scheme if scheme in WEIGHTS_ALONE:
@@ -186,6 +186,16 @@ def recipe(
         scheme=policy.scheme,
         passes=(*passes, *cache, *last, RemoveUnused(), *pads, ShareConstants(), DropTraces(), DropShapes(), stamp),
     )
+
+
+def fused(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
+    """What decoders are written with, as operators that this runtime has kernels for."""
+    if target.family != "cpu":
+        return ()
+    # Where activations are integers, the products of an attention are too; what they were fused into would be float.
+    whole = policy.scheme in (*STATIC_SCHEMES, "d8w8", "fp8")
+    rotary: tuple[Pass, ...] = () if whole or target.max_opset <= _OLD else (FuseRotary(),)
+    return (*rotary, FuseRmsNorm())
 
 
 def normalize() -> tuple[Pass, ...]:
@@ -268,8 +278,9 @@ def static(policy: Policy, decide: DecideQuantization, *, align: bool, dense: bo
         undo = (TrimChannels(), *((PartGroups(most=_JOINED),) if dense else ()))
     params = ComputeParams(method=policy.calibration_method, percentile=policy.percentile)
     compute = (params, *ranges(policy), *clip(policy), *rounding(policy))
-    apply = (InsertQdq(), *undo, *in_turn(policy), MinIntegers(), AbsorbClamps(), PadIntegers(), SplitClamps())
-    return (*fit, decide, *compute, *apply)
+    insert = (InsertQdq(), *((LimitCodes(),) if policy.scheme in NARROW_SCHEMES else ()))
+    apply = (*undo, *in_turn(policy), MinIntegers(), AbsorbClamps(), PadIntegers(), SplitClamps())
+    return (*fit, decide, *compute, *insert, *apply)
 
 
 def ranges(policy: Policy) -> tuple[Pass, ...]:

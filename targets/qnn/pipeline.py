@@ -34,13 +34,13 @@ from ...passes.quantize.insert_qdq import InsertQdq
 from ...passes.recipe import Recipe
 from ...passes.weight_only.half_weights import HalfWeights
 from ..cpu.pipeline import bend, clip, in_turn, normalize, ranges, rewrites, rounding
-from ..policy import STATIC_SCHEMES, Policy, widths
+from ..policy import NARROW_SCHEMES, STATIC_SCHEMES, Policy, widths
 from ..spec import TargetSpec
 from .rules import rules_of
 
 __all__ = ["recipe"]
 
-SCHEMES = (*STATIC_SCHEMES, "fp16", "float")
+SCHEMES = (*(each for each in STATIC_SCHEMES if each not in NARROW_SCHEMES), "fp16", "float")
 # Blocks that the HTP computes right are multiples of it (spec.py).
 BLOCK = 32
 

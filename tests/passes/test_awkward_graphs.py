@@ -27,6 +27,7 @@ from edgec.passes.codebook.product_tables import ProductTables
 from edgec.passes.codebook.round_float8 import RoundFloat8
 from edgec.passes.lower.compute_in_half import ComputeInHalf
 from edgec.passes.lower.halve_between import HalveBetween
+from edgec.passes.lower.limit_codes import LimitCodes
 from edgec.passes.lower.part_clamps import PartClamps
 from edgec.passes.lower.sum_unrounded import SumUnrounded
 from edgec.passes.prepare.within_half import WithinHalf
@@ -34,6 +35,7 @@ from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
 from edgec.passes.quantize.dynamic_lstm import DynamicLstm
 from edgec.passes.quantize.insert_qdq import InsertQdq
+from edgec.passes.quantize.learned_params import LearnedParams
 from edgec.passes.quantize.set_ranges import SetRanges
 from edgec.passes.round.correct_bias import CorrectBias
 from edgec.passes.round.correct_bias_in_turn import CorrectBiasInTurn
@@ -51,6 +53,7 @@ ROUNDS = (
     PackIncoherent,
     RoundFloat8,
     InsertQdq,
+    LimitCodes,
     DynamicQuantization,
     DynamicLstm,
     CompactWeights,
@@ -70,7 +73,7 @@ ROUNDS = (
 )
 SCHEMES = ("a8w8", "d8w8", "w8", "fp16", "bf16")
 # Their types need operator set 21.
-WIDTHS = ("a8w4", "a16w8", "w4", "w8f", "fp8")
+WIDTHS = ("a8w4", "a16w8", "a4w4", "w4", "w8f", "fp8")
 # Options that add passes.
 OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 recurrent": {"recurrent": "dynamic"},
@@ -119,6 +122,8 @@ def every_pass() -> dict[str, Pass]:
     found = {each.name: each for name in (*OPTIONS, *WIDTHS, *SCHEMES) for each in recipe_named(name)}
     # It names values, which each graph has its own of: tests/passes/quantize/test_set_ranges.py.
     found["SetRanges"] = SetRanges(ranges=())
+    # It does nothing to a model that was not trained: tests/passes/quantize/test_learned_params.py.
+    found["LearnedParams"] = LearnedParams()
     assert {type(each) for each in found.values()} == set(PASSES)
     return found
 

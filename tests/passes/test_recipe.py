@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from edgec.passes.catalog import KINDS, PASSES
 from edgec.passes.lower.stamp import Stamp
 from edgec.passes.normalize.fold_constants import FoldConstants
 from edgec.passes.quantize.decide import DecideQuantization
+from edgec.passes.quantize.learned_params import LearnedParams
 from edgec.passes.recipe import Recipe
 from edgec.passes.spec import INTEGER_TYPES, PerAxis, PerBlock, PerTensor, QuantSpec
 from edgec.targets import find_target, target_names
@@ -25,6 +27,7 @@ from edgec.targets.pipeline import Policy, recipe_for
 
 POLICIES = {
     **{scheme: Policy(scheme=scheme) for scheme in ("a8w8", "a8w4", "a16w8", "d8w8", "w8", "w4", "fp16", "float")},
+    "narrow": Policy(scheme="a4w4"),
     "bent": Policy(
         scheme="a8w8",
         exclude_nodes=("^head", "mul.*"),
@@ -250,7 +253,8 @@ def test_every_pass_is_a_value(kind: type[Pass]) -> None:
     from dataclasses import FrozenInstanceError, fields
 
     recipes = (whole(scheme, target) for target in FAMILIES for scheme in POLICIES if fits(target, scheme))
-    each = next(p for recipe in recipes for p in recipe.passes if type(p) is kind)
+    passes = (p for recipe in recipes for p in recipe.passes)
+    each = next(p for p in chain(passes, (LearnedParams(),)) if type(p) is kind)
     options = {field.name: getattr(each, field.name) for field in fields(each)}
     assert kind(**options) == each
     assert hash(kind(**options)) == hash(each)
