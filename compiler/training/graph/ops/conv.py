@@ -74,7 +74,7 @@ def _transposed(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = Non
         full = made.shape[2 + axis] + extra[axis]
         if wanted is not None:
             total = full - wanted[axis]
-            first = total - total // 2 if how == "SAME_LOWER" else total // 2
+            first = total // 2 if how == "SAME_UPPER" else total - total // 2
             last = total - first
         else:
             pads = call.integers("pads") or [0] * 2 * axes

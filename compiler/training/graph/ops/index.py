@@ -35,9 +35,11 @@ def _gather_nd(call: Call, x: Tensor, indices: Tensor) -> Tensor:
     x, indices = together(x, indices)
     batch = call.get("batch_dims", 0)
     depth = indices.shape[-1]
-    grids = torch.meshgrid(*(torch.arange(x.shape[k], device=x.device) for k in range(batch)), indexing="ij")
-    tail = indices.dim() - 1 - batch
-    before = [grid.reshape([*grid.shape, *[1] * tail]) for grid in grids] if batch else []
+    before = []
+    for k in range(batch):
+        shape = [1] * (indices.dim() - 1)
+        shape[k] = -1
+        before.append(torch.arange(x.shape[k], device=x.device).reshape(shape))
     return x[(*before, *(_whole(indices[..., k], x.shape[batch + k]) for k in range(depth)))]
 
 

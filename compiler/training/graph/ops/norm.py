@@ -137,7 +137,6 @@ OPERATORS: dict[str, Operator] = {
     "RMSNormalization": _rms,
     "SimplifiedLayerNormalization": _rms,
     "Softmax": _softmax,
-    "com.microsoft.SimplifiedLayerNormalization": _rms,
     "com.microsoft.SkipLayerNormalization": _skip_layer,
     "com.microsoft.SkipSimplifiedLayerNormalization": _skip_rms,
 }

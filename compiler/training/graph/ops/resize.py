@@ -111,7 +111,7 @@ def _weights(call: Call, mode: str, at: np.ndarray, size: int, factor: float) ->
         taps = np.arange(first, math.ceil(centre + reach * wide) + 1)
         weight = kernel((taps - centre) / wide)
         inside = (taps >= 0) & (taps < size)
-        if call.get("exclude_outside", 0) or wide > 1:
+        if call.get("exclude_outside", 0):
             weight = np.where(inside, weight, 0.0)
         weight = weight / weight.sum()
         np.add.at(made[row], np.clip(taps, 0, size - 1), weight)
