@@ -25,6 +25,8 @@ __all__ = [
     "errors",
     "plan",
     "prove",
+    "qat",
+    "search",
     "targets",
 ]
 __version__ = "0.1.0"
@@ -32,10 +34,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from . import errors, targets
     from .bundle import Bundle
+    from .compiler import qat
     from .compiler.compare import compare
     from .compiler.compile import compile
     from .compiler.contract import Contract, Verdict
     from .compiler.diagnose import diagnose
+    from .compiler.explore import search
     from .compiler.metrics import Metric
     from .compiler.plan import plan
     from .compiler.prove import prove
@@ -54,6 +58,7 @@ _HOMES = {
     "prove": ".compiler.prove",
     "open_bundle": ".compiler.run",
     "run_bundle": ".compiler.run",
+    "search": ".compiler.explore",
 }
 
 
@@ -62,6 +67,8 @@ def __getattr__(name: str) -> object:
 
     if name in ("errors", "targets"):
         return import_module(f".{name}", __name__)
+    if name == "qat":
+        return import_module(".compiler.qat", __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -31,6 +31,7 @@ from .diagnosing.finding import Diagnosis
 from .diagnosing.patient import Patient
 from .golden_noise import rounds_otherwise
 from .journal import journal_for
+from .learned import as_trained, is_trained, with_learned_params
 from .load import Loaded, load_model
 from .lockfile import read_lock
 from .materialize import weight_bytes
@@ -114,14 +115,14 @@ def compile_request(request: CompileRequest) -> CompileResult:
     with clock.stage("load"), request.progress.stage("load"):
         loaded = load_for(request, target, request.shapes)
         inputs = inputs_of(loaded.model)
-        request = with_cache(request, loaded.model)
+        request = with_cache(as_trained(request, loaded.model, target), loaded.model)
         data = open_data(request, inputs, loaded.baking, loaded.companions)
-    calibrated = data.calibration is not None
+    calibrated = data.calibration is not None or is_trained(loaded.model)
     scheme, reason = choose_scheme(
         request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native, stored=loaded.stored
     )
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
-    asked = resolve_recipe(request, target, scheme)
+    asked = with_learned_params(resolve_recipe(request, target, scheme), loaded.model)
     if request.ort:
         check_ort_scheme(asked.scheme)
 

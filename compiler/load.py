@@ -58,6 +58,7 @@ class Loaded:
         companions: Files that ship with it, bytes by name.
         merged: The adapter that is in its weights.
         stored: Its weights are in the form that the source stores them in, which is small already.
+        reference: The float model it is compared with, where that is another: what a trained one was before.
     """
 
     model: ir.Model
@@ -70,12 +71,13 @@ class Loaded:
     merged: Merged | None = None
     companions: Mapping[str, bytes] = field(default_factory=dict)
     stored: bool = False
+    reference: ir.Model | None = field(default=None, repr=False, compare=False)
     _before: ir.Model | None = field(default=None, repr=False, compare=False)
 
     @property
     def before(self) -> ir.Model:
-        """The model without what was baked in."""
-        return self._before or self.model
+        """The float model, without what was baked in."""
+        return self.reference or self._before or self.model
 
     @property
     def digest(self) -> str:
@@ -187,6 +189,7 @@ def load_model(
         notes=tuple(notes),
         companions=opened.companions,
         stored=opened.stored,
+        reference=opened.reference,
         _digest=opened.digest,
     )
 

@@ -59,8 +59,9 @@ class Policy:
 
     Attributes:
         scheme: `a8w8` static int8, `a8w4`, `a16w8`, `a16w4` static in other widths, `a6w6`, `a5w5`, `a4w8`, `a4w4`,
-            `a3w3`, `a2w2` codes of fewer bits in 8-bit kernels (CPUs), `d8w8` dynamic int8, `w8`, `w4`, `w3`, `w2`, `nf4`, `fp4`, `w2e8`, `w2h`, `w8f` (E4M3), `fp16`, `bf16` stored weights only, `fp8` E4M3
-            weights and activations, computed in float, `float` none;
+            `a3w3`, `a2w2` codes of fewer bits in 8-bit kernels (CPUs), `d8w8` dynamic int8, `w8`, `w4`, `w3`, `w2`,
+            `nf4`, `fp4`, `w2e8`, `w2h`, `w8f` (E4M3), `fp16`, `bf16` stored weights only, `fp8` E4M3 weights and
+            activations, computed in float, `float` none;
             `auto` is a8w8 with calibration data, else d8w8 or w8 by where the MACs are.
         exclude_nodes: Regular expressions over node names that stay float.
         exclude_ops, only_ops: Operator types that stay float; the only ones quantized.

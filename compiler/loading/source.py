@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ...errors import ModelError
 from ..sources.built import Built
 from ..sources.gguf.model import read_gguf_model
 from ..sources.gguf.read import MAGIC
-from ..sources.huggingface import is_checkpoint, read_checkpoint
+from ..sources.huggingface import is_checkpoint, part_of, read_checkpoint
 from .detached import Weights
 from .external import Files, adopt_external, folders_of
 from .in_memory import digest_of, proto_of
@@ -39,6 +39,7 @@ class Source:
         companions: Files that ship with it, bytes by name.
         notes: What the user should know of how it was built.
         stored: Its weights are in the form that the source stores them in.
+        reference: The model that it is compared with as float, where that is another; None is itself.
     """
 
     proto: onnx.ModelProto
@@ -49,6 +50,7 @@ class Source:
     companions: Mapping[str, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stored: bool = False
+    reference: ir.Model | None = None
 
 
 def open_source(source: str | Path | ir.Model | onnx.ModelProto, *, stored: bool = True) -> Source:
@@ -67,6 +69,8 @@ def open_source(source: str | Path | ir.Model | onnx.ModelProto, *, stored: bool
         return _open_proto(source)
     if isinstance(source, str | Path):
         return _open_path(source, stored)
+    if hasattr(source, "to_learned"):  # of `edgec.qat.prepare`: what it was before training is float
+        return replace(_open_ir(source.to_learned()), reference=source.source)
     raise ModelError(
         f"<{type(source).__name__}>",
         "is not a model",
@@ -78,9 +82,9 @@ def _open_path(given: str | Path, stored: bool) -> Source:
     origin = str(given)
     if "://" in origin:
         raise ModelError(origin, "is an address, not a file", remedy="Download the model and give its path")
-    path = Path(given).expanduser().absolute()
+    path, part = part_of(Path(given).expanduser().absolute())
     if is_checkpoint(path):
-        return _open_built(read_checkpoint(path, origin), origin)
+        return _open_built(read_checkpoint(path, origin.removesuffix(f"#{part}"), part), origin)
     if _is_gguf(path):
         return _open_built(read_gguf_model(path, origin, stored=stored), origin)
     files, weights = Files(folders_of(path), origin), Weights()
@@ -97,7 +101,7 @@ def _open_path(given: str | Path, stored: bool) -> Source:
 
 def is_onnx(source: str | Path) -> bool:
     """Whether a path is read as an ONNX file: no checkpoint, no GGUF, from which a model is built."""
-    path = Path(source).expanduser().absolute()
+    path, _ = part_of(Path(source).expanduser().absolute())
     return not is_checkpoint(path) and not _is_gguf(path)
 
 
@@ -110,7 +114,7 @@ def _open_built(built: Built, origin: str) -> Source:
         weights=weights,
         origin=origin,
         files=built.files,
-        digest=cache(partial(_digest_of_files, partial(sha256_of, first), {path.name: path for path in others})),
+        digest=cache(partial(_digest_of_built, first, others, built.part)),
         companions=built.companions,
         notes=built.notes,
         stored=built.stored,
@@ -155,6 +159,12 @@ def _open_ir(given: ir.Model) -> Source:
         files=(),
         digest=cache(partial(digest_of, proto.SerializeToString(deterministic=True), weights)),
     )
+
+
+def _digest_of_built(first: Path, others: Sequence[Path], part: str) -> str:
+    """sha256 of what a model was built from; of one of several, its name counts."""
+    whole = _digest_of_files(partial(sha256_of, first), {path.name: path for path in others})
+    return hashlib.sha256(f"{whole}#{part}".encode()).hexdigest() if part else whole
 
 
 def _digest_of_files(model: Callable[[], str], external: Mapping[str, Path]) -> str:

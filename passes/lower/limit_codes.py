@@ -78,5 +78,8 @@ def _limited_before(node: ir.Node) -> bool:
     dq = mover.inputs[0].producer()
     if dq is None or not is_op(dq, "DequantizeLinear"):
         return False
-    pairs = [(constant_array(ours), constant_array(theirs)) for ours, theirs in zip(node.inputs[1:3], dq.inputs[1:3])]
-    return all(ours is not None and theirs is not None and np.array_equal(ours, theirs) for ours, theirs in pairs)
+    for ours, theirs in zip(node.inputs[1:3], dq.inputs[1:3], strict=True):
+        one, other = constant_array(ours), constant_array(theirs)
+        if one is None or other is None or not np.array_equal(one, other):
+            return False
+    return True

@@ -17,7 +17,8 @@ def test_rounding_by_samples_is_refused_where_nothing_is_measured(tmp_path: Path
         edgec.compile(source, target="x86-64-vnni", rounding="gptq", output=tmp_path / "out", prove=False)
     assert str(caught.value) == (
         "--rounding gptq: goes by calibration samples, and scheme d8w8 measures nothing. "
-        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, a2w2, w8, w4, w3, w2 with --calibration."
+        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, "
+        "a2w2, w8, w4, w3, w2 with --calibration."
     )
     with pytest.raises(OptionError) as caught:
         edgec.compile(source, target="x86-64-vnni", scheme="w4", rounding="gptq", output=tmp_path / "out", prove=False)
@@ -108,7 +109,8 @@ def test_so_is_bias_correction() -> None:
         check_measured(Policy(bias_correction="fast"), "w8")
     assert str(caught.value) == (
         "--bias-correction fast: goes by calibration samples, and scheme w8 measures nothing. "
-        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, a2w2 with --calibration."
+        "Leave it out, or choose one of a8w8, a8w4, a16w8, a16w4, a6w6, a5w5, a4w8, a4w4, a3w3, "
+        "a2w2 with --calibration."
     )
 
 

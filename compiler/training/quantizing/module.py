@@ -1,0 +1,88 @@
+"""The module that `edgec.qat.prepare` gives: the prepared graph with fake quantization on its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnx_ir as ir
+
+from ....passes.quantize.learned_params import Learned, write_learned
+from ..graph.module import GraphModule
+from .fake import FakeBias, FakeQuantize, SameParams
+from .sites import Sites, find_sites
+
+__all__ = ["QatModule"]
+
+
+class QatModule(GraphModule):
+    """A graph that computes what its integers will, and can be trained. Made by `edgec.qat.prepare`.
+
+    Attributes:
+        target: Name of what it is trained for.
+        options: The policy it is trained under, as plain values.
+    """
+
+    def __init__(self, model: ir.Model, *, target: str, options: Mapping[str, Any], origin: str) -> None:
+        """Put fake quantization where it was decided.
+
+        Args:
+            model: A graph with decisions and params on it, after `ComputeParams`.
+            target: Name of the target that decided.
+            options: Fields of its policy.
+            origin: Where the model comes from, for messages.
+        """
+        super().__init__(model, origin=origin)
+        self.target, self.options = target, dict(options)
+        # Module state is the edges': these only find it.
+        self.__dict__["_activations"] = dict[str, FakeQuantize]()
+        self.__dict__["_weights"] = dict[tuple[str, int], FakeQuantize]()
+        self._put_all(find_sites(model.graph))
+
+    @property
+    def activations(self) -> Mapping[str, FakeQuantize]:
+        """What rounds activations, by the value its params go by."""
+        found: dict[str, FakeQuantize] = self.__dict__["_activations"]
+        return found
+
+    @property
+    def weights(self) -> Mapping[tuple[str, int], FakeQuantize]:
+        """What rounds constant operands, by node and index of the input."""
+        found: dict[tuple[str, int], FakeQuantize] = self.__dict__["_weights"]
+        return found
+
+    def to_learned(self) -> ir.Model:
+        """The float graph with the present weights, and the learned params written on it for `edgec.compile`.
+
+        Raises:
+            ModelError: Training left a weight or a scale that is no finite number.
+        """
+        model = self.to_model()
+        learned = Learned(
+            target=self.target,
+            options=self.options,
+            activations={name: each.params() for name, each in self.activations.items()},
+            weights={reader: each.params() for reader, each in self.weights.items()},
+        )
+        write_learned(model, learned)
+        return model
+
+    def _put_all(self, sites: Sites) -> None:
+        for each in sites.activations:
+            owner = FakeQuantize(each.name, each.params, learned=each.learned, offset=each.offset, largest=each.largest)
+            (value, reader), *others = each.places
+            self.put(value, owner, reader)
+            for value, reader in others:
+                self.put(value, SameParams(owner), reader)
+            self.__dict__["_activations"][each.name] = owner
+        for weight in sites.weights:
+            owner = FakeQuantize(weight.name, weight.params, batched=False)
+            first, *rest = weight.readers
+            self.put(weight.name, owner, None if weight.whole else first)
+            if not weight.whole:
+                for other in rest:
+                    self.put(weight.name, SameParams(owner), other)
+            self.__dict__["_weights"].update(dict.fromkeys(weight.readers, owner))
+        for bias in sites.biases:
+            fake = FakeBias(self.activations[bias.activation], self.weights[bias.weight])
+            self.put(bias.name, fake, None if bias.whole else bias.reader)
