@@ -8,6 +8,8 @@
    as they were. `gptq-in-order`: as they lie, under scales of what earlier columns left.
 5. `adaround`: learned; slow.
 
+Whatever the method, a weight that lies on a grid of its form keeps it: what training under fake quantization left.
+
 A weight that several nodes read is rounded once, under the sum of their Gram matrices, which are those of the float
 inputs (`RoundInTurn` sees what earlier layers really give). Rounded to the nearest, with the reason: weights whose
 inputs cannot be observed, are not finite, or have more than `max_columns` columns. Tables of embeddings have no inputs.
@@ -30,6 +32,7 @@ from .blocks import Blocks
 from .grams import gram_of, grams_needed
 from .kept_blocks import found_or_made
 from .methods import METHODS, SECOND_ORDER, blocks_by
+from .on_grid import on_grid
 from .storage import Storage, as_matrix, blocks_of, set_blocks, stored_values
 
 __all__ = ["MAX_COLUMNS", "RoundBlocks", "round_weight"]
@@ -79,6 +82,10 @@ def round_weight(model: ir.Model, weight: ir.Value, storage: Storage, method: st
     array = constant_array(weight)
     assert array is not None
     W, H = as_matrix(array, storage.summed), None
+    settled = on_grid(W, storage.form)
+    if settled is not None:
+        set_blocks(weight, settled)
+        return settled
     if method in SECOND_ORDER:
         found = gram_of(model, weight, W.shape[1]) if W.shape[1] <= max_columns else _too_many(W, max_columns)
         if isinstance(found, str):
