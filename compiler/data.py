@@ -18,7 +18,7 @@ from .clauses import BUDGETS
 from .request import CompileRequest
 from .samples import overlap, split
 from .samples.base import Sample, Samples
-from .samples.decoders import Afresh, decoder_state, golden_steps, is_decoder
+from .samples.decoders import Afresh, decoder_state, golden_steps, is_decoder, is_listener
 from .signature import inputs_of, outputs_of
 
 __all__ = ["CompileData", "open_data", "with_cache"]
@@ -46,7 +46,7 @@ class CompileData:
         """The first calibration sample, else the first evaluation sample, else seeded noise."""
         found = next((samples for samples in (self.calibration, self.evaluation) if samples is not None), None)
         sample = _noise(inputs, self.seed) if found is None else next(iter(found))
-        return golden_steps(sample) if is_decoder(inputs) else sample
+        return golden_steps(sample, inputs) if is_decoder(inputs) or is_listener(inputs) else sample
 
     @property
     def golden_origin(self) -> str:
@@ -120,7 +120,7 @@ def open_data(
             f"no evaluation samples: {len(evaluation)} of the calibration samples were held out to prove with, "
             f"{len(calibration)} were observed (seed {request.seed})",
         )
-    if calibration is not None and calibration.state.carried and is_decoder(inputs):
+    if calibration is not None and calibration.state.carried and (is_decoder(inputs) or is_listener(inputs)):
         calibration = Afresh(calibration, inputs)
     return CompileData(calibration=calibration, evaluation=evaluation, seed=request.seed, notes=notes)
 

@@ -29,8 +29,13 @@ def scratch() -> Path:
     return folder / "bundle"
 
 
-def check_destination(output: Path, *, overwrite: bool) -> None:
+def check_destination(output: Path, *, overwrite: bool, marker: str = MANIFEST) -> None:
     """Raise before any work is done when the output could not be written at the end; tidy up behind a killed process.
+
+    Args:
+        output: The folder.
+        overwrite: Whether what is there may be replaced.
+        marker: The file that shows that it is ours.
 
     Raises:
         OutputError: It exists and may not be replaced, is no bundle, or its parent cannot be written.
@@ -39,7 +44,7 @@ def check_destination(output: Path, *, overwrite: bool) -> None:
     if output.exists():
         if not overwrite:
             raise OutputError(str(output), "exists", remedy="Give --overwrite to replace it, or another -o")
-        if not output.is_dir() or (any(output.iterdir()) and not (output / MANIFEST).is_file()):
+        if not output.is_dir() or (any(output.iterdir()) and not (output / marker).is_file()):
             raise OutputError(
                 str(output),
                 "exists and is not a bundle",

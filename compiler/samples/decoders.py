@@ -3,6 +3,9 @@
 The signature is that of onnxruntime-genai: `input_ids`, `attention_mask`, `past_key_values.0.key`…, answered by
 `present.0.key`…. A sample is a row of tokens; all of it is one step with an empty cache, and where it has no labels
 the next tokens are: T tokens are T - 1 fed and T - 1 to be told, as perplexity counts them.
+
+A decoder that listens to an encoder has `input_ids`, `past_key_self_0`…, answered by `present_key_self_0`…, and what
+the encoder knows, `past_key_cross_0`…, which every step of a sample is fed.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from .base import Feeds, Sample, Samples, State
 from .sequence import start_state
 from .view import Reader
 
-__all__ = ["IDS", "MASK", "Afresh", "TokenReader", "decoder_state", "golden_steps", "is_decoder"]
+__all__ = ["IDS", "MASK", "Afresh", "TokenReader", "decoder_state", "golden_steps", "is_decoder", "is_listener"]
 
 IDS = "input_ids"
 MASK = "attention_mask"
 _PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
+_SELF, _CROSS = (re.compile(rf"past_(key|value)_{which}_(\d+)") for which in ("self", "cross"))
 # Of the golden sample: tokens of the first step, and of all.
 _PROMPT = 16
 _STEPS = 8
@@ -35,12 +39,21 @@ def is_decoder(inputs: Sequence[TensorInfo]) -> bool:
     return {IDS, MASK} < names and all(_PAST.fullmatch(name) for name in rest)
 
 
+def is_listener(inputs: Sequence[TensorInfo]) -> bool:
+    """Whether these are the inputs of a decoder that listens to an encoder, with a cache of its own."""
+    names = {info.name for info in inputs}
+    caches = names - {IDS}
+    listens = any(_CROSS.fullmatch(name) for name in caches) and any(_SELF.fullmatch(name) for name in caches)
+    return IDS in names and listens and all(_CROSS.fullmatch(name) or _SELF.fullmatch(name) for name in caches)
+
+
 def decoder_state(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> State:
     """The cache as state, started empty; nothing where the model is no decoder."""
     names = {info.name for info in outputs}
-    if not is_decoder(inputs):
+    past = _PAST if is_decoder(inputs) else _SELF if is_listener(inputs) else None
+    if past is None:
         return State()
-    carried = {info.name: info.name.replace("past_key_values", "present") for info in inputs if _PAST.match(info.name)}
+    carried = {info.name: _present(info).name for info in inputs if past.fullmatch(info.name)}
     if not all(output in names for output in carried.values()):
         return State()
     start = {}
@@ -52,16 +65,20 @@ def decoder_state(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -
     return State(carried=carried, start=start)
 
 
-def golden_steps(sample: Sample) -> Sample:
+def golden_steps(sample: Sample, inputs: Sequence[TensorInfo]) -> Sample:
     """A decoder's sample as its users run it: a prompt at once, then token by token."""
-    ids = np.asarray(sample.feeds[IDS])[:1] if IDS in sample.feeds else np.zeros((1, 0), np.int64)
+    dtype = next(info.dtype for info in inputs if info.name == IDS)
+    heard = {name: value[:1] for name, value in sample.feeds.items() if _CROSS.fullmatch(name)}
+    ids = np.asarray(sample.feeds[IDS])[:1] if IDS in sample.feeds else np.zeros((1, 0), dtype)
     if ids.shape[1] < _STEPS + 1:
-        ids = np.arange(2 * _STEPS, dtype=np.int64)[None]
+        ids = np.arange(2 * _STEPS, dtype=dtype)[None]
     ids = ids[:, : _PROMPT + _STEPS - 1]
     first = ids.shape[1] - _STEPS + 1
-    ends = range(first, ids.shape[1] + 1)
-    steps = tuple(_feeds(ids[:, end - (first if end == first else 1) : end], end) for end in ends)
-    return Sample(id=sample.id, steps=steps)
+    steps = []
+    for end in range(first, ids.shape[1] + 1):
+        new = ids[:, end - (first if end == first else 1) : end]
+        steps.append({IDS: new, **heard} if heard else _feeds(new, end))
+    return Sample(id=sample.id, steps=tuple(steps))
 
 
 class TokenReader:
@@ -137,4 +154,5 @@ def _feeds(ids: np.ndarray, total: int) -> Feeds:
 
 
 def _present(info: TensorInfo) -> TensorInfo:
-    return TensorInfo(name=info.name.replace("past_key_values", "present"), dtype=info.dtype, shape=info.shape)
+    name = info.name.replace("past_key_values", "present").replace("past_", "present_")
+    return TensorInfo(name=name, dtype=info.dtype, shape=info.shape)

@@ -21,6 +21,7 @@ class Built:
         companions: Files that ship with it, bytes by name: a tokenizer, `genai_config.json`.
         notes: What the user should know.
         stored: Its weights are in the form that the source stores them in, which is small already.
+        part: Which of several models of the source it is; empty where there is one.
     """
 
     model: ir.Model
@@ -28,3 +29,4 @@ class Built:
     companions: Mapping[str, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stored: bool = False
+    part: str = ""

@@ -19,7 +19,7 @@ from .block_matrix import BlockMatrix
 from .float_matrix import FloatMatrix
 from .writer import Writer
 
-__all__ = ["Matrix", "Weight", "matrix_of", "vector_of"]
+__all__ = ["Matrix", "Weight", "array_of", "matrix_of", "vector_of"]
 
 # What has a kernel (ONNX Runtime 1.31.1, MatMulNBits on CPU).
 _BITS = (2, 4, 8)
@@ -91,12 +91,21 @@ def vector_of(writer: Writer, weights: Mapping[str, Weight], name: str, size: in
     Raises:
         ModelError: It is missing, or no vector of this size.
     """
+    return array_of(writer, weights, name, (size,), origin)
+
+
+def array_of(writer: Writer, weights: Mapping[str, Weight], name: str, shape: tuple[int, ...], origin: str) -> ir.Value:
+    """Floats that no product takes as a matrix, as a float32 constant of their name.
+
+    Raises:
+        ModelError: They are missing, or of another shape.
+    """
     found = _weight(weights, name, origin)
     if not isinstance(found, np.ndarray | ir.TensorProtocol):
         raise ModelError(
             f"{origin}, weight {name!r}", "is not an array of floats", remedy="Store norms and biases as floats"
         )
-    _check_shape(_shape(found), (size,), name, origin)
+    _check_shape(_shape(found), shape, name, origin)
     return writer.constant(name, np.asarray(_floats(found), np.float32))
 
 

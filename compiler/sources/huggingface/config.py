@@ -7,6 +7,7 @@ from typing import Any
 
 from ....errors import ModelError
 from ..decoder.config import ARCHITECTURES, DecoderConfig, Rope
+from .reading import ConfigReader, token_ids
 
 __all__ = ["decoder_config"]
 
@@ -26,7 +27,7 @@ def decoder_config(said: Mapping[str, Any], generation: Mapping[str, Any], where
         ModelError: It is no decoder that can be built, or is incomplete.
     """
     architecture = _known(said, where)
-    read = _Reader(said, where)
+    read = ConfigReader(said, where)
     heads, hidden = read.whole("num_attention_heads"), read.whole("hidden_size")
     qwen = architecture in ("qwen2", "qwen3")
     biased = read.switch("attention_bias", False) if architecture in ("llama", "qwen3") else False
@@ -50,9 +51,9 @@ def decoder_config(said: Mapping[str, Any], generation: Mapping[str, Any], where
             output_bias=biased,
             mlp_bias=read.switch("mlp_bias", False) if architecture == "llama" else False,
             qk_norm=architecture == "qwen3",
-            bos=next(iter(_ids(tokens, "bos_token_id", where)), None),
-            eos=_ids(tokens, "eos_token_id", where),
-            pad=next(iter(_ids(tokens, "pad_token_id", where)), None),
+            bos=next(iter(token_ids(tokens, "bos_token_id", where)), None),
+            eos=token_ids(tokens, "eos_token_id", where),
+            pad=next(iter(token_ids(tokens, "pad_token_id", where)), None),
         )
     except ValueError as error:
         raise ModelError(where, f"describes no decoder that runs: {error}", remedy=_EXPORT) from error
@@ -85,7 +86,7 @@ def _known(said: Mapping[str, Any], where: str) -> str:
 def _rope(said: Mapping[str, Any], where: str) -> Rope:
     """`rope_parameters` of transformers 5, else `rope_theta` and `rope_scaling`."""
     scaling = said.get("rope_parameters") or said.get("rope_scaling") or {}
-    read = _Reader({"rope_theta": said.get("rope_theta"), **scaling}, where)
+    read = ConfigReader({"rope_theta": said.get("rope_theta"), **scaling}, where)
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     share = scaling.get("partial_rotary_factor", said.get("partial_rotary_factor"))
     if share not in (None, 1, 1.0):
@@ -101,47 +102,3 @@ def _rope(said: Mapping[str, Any], where: str) -> Rope:
         )
     except ValueError as error:
         raise ModelError(where, f"has rotary positions that cannot be built: {error}", remedy=_EXPORT) from error
-
-
-def _ids(said: Mapping[str, Any], key: str, where: str) -> tuple[int, ...]:
-    """Token ids of a key: none, one, or a list."""
-    value = said.get(key)
-    ids = [] if value is None else value if isinstance(value, list) else [value]
-    if not all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in ids):
-        raise ModelError(where, f"{key}: {value!r} is no token", remedy="Mend it: tokens are numbers from 0")
-    return tuple(ids)
-
-
-class _Reader:
-    """Reads values of the kind that is needed; null counts as missing."""
-
-    def __init__(self, said: Mapping[str, Any], where: str) -> None:
-        self._said = said
-        self._where = where
-
-    def whole(self, key: str, default: int | None = None) -> int:
-        value = self._value(key, default)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self._wrong(key, value, "a whole number")
-        return value
-
-    def number(self, key: str, default: float) -> float:
-        value = self._value(key, default)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise self._wrong(key, value, "a number")
-        return float(value)
-
-    def switch(self, key: str, default: bool) -> bool:
-        value = self._value(key, default)
-        if not isinstance(value, bool):
-            raise self._wrong(key, value, "true or false")
-        return value
-
-    def _value(self, key: str, default: object) -> object:
-        value = self._said.get(key)
-        if value is None and default is None:
-            raise ModelError(self._where, f"has no {key!r}", remedy="Copy the checkpoint again")
-        return default if value is None else value
-
-    def _wrong(self, key: str, value: object, needed: str) -> ModelError:
-        return ModelError(self._where, f"{key}: {value!r} is not {needed}", remedy="Copy the checkpoint again")

@@ -11,7 +11,7 @@ from support.checkpoints import write_tokenizer
 
 from edgec.compiler.samples import open_samples
 from edgec.compiler.samples.base import Sample
-from edgec.compiler.samples.decoders import Afresh, decoder_state, golden_steps, is_decoder
+from edgec.compiler.samples.decoders import Afresh, decoder_state, golden_steps, is_decoder, is_listener
 from edgec.errors import SamplesError
 from edgec.runtimes.base import TensorInfo
 
@@ -45,6 +45,27 @@ def test_other_models_are_no_decoders() -> None:
     assert not is_decoder((*INPUTS, more))
     assert decoder_state(INPUTS[:2], OUTPUTS).carried == {}
     assert decoder_state(INPUTS, OUTPUTS[:1]).carried == {}
+
+
+def test_a_decoder_that_listens_carries_its_own_cache_only() -> None:
+    tokens = TensorInfo(name="input_ids", dtype=np.dtype(np.int32), shape=("batch", "tokens"))
+    past = TensorInfo(name="past_key_self_0", dtype=FLOAT, shape=("batch", 2, "past", 8))
+    known = TensorInfo(name="past_key_cross_0", dtype=FLOAT, shape=("batch", 2, 5, 8))
+    outputs = (
+        TensorInfo(name="logits", dtype=FLOAT, shape=("batch", "tokens", 20)),
+        TensorInfo(name="present_key_self_0", dtype=FLOAT, shape=("batch", 2, "total", 8)),
+    )
+    heard = np.ones((1, 2, 5, 8), np.float32)
+
+    state = decoder_state((tokens, past, known), outputs)
+    sample = Sample(id="a", steps=({"input_ids": np.arange(30, dtype=np.int32)[None], "past_key_cross_0": heard},))
+    steps = golden_steps(sample, (tokens, past, known)).steps
+
+    assert state.carried == {"past_key_self_0": "present_key_self_0"}
+    assert state.start["past_key_self_0"].shape == (1, 2, 0, 8)
+    assert not is_listener((tokens, past))
+    assert [sorted(step) for step in steps] == [["input_ids", "past_key_cross_0"]] * 8
+    assert [step["input_ids"].shape[1] for step in steps] == [16, 1, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_row_is_all_but_its_last_token_and_tells_the_next_ones(tmp_path: Path) -> None:
@@ -132,7 +153,7 @@ def test_what_fills_rows_up_is_refused(tmp_path: Path) -> None:
 def test_the_golden_sample_is_a_prompt_and_then_tokens_one_by_one() -> None:
     ids = np.arange(100, 140)[None]
 
-    steps = golden_steps(Sample(id="text[0]", steps=({"input_ids": ids},))).steps
+    steps = golden_steps(Sample(id="text[0]", steps=({"input_ids": ids},)), INPUTS).steps
 
     assert [step["input_ids"].shape[1] for step in steps] == [16, 1, 1, 1, 1, 1, 1, 1]
     assert [step["attention_mask"].shape[1] for step in steps] == list(range(16, 24))
@@ -141,7 +162,7 @@ def test_the_golden_sample_is_a_prompt_and_then_tokens_one_by_one() -> None:
 
 @pytest.mark.parametrize("tokens", [0, 1, 8])
 def test_a_sample_too_short_to_be_told_token_by_token_gives_way(tokens: int) -> None:
-    steps = golden_steps(Sample(id="a", steps=({"input_ids": np.full((1, tokens), 5)},))).steps
+    steps = golden_steps(Sample(id="a", steps=({"input_ids": np.full((1, tokens), 5)},)), INPUTS).steps
 
     assert [step["input_ids"].shape[1] for step in steps] == [9, 1, 1, 1, 1, 1, 1, 1]
 
