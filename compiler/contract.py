@@ -184,6 +184,21 @@ class ClauseResult:
             "reason": self.reason,
         }
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ClauseResult:
+        """The result that `to_json` wrote; a measured value without bound is None."""
+        limit = None if values["limit"] is None else Limit.parse(values["limit"], CLAUSE_KINDS[values["id"]], where="")
+        interval = None if values["interval"] is None else (values["interval"][0], values["interval"][1])
+        return cls(
+            id=values["id"],
+            limit=limit,
+            measured=values["measured"],
+            interval=interval,
+            n=values["n"],
+            status=values["status"],
+            reason=values["reason"],
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
@@ -244,5 +259,6 @@ class Verdict:
             "word": self.word,
             "exit_code": self.exit_code,
             "results": [result.to_json() for result in self.results],
+            "excused": sorted(self.excused),
             "notes": list(self.notes),
         }

@@ -25,6 +25,7 @@ from . import plan as plan_command
 from . import prove as prove_command
 from . import run as run_command
 from . import runner as runner_command
+from . import search as search_command
 from . import sign as sign_command
 from . import targets as targets_command
 from . import wrap as wrap_command
@@ -89,6 +90,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("init", init_command.init, "A project file made of a model.", init_command.EXAMPLES),
     ("build", build_command.build, "Every target of a project, proved.", build_command.EXAMPLES),
     ("check", check_command.check, "Gate on the bundles of a project.", check_command.EXAMPLES),
+    ("search", search_command.search, "Models under recipes, and the point to take.", search_command.EXAMPLES),
     ("plan", plan_command.plan, "The passes that would run, and whether it fits.", plan_command.EXAMPLES),
     ("prove", prove_command.prove, "Measure a bundle, judge it by a contract.", prove_command.EXAMPLES),
     ("compare", compare_command.compare, "Two models, layer by layer.", compare_command.EXAMPLES),

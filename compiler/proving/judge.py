@@ -16,7 +16,7 @@ from .clause_judges import JUDGES, metric_factor, unknown
 from .machine import Machine
 from .proof import EvaluationProof, Proof
 
-__all__ = ["check_units", "judge", "judge_accuracy", "judged"]
+__all__ = ["check_units", "judge", "judge_accuracy", "judge_sizes", "judged"]
 
 # What only the target's own kernels can answer; excused, not undecided, where they cannot be executed.
 _ABSOLUTE = frozenset({"load_time", "p95"})
@@ -90,10 +90,26 @@ def judge_accuracy(clauses: Sequence[Clause], evaluation: EvaluationProof) -> tu
     Raises:
         ContractError: A limit's unit does not fit the metric.
     """
+    return _of(clauses, evaluation=evaluation)
+
+
+def judge_sizes(clauses: Sequence[Clause], size_bytes: int, float_bytes: int | None) -> tuple[ClauseResult, ...]:
+    """What the bytes of a model, and of float's where there is one, say of clauses that limit size."""
+    return _of(clauses, size_bytes=size_bytes, float_bytes=float_bytes)
+
+
+def _of(
+    clauses: Sequence[Clause],
+    *,
+    evaluation: EvaluationProof | None = None,
+    size_bytes: int = 0,
+    float_bytes: int | None = None,
+) -> tuple[ClauseResult, ...]:
+    """Clauses judged by a proof that knows this alone."""
     proof = Proof(
         bundle="", date="", machine=Machine.here(), versions={}, runtime="", providers=(), session_options={},
-        unexecuted="", golden=None, placement=None, evaluation=evaluation, size_bytes=0, float_bytes=None,
-        load_seconds=None, opened=0, latency=(),
+        unexecuted="", golden=None, placement=None, evaluation=evaluation, size_bytes=size_bytes,
+        float_bytes=float_bytes, load_seconds=None, opened=0, latency=(),
     )  # fmt: skip
     return tuple(JUDGES[clause.id](clause, proof) for clause in clauses)
 

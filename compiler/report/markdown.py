@@ -7,7 +7,7 @@ from typing import Any
 
 from ..building.outcome import Outcome
 
-__all__ = ["markdown_summary"]
+__all__ = ["cell", "markdown_summary"]
 
 _MARKS = {"met": "✓", "broken": "✗", "inconclusive": "?", "unknown": "–"}
 
@@ -23,13 +23,13 @@ def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield "| bundle | verdict | not met |"
     yield "|---|---|---|"
     for outcome in outcomes:
-        yield f"| {_cell(outcome.job.name)} | **{_word(outcome)}** | {_cell(_not_met(outcome))} |"
+        yield f"| {cell(outcome.job.name)} | **{_word(outcome)}** | {cell(_not_met(outcome))} |"
     for outcome in outcomes:
         yield ""
-        yield f"<details><summary>{_cell(outcome.job.name)}: {_word(outcome)}</summary>"
+        yield f"<details><summary>{cell(outcome.job.name)}: {_word(outcome)}</summary>"
         yield ""
         if outcome.verdict is None:
-            yield _cell(outcome.error)
+            yield cell(outcome.error)
         else:
             yield "| | clause | limit | measured | reason |"
             yield "|---|---|---|---|---|"
@@ -51,7 +51,7 @@ def _not_met(outcome: Outcome) -> str:
 
 def _row(result: dict[str, Any]) -> str:
     cells = (_MARKS[result["status"]], result["id"], result["limit"] or "", _measured(result), result["reason"])
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+    return "| " + " | ".join(cell(each) for each in cells) + " |"
 
 
 def _measured(result: dict[str, Any]) -> str:
@@ -62,6 +62,6 @@ def _measured(result: dict[str, Any]) -> str:
     return f"{result['measured']:.4g}{result['unit'] or ''}{between}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that ends no cell and no line."""
     return text.replace("|", "\\|").replace("\n", " ")
