@@ -231,7 +231,7 @@ class GraphModule(nn.Module):
         try:
             if step.linear is None or self.edges.at(step.linear, (node, 1)) is not None:
                 operands = [frame.operand(name, node, k) for k, name in enumerate(step.inputs)]
-                made = step.operator(step.call, *operands)
+                made = OPERATORS[step.call.op](step.call, *operands)
             else:
                 module = self.get_submodule(self._paths[step.linear].rpartition(".")[0])
                 made = module(frame.operand(step.inputs[0], node, 0))

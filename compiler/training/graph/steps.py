@@ -23,14 +23,12 @@ class Step:
 
     Attributes:
         call: Its attributes.
-        operator: What computes it.
         inputs, outputs: Names of values, None for an absent one.
         done: Values that no later node reads.
         linear: The matrix of a product that is a module of its own; None for the rest.
     """
 
     call: Call
-    operator: Operator
     inputs: tuple[str | None, ...]
     outputs: tuple[str | None, ...]
     done: tuple[str, ...] = ()
@@ -76,7 +74,6 @@ def steps_of(
             )
         step = Step(
             call=call,
-            operator=operator,
             inputs=tuple(value.name if value is not None and value.name else None for value in node.inputs),
             outputs=tuple(value.name or None for value in node.outputs),
             linear=linears.get(call.name),
@@ -97,7 +94,6 @@ def needed(steps: Sequence[Step], wanted: Sequence[str]) -> list[Step]:
         kept.append(
             Step(
                 call=step.call,
-                operator=step.operator,
                 inputs=step.inputs,
                 outputs=step.outputs,
                 done=tuple(sorted(done)),
