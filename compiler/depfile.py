@@ -34,8 +34,8 @@ def sources_of(request: CompileRequest, *beside: Path) -> tuple[Path, ...]:
         ModelError: The model cannot be read.
     """
     found: list[Path] = [Path(__file__).parents[1] / "__init__.py", *beside]
-    if isinstance(request.model, str | Path):
-        found += open_source(request.model).files
+    if request.torch is not None or isinstance(request.model, str | Path):
+        found += open_source(request.source).files
     for data in (request.calibration, request.evaluation):
         if isinstance(data, str | Path):
             found += _files_of(str(data))

@@ -40,6 +40,7 @@ from .loading.quantized import quantized_ops
 from .loading.source import open_source
 from .loading.structure import check_wiring, name_nodes
 from .loading.to_ir import to_ir
+from .sources.torch.model import TorchModel
 
 __all__ = ["Loaded", "load_model", "quantized_ops"]
 
@@ -126,7 +127,7 @@ class Loaded:
 
 
 def load_model(
-    source: str | Path | ir.Model | onnx.ModelProto,
+    source: str | Path | ir.Model | onnx.ModelProto | TorchModel,
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     opset_floor: int = 13,
@@ -137,8 +138,8 @@ def load_model(
     """Load a model.
 
     Args:
-        source: A path (an ONNX or GGUF file, a Hugging Face folder), an `onnx_ir.Model` or an `onnx.ModelProto`;
-            never changed.
+        source: A path (an ONNX or GGUF file, a Hugging Face folder), an `onnx_ir.Model`, an `onnx.ModelProto`, or a
+            `TorchModel`; never changed.
         shapes: Fixed shapes by input name; dimensions not fixed stay dynamic.
         opset_floor: Raise models of an older operator set to this one.
         max_opset: The newest operator set the runtime reads: a newer model is lowered to it.

@@ -7,6 +7,7 @@
     license = "Apache-2.0"  # else what its metadata or its model card state
     name = "faces"          # else the file's, or its folder's where that is called model.onnx
     adapters = { law = "peft/law" }   # PEFT folders beside it; adapter_map, merge_adapter as the options
+    # of PyTorch: path = "package.module:build", weights = "weights.pth", dynamic = { image = "batch,3,height,width" }
 
     [model.inputs.image]    # preprocessing inside the model (compiler/baking/words.py): it takes bytes
     dtype = "uint8"
@@ -179,10 +180,11 @@ def _with_candidates_beside(file: Path, chosen: SearchChoice) -> SearchChoice:
 
 
 def _with_adapters_beside(file: Path, model: ModelChoice) -> ModelChoice:
-    """The model, the paths of its adapters absolute."""
+    """The model, the paths of its adapters and of its weights absolute."""
     adapters = {name: _beside(file, folder) for name, folder in model.adapters.items()}
     merged = None if model.merge_adapter is None else _beside(file, model.merge_adapter)
-    return replace(model, adapters=adapters, merge_adapter=merged)
+    weights = None if model.weights is None else _beside(file, model.weights)
+    return replace(model, adapters=adapters, merge_adapter=merged, weights=weights)
 
 
 def _beside(file: Path, name: str) -> str:

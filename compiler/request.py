@@ -24,10 +24,11 @@ from .progress import Progress, Quiet
 from .samples.base import DataSource, State
 from .samples.images import ImagePreprocess
 from .sizes import size_of
+from .sources.torch.model import TorchModel, torch_model
 
 __all__ = ["CompileRequest", "DataSource", "ModelSource"]
 
-ModelSource: TypeAlias = str | Path | ir.Model | onnx.ModelProto
+ModelSource: TypeAlias = str | Path | ir.Model | onnx.ModelProto | TorchModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +36,11 @@ class CompileRequest:
     """Everything a compile depends on, apart from versions.
 
     Attributes:
-        model: A path, an `onnx_ir.Model` (never changed) or a `ModelProto`.
+        model: A path, an `onnx_ir.Model` (never changed) or a `ModelProto`; of PyTorch `package.module:build`, a
+            `.pt2` file, a `torch.nn.Module`, a pair of one and example inputs, or an exported program.
+        weights: A state dict to put into what `package.module:build` made.
+        dynamic: Names of free dimensions, and numbers of fixed ones, by input of a PyTorch module.
+        torch: `model` where PyTorch defines it; made from the fields above.
         target: A target's name, a path to its TOML, or the value itself.
         calibration: Samples to observe; None chooses a scheme that needs none, and says so.
         evaluation: Samples to prove with; None holds out a part of the calibration samples.
@@ -76,6 +81,9 @@ class CompileRequest:
     """
 
     model: ModelSource
+    weights: Path | None = None
+    dynamic: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict)
+    torch: TorchModel | None = field(default=None, repr=False)
     target: str | Path | TargetSpec = "host"
     calibration: DataSource | None = None
     evaluation: DataSource | None = None
@@ -120,6 +128,15 @@ class CompileRequest:
                 raise OptionError(where, f"{count} is not a positive number", remedy="Give at least 1")
         if self.max_memory is not None and self.max_memory < 1:
             raise OptionError("--max-memory", f"{self.max_memory} is not a size", remedy="Give bytes, say 2 * 10**9")
+        if self.torch is None or self.torch.given is not self.model:
+            samples = self.evaluation if self.calibration is None else self.calibration
+            found = torch_model(self.model, weights=self.weights, dynamic=self.dynamic, samples=samples)
+            object.__setattr__(self, "torch", found)
+
+    @property
+    def source(self) -> ModelSource:
+        """What is loaded: the model, or its export, which is made once."""
+        return self.model if self.torch is None else self.torch
 
     @classmethod
     def of(cls, model: ModelSource, options: Mapping[str, Any]) -> CompileRequest:
@@ -153,6 +170,10 @@ class CompileRequest:
                 }
         if isinstance(output := given.get("output"), str):
             given["output"] = Path(output)
+        if isinstance(file := given.get("weights"), str):
+            given["weights"] = Path(file)
+        if isinstance(dynamic := given.get("dynamic"), Mapping):
+            given["dynamic"] = {name: tuple(dims) for name, dims in dynamic.items()}
         if isinstance(folder := given.get("merge_adapter"), str):
             given["merge_adapter"] = Path(folder)
         if isinstance(adapters := given.get("adapters"), Mapping):

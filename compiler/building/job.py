@@ -147,6 +147,8 @@ def request_of_project(project: Project, target: str) -> CompileRequest:
     switches: dict[str, Any] = dict(options.switches)
     return CompileRequest(
         model=project.model.path,
+        weights=None if project.model.weights is None else Path(project.model.weights),
+        dynamic=project.model.free_dims,
         target=options.target or target,
         calibration=None if data is None else data.path,
         evaluation=None if project.evaluation is None else project.evaluation.path,

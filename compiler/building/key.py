@@ -34,7 +34,21 @@ __all__ = ["Uncacheable", "bundle_key"]
 _VERSIONS = ("edgec", "ml_dtypes", "numpy", "onnx", "onnx-ir", "onnxruntime", "scipy")
 # What decides where a bundle goes and how long it takes, not what it is; and what is told by content.
 _LEFT_OUT = frozenset(
-    {"model", "target", "calibration", "evaluation", "metric", "recipe", "output", "overwrite", "threads", "max_memory"}
+    {
+        "model",
+        "weights",
+        "dynamic",
+        "torch",
+        "target",
+        "calibration",
+        "evaluation",
+        "metric",
+        "recipe",
+        "output",
+        "overwrite",
+        "threads",
+        "max_memory",
+    }
     | {"cache", "cache_dir", "progress", "proving", "observers", "adapters", "merge_adapter"}
 )
 
@@ -62,7 +76,7 @@ def bundle_key(request: CompileRequest) -> str:
         "machine": Machine.here(),
         "target": (target := find_target(request.target)),
         "places": _places(target, request.contract),
-        "model": (Path(request.model).name, open_source(request.model).digest()),
+        "model": (Path(request.model).name, open_source(request.source).digest()),
         "calibration": _data(request.calibration),
         "evaluation": _data(request.evaluation),
         "metric": _metric(request),

@@ -43,7 +43,7 @@ def check_same_project(bundle: Bundle, request: CompileRequest, job: Job) -> Non
         SamplesError: The project's calibration samples cannot be read.
     """
     assert isinstance(request.model, str | Path)
-    if bundle.manifest["source"].get("digest") != open_source(request.model).digest():
+    if bundle.manifest["source"].get("digest") != open_source(request.source).digest():
         raise BundleError(
             str(bundle.path),
             f"was not compiled from {request.model} as it is now",

@@ -57,6 +57,25 @@ class ModelOptions:
             rich_help_panel=MODEL,
         ),
     ] = None
+    weights: Annotated[
+        Path | None,
+        Option(
+            "--weights",
+            metavar="FILE",
+            help="State dict (.safetensors, .pt, .pth) for the module that package.module:build makes.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    dynamic: Annotated[
+        list[str] | None,
+        Option(
+            "--dynamic",
+            metavar="NAME=D,D,...",
+            help="Free dimensions of a PyTorch module's input by name, fixed ones by number, say "
+            "image=batch,3,height,width; else the first is free; once per input.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     state: Annotated[
         list[str] | None,
         Option(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ...errors import OptionError
 
-__all__ = ["ALIASES", "op_types", "pairs", "regexes", "scheme", "shapes", "state"]
+__all__ = ["ALIASES", "dynamic", "op_types", "pairs", "regexes", "scheme", "shapes", "state"]
 
 # The names other tools of this ecosystem use, in ours.
 ALIASES = {
@@ -105,6 +105,30 @@ def shapes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
         if name in found:
             raise OptionError(f"--shape {text}", f"names {name!r} a second time", remedy="Give one shape per input")
         found[name] = tuple(int(word) for word in words)
+    return found
+
+
+def dynamic(texts: Iterable[str]) -> dict[str, tuple[str | int, ...]]:
+    """`image=batch,3,height,width` by input name: names as text, sizes as numbers.
+
+    Raises:
+        OptionError: One cannot be read, or an input is named twice.
+    """
+    from ..sources.torch.words import dims_of
+
+    found: dict[str, tuple[str | int, ...]] = {}
+    for text in texts:
+        name, _, dims = text.partition("=")
+        if name in found:
+            raise OptionError(f"--dynamic {text}", f"names {name!r} a second time", remedy="Give each input once")
+        try:
+            found[name] = dims_of(dims)
+        except ValueError as error:
+            raise OptionError(
+                f"--dynamic {text}",
+                "is not NAME=D,D,... with names of dimensions and whole numbers above 0",
+                remedy="Write it like --dynamic image=batch,3,height,width",
+            ) from error
     return found
 
 

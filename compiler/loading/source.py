@@ -18,6 +18,7 @@ from ..sources.built import Built
 from ..sources.gguf.model import read_gguf_model
 from ..sources.gguf.read import MAGIC
 from ..sources.huggingface import is_checkpoint, part_of, read_checkpoint
+from ..sources.torch.model import TorchModel, is_torch
 from .detached import Weights
 from .external import Files, adopt_external, folders_of
 from .in_memory import digest_of, proto_of
@@ -53,7 +54,7 @@ class Source:
     reference: ir.Model | None = None
 
 
-def open_source(source: str | Path | ir.Model | onnx.ModelProto, *, stored: bool = True) -> Source:
+def open_source(source: str | Path | ir.Model | onnx.ModelProto | TorchModel, *, stored: bool = True) -> Source:
     """Open a model; weights are mapped or referred to, never copied.
 
     Args:
@@ -67,6 +68,8 @@ def open_source(source: str | Path | ir.Model | onnx.ModelProto, *, stored: bool
         return _open_ir(source)
     if isinstance(source, onnx.ModelProto):
         return _open_proto(source)
+    if isinstance(source, TorchModel) or is_torch(source):
+        return _open_torch(source if isinstance(source, TorchModel) else TorchModel(given=source))
     if isinstance(source, str | Path):
         return _open_path(source, stored)
     if hasattr(source, "to_learned"):  # of `edgec.qat.prepare`: what it was before training is float
@@ -102,7 +105,7 @@ def _open_path(given: str | Path, stored: bool) -> Source:
 def is_onnx(source: str | Path) -> bool:
     """Whether a path is read as an ONNX file: no checkpoint, no GGUF, from which a model is built."""
     path, _ = part_of(Path(source).expanduser().absolute())
-    return not is_checkpoint(path) and not _is_gguf(path)
+    return not is_torch(source) and not is_checkpoint(path) and not _is_gguf(path)
 
 
 def _open_built(built: Built, origin: str) -> Source:
@@ -118,6 +121,21 @@ def _open_built(built: Built, origin: str) -> Source:
         companions=built.companions,
         notes=built.notes,
         stored=built.stored,
+    )
+
+
+def _open_torch(model: TorchModel) -> Source:
+    """A model that PyTorch defines; told by what it computes, not by the code that defines it."""
+    built, weights = model.export(), Weights()
+    proto = proto_of(built.model, weights, model.origin)
+    return Source(
+        proto=proto,
+        weights=weights,
+        origin=model.origin,
+        files=built.files,
+        digest=cache(partial(digest_of, proto.SerializeToString(deterministic=True), weights)),
+        companions=built.companions,
+        notes=built.notes,
     )
 
 

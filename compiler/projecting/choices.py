@@ -11,6 +11,7 @@ from typing import Any
 from ..baking.spec import BakedInput, BakedOutput
 from ..contract import Contract
 from ..metrics import Metric, metric_named
+from ..sources.torch.words import dims_of
 
 __all__ = ["SWITCHES", "CompileOptions", "DataChoice", "MetricChoice", "ModelChoice", "SearchChoice", "TargetChoice"]
 
@@ -82,11 +83,16 @@ class CompileOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelChoice:
-    """`[model]`: the model, what its bundles are called, its licence, what is baked into its ends, its adapters."""
+    """`[model]`: the model, what its bundles are called, its licence, what is baked into its ends, its adapters.
+
+    Of PyTorch: a state dict, and what is said of the dimensions of its inputs (`batch,3,height,width`).
+    """
 
     path: str
     name: str | None = None
     license: str | None = None
+    weights: str | None = None
+    dynamic: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, BakedInput] = field(default_factory=dict)
     outputs: Mapping[str, BakedOutput] = field(default_factory=dict)
     adapters: Mapping[str, str] = field(default_factory=dict)
@@ -96,10 +102,23 @@ class ModelChoice:
     def __post_init__(self) -> None:
         if self.name is not None and (not self.name or Path(self.name).name != self.name):
             raise ValueError(f"name: {self.name!r} is no name of a folder")
+        for name, dims in self.dynamic.items():
+            try:
+                dims_of(dims)
+            except ValueError as error:
+                raise ValueError(f"dynamic.{name}: {error}") from error
+
+    @property
+    def free_dims(self) -> dict[str, tuple[str | int, ...]]:
+        """`dynamic` as values."""
+        return {name: dims_of(dims) for name, dims in self.dynamic.items()}
 
     @property
     def title(self) -> str:
-        """Its name, else the file's; `model.onnx` says nothing, so its folder's."""
+        """Its name, else the file's; `model.onnx` says nothing, so its folder's; that of a module in Python."""
+        place, colon, _ = self.path.rpartition(":")
+        if colon and not Path(self.path).exists() and not Path(self.path).is_absolute():
+            return self.name or (Path(place).stem if place.endswith(".py") else place.rpartition(".")[2])
         file = Path(os.path.normpath(Path(self.path).absolute()))  # `../model.onnx` lies in a folder of a name, too
         return self.name or (file.parent.name if file.stem == "model" else "") or file.stem
 
