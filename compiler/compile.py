@@ -41,6 +41,7 @@ from .pack import manifest_values, pack
 from .pipeline import PassReport
 from .prove import prove, write_records
 from .proving.judge import check_units
+from .pruned import prune, rest_of, without_pruning
 from .reduce_saturating import reduce_saturating
 from .remarks import remarks
 from .request import CompileRequest
@@ -121,6 +122,8 @@ def compile_request(request: CompileRequest) -> CompileResult:
     scheme, reason = choose_scheme(
         request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native, stored=loaded.stored
     )
+    pruned = prune(request, loaded, data, target, clock)
+    loaded, request = pruned.loaded, replace(request, policy=without_pruning(request.policy))
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
     asked = with_learned_params(resolve_recipe(request, target, scheme), loaded.model)
     if request.ort:
@@ -128,7 +131,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
 
     with journal_for(loaded, request) as journal:
         built = build(loaded, asked, data, target, request, clock, journal)
-        recipe, skipped = built.candidate.recipe, SkipNotes.of(built.candidate.model)
+        recipe, skipped = pruned.whole(built.candidate.recipe), SkipNotes.of(built.candidate.model)
         with writing(output) as folder:
             with clock.stage("pack"), request.progress.stage("pack"):
                 bundle = pack(
@@ -142,11 +145,12 @@ def compile_request(request: CompileRequest) -> CompileResult:
                         scheme=recipe.scheme,
                         source=_source(loaded, request),
                         calibration=data.calibration_facts(),
-                        options=request.payload_options(),
+                        options={**request.payload_options(), **pruned.options},
                         notes=(
                             *loaded.notes,
                             *data.notes,
                             *spared_by(request),
+                            *pruned.notes,
                             *reduced,
                             *unread(request, target, scheme),
                             *built.weights_alone,
@@ -167,7 +171,8 @@ def compile_request(request: CompileRequest) -> CompileResult:
             diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
             reason = "; ".join((reason, *built.weights_alone))
             if verdict is not None:
-                facts: Any = {"reason": reason, "passes": built.candidate.reports, "seconds": clock.seconds}
+                reports = pruned.then(built.candidate.reports)
+                facts: Any = {"reason": reason, "passes": reports, "seconds": clock.seconds}
                 write_records(bundle, {"compile": compile_record(bundle, built.candidate.model, **facts)})
                 if request.report:
                     from .report.page.write import write_page
@@ -178,7 +183,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
             verdict=verdict,
             scheme=recipe.scheme,
             reason=reason,
-            passes=built.candidate.reports,
+            passes=pruned.then(built.candidate.reports),
             skipped=skipped,
             seconds=clock.seconds,
             measured=recipe.measured,
@@ -191,7 +196,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
     scheme = request.policy.scheme if request.recipe is None else read_lock(request.recipe).scheme
     check_scheme(scheme, target)
     loaded = load_model(
-        request.model,
+        request.source,
         shapes=shapes,
         opset_floor=max(target.opset, opset_of_scheme(scheme)),
         max_opset=target.max_opset,
@@ -207,7 +212,7 @@ def load_for(request: CompileRequest, target: TargetSpec, shapes: Mapping[str, t
 def resolve_recipe(request: CompileRequest, target: TargetSpec, scheme: str) -> Recipe:
     """The passes that will run: those of a lock, or the target's under the user's policy."""
     if request.recipe is not None:
-        return read_lock(request.recipe)
+        return rest_of(read_lock(request.recipe))
     check_measured(request.policy, scheme, calibrated=request.calibration is not None)
     return recipe_for(target, replace(request.policy, scheme=scheme))
 

@@ -10,6 +10,7 @@ from .codebook.product_tables import ProductTables
 from .codebook.round_float8 import RoundFloat8
 from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
+from .fuse.pack_gates import PackGates
 from .fuse.pack_queries import PackQueries
 from .fuse.rms_norm import FuseRmsNorm
 from .fuse.rotary import FuseRotary
@@ -75,6 +76,9 @@ from .prepare.whole_resizes import WholeResizes
 from .prepare.widen_outputs import WidenOutputs
 from .prepare.window_pools import WindowPools
 from .prepare.within_half import WithinHalf
+from .prune.channels import PruneChannels
+from .prune.layers import PruneLayers
+from .prune.weights import PruneWeights
 from .quantize.absorb_clamps import AbsorbClamps
 from .quantize.code_scales import CodeScales
 from .quantize.compute_params import ComputeParams
@@ -122,6 +126,9 @@ PASSES: tuple[type[Any], ...] = (
     FoldShapes,
     FuseConvBn,
     RemoveUnused,
+    PruneLayers,
+    PruneChannels,
+    PruneWeights,
     FuseGelu,
     FuseRmsNorm,
     FuseRotary,
@@ -197,6 +204,7 @@ PASSES: tuple[type[Any], ...] = (
     DynamicLstm,
     QuantizeCache,
     PackQueries,
+    PackGates,
     ProductTables,
     RoundFloat8,
     CompactWeights,

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import OptionError
+from ..passes.prune.pattern import read_pattern, read_share
 from ..passes.quantize.set_ranges import read_range
 from ..passes.weight_only.decide_storage import read_keep
 
@@ -17,9 +18,12 @@ __all__ = [
     "CODEBOOKS",
     "FLOAT8",
     "KV_CACHES",
+    "MASKS",
     "MEASURED_CODEBOOKS",
     "MEASURED_ROUNDINGS",
     "NARROW_SCHEMES",
+    "PRUNE_BUDGETS",
+    "PRUNE_MEASURES",
     "RECURRENT",
     "ROUNDINGS",
     "SCHEMES",
@@ -50,6 +54,9 @@ MEASURED_ROUNDINGS = ("weighted", "clipped", "gptq", "gptq-in-order", "adaround"
 WEIGHT_FORMS = ("auto", "packed", "folded", "standard", "bnb4")
 RECURRENT = ("float", "dynamic")
 KV_CACHES = ("float", "int8")
+PRUNE_BUDGETS = ("macs", "parameters")
+PRUNE_MEASURES = ("auto", "reconstruction", "magnitude")
+MASKS = ("auto", "sparsegpt", "wanda", "magnitude")
 BIAS_CORRECTIONS = ("off", "fast", "sequential")
 
 
@@ -83,6 +90,8 @@ class Policy:
             this form: float, fp16, int8, int4, int3, int2.
         target_bpw: Weights stored alone have 2, 3, 4 or 8 bits each, by what they lose, and so many on average at most,
             scales included; None gives all those of the scheme.
+        fit_bits: Those bits are chosen by the contract: the fewest that keep its limits on accuracy, else as many as
+            its size holds.
         weight_form: Weights stored alone are multiplied as they are stored (`packed`), expanded when the model is
             loaded (`folded`), written in standard operators (`standard`), nf4 for
             `MatMulBnb4` (`bnb4`: fast on CUDA alone), or `auto`: packed where that is no slower
@@ -110,6 +119,15 @@ class Policy:
             and `gptq-in-order` (columns as they lie, scales as they go).
         in_turn: Weights stored alone are rounded layer after layer, under what rounded layers before them give.
         bias_correction: `off`, `fast` (from float statistics) or `sequential` (layer after layer, quantized inputs).
+        prune_channels: Share of the budget that goes with channels left out before all else, `30%`; "" leaves out none.
+        prune_heads: The same with heads of attention.
+        prune_layers: The same with whole residual layers.
+        prune_budget: Of what the shares are: `macs` or `parameters`, of products with constants.
+        prune_by: What goes: what is made up for best on samples (`reconstruction`), or the smallest weights
+            (`magnitude`); `auto` by samples where there are some.
+        prune_exclude: Regular expressions over names of nodes that keep their channels, layers and weights.
+        sparsity: Weights that become 0: a share, `50%`, or N of every M, `2:4`; "" makes none.
+        sparsity_by: Which: `sparsegpt`, `wanda` or `magnitude`; `auto` is sparsegpt where there are samples.
     """
 
     scheme: str = "auto"
@@ -126,6 +144,7 @@ class Policy:
     product_tables: int = 0
     keep: tuple[str, ...] = ()
     target_bpw: float | None = None
+    fit_bits: bool = False
     weight_form: str = "auto"
     long_inputs: bool = False
     recurrent: str = "float"
@@ -146,6 +165,14 @@ class Policy:
     rounding: str = "nearest"
     in_turn: bool = False
     bias_correction: str = "off"
+    prune_channels: str = ""
+    prune_heads: str = ""
+    prune_layers: str = ""
+    prune_budget: str = "macs"
+    prune_by: str = "auto"
+    prune_exclude: tuple[str, ...] = ()
+    sparsity: str = ""
+    sparsity_by: str = "auto"
 
     def __post_init__(self) -> None:
         _one_of("--scheme", self.scheme, SCHEMES)
@@ -168,6 +195,10 @@ class Policy:
                 "--target-bpw",
                 f"{self.target_bpw:g} is not above 2 and at most 16",
                 remedy="Give bits for a weight, scales included, like 4.25",
+            )
+        if self.fit_bits and self.target_bpw is not None:
+            raise OptionError(
+                "--fit-bits", "chooses the bits of a weight, and --target-bpw says them", remedy="Leave one of them out"
             )
         if self.in_turn and self.rounding not in MEASURED_ROUNDINGS:
             raise OptionError(
@@ -195,6 +226,19 @@ class Policy:
                 "--percentile", f"{self.percentile:g} is not above 50 and at most 100", remedy="Give one like 99.99"
             )
 
+        _one_of("--prune-budget", self.prune_budget, PRUNE_BUDGETS)
+        _one_of("--prune-by", self.prune_by, PRUNE_MEASURES)
+        _one_of("--sparsity-by", self.sparsity_by, MASKS)
+        for option, text, read, example in (
+            ("--prune-channels", self.prune_channels, read_share, "30%"),
+            ("--prune-heads", self.prune_heads, read_share, "25%"),
+            ("--prune-layers", self.prune_layers, read_share, "10%"),
+            ("--sparsity", self.sparsity, read_pattern, "2:4 or 50%"),
+        ):
+            try:
+                text and read(text)
+            except ValueError as error:
+                raise OptionError(option, str(error), remedy=f"Write it like {option} {example}") from error
         if self.weight_form == "bnb4" and self.scheme != "nf4":
             raise OptionError(
                 "--weight-form bnb4", f"holds nf4, and the scheme is {self.scheme}", remedy="Add --scheme nf4"

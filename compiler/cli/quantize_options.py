@@ -11,6 +11,7 @@ from typer import Option
 __all__ = ["QuantizeOptions"]
 
 QUANTIZE = "Quantization"
+PRUNE = "Pruning"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,16 @@ class QuantizeOptions:
             "--target-bpw",
             metavar="BITS",
             help="Weights stored alone: 2 to 8 bits each by what they lose, so many on average, scales included.",
+            rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    fit_bits: Annotated[
+        bool | None,
+        Option(
+            "--fit-bits/--no-fit-bits",
+            help="Bits of weights stored alone as the limits ask: the fewest that keep accuracy, or as many as "
+            "--max-size holds.",
+            show_default=False,
             rich_help_panel=QUANTIZE,
         ),
     ] = None
@@ -297,5 +308,67 @@ class QuantizeOptions:
             metavar="FILE",
             help="Replay a recipe.lock, or that of a bundle, instead of the target's passes.",
             rich_help_panel=QUANTIZE,
+        ),
+    ] = None
+    prune_channels: Annotated[
+        str | None,
+        Option(
+            "--prune-channels",
+            metavar="SHARE",
+            help="First leave channels out, until this share of the MACs is gone: 30%; others make up for them.",
+            rich_help_panel=PRUNE,
+        ),
+    ] = None
+    prune_heads: Annotated[
+        str | None,
+        Option("--prune-heads", metavar="SHARE", help="The same with heads of attention.", rich_help_panel=PRUNE),
+    ] = None
+    prune_layers: Annotated[
+        str | None,
+        Option("--prune-layers", metavar="SHARE", help="The same with whole residual layers.", rich_help_panel=PRUNE),
+    ] = None
+    prune_budget: Annotated[
+        str | None,
+        Option(
+            "--prune-budget",
+            metavar="NAME",
+            help="Shares are of macs, or of parameters; else of macs.",
+            rich_help_panel=PRUNE,
+        ),
+    ] = None
+    prune_by: Annotated[
+        str | None,
+        Option(
+            "--prune-by",
+            metavar="NAME",
+            help="What goes: reconstruction (what is made up for best on samples), or magnitude, which needs none.",
+            rich_help_panel=PRUNE,
+        ),
+    ] = None
+    prune_exclude: Annotated[
+        list[str] | None,
+        Option(
+            "--prune-exclude",
+            metavar="REGEX",
+            help="Nodes that keep their channels, layers and weights; may be repeated.",
+            rich_help_panel=PRUNE,
+        ),
+    ] = None
+    sparsity: Annotated[
+        str | None,
+        Option(
+            "--sparsity",
+            metavar="N:M|SHARE",
+            help="Make weights 0: 2 of every 4 (2:4), or a share (50%); they stay 0 however they are stored.",
+            rich_help_panel=PRUNE,
+        ),
+    ] = None
+    sparsity_by: Annotated[
+        str | None,
+        Option(
+            "--sparsity-by",
+            metavar="NAME",
+            help="Which weights: sparsegpt, wanda, or magnitude, which needs no samples.",
+            rich_help_panel=PRUNE,
         ),
     ] = None

@@ -33,7 +33,7 @@ from .options import (
 from .quantize_options import QuantizeOptions
 from .talk import Talk
 from .unmatched import Unmatched
-from .values import op_types, pairs, regexes, scheme, shapes, state
+from .values import dynamic, op_types, pairs, regexes, scheme, shapes, state
 
 __all__ = [
     "ProofSettings",
@@ -94,6 +94,7 @@ def request_of(
         "inputs": {**(project.model.inputs if project.model else {}), **baked_inputs(model.bake_input or ())},
         "outputs": {**(project.model.outputs if project.model else {}), **baked_outputs(model.bake_output or ())},
         "shapes": {**chosen.shapes, **shapes(model.shape or ())},
+        **_torch(project, model),
         **_adapters(project, model),
         "state": _state(project, model),
         "samples": positive("--samples", _first(evaluation.samples, data.samples if data else None, None)),
@@ -223,6 +224,16 @@ def _adapters(project: Project, model: ModelOptions) -> dict[str, Any]:
     }
 
 
+def _torch(project: Project, model: ModelOptions) -> dict[str, Any]:
+    """What is said of a PyTorch model; a flag goes over the project's of that input."""
+    said = project.model or ModelChoice(path="")
+    weights = model.weights or said.weights
+    return {
+        "weights": None if weights is None else Path(weights),
+        "dynamic": {**said.free_dims, **dynamic(model.dynamic or ())},
+    }
+
+
 def _state(project: Project, model: ModelOptions) -> State:
     carried = {**project.state.carried, **state(model.state or ())}
     return State(carried=carried, start=project.state.start)
@@ -242,6 +253,7 @@ def _policy(said: Mapping[str, Any], quantize: QuantizeOptions) -> Policy:
     for name, option, read, more in (
         ("exclude_nodes", "--exclude-nodes", regexes, quantize.exclude_nodes),
         ("reduce_range_nodes", "--reduce-range-node", regexes, quantize.reduce_range_nodes),
+        ("prune_exclude", "--prune-exclude", regexes, quantize.prune_exclude),
         ("exclude_ops", "--op-types-to-exclude", op_types, quantize.op_types_to_exclude),
         ("only_ops", "--op-types-to-quantize", op_types, quantize.op_types_to_quantize),
     ):

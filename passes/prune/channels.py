@@ -28,6 +28,7 @@ from ..outside import outside
 from ..scope import matches
 from ..weight_only.grams import multiplied_with
 from .choose import Choice, choose
+from .costs import positions
 from .edits import set_constant
 from .eliminate import Eliminator
 from .follow import Followed, Layer, follow
@@ -129,7 +130,7 @@ class PruneChannels(Pass):
             groups.families,
             groups.layers,
             eliminators,
-            [1.0 if self.budget == "parameters" else float(_positions(layer)) for layer in groups.layers],
+            [1.0 if self.budget == "parameters" else float(positions(layer.linear.node)) for layer in groups.layers],
             int(groups.roots.size),
             share=read_share(self.share),
             multiple=1 if self.heads else self.multiple,
@@ -175,16 +176,6 @@ def _gram_of(layer: Layer) -> Need | str:
     if not isinstance(found, tuple):
         return found or "multiplies nothing"
     return Need(value=str(found[0].name), statistic=found[1])
-
-
-def _positions(layer: Layer) -> int:
-    """How often each weight of a layer is multiplied with; sizes that nobody knows count as 1."""
-    node = layer.linear.node
-    value = node.inputs[0] if node.op_type == "ConvTranspose" else node.outputs[0]
-    if value is None or value.shape is None:
-        return 1
-    dims = tuple(value.shape)[2:] if node.op_type in ("Conv", "ConvTranspose") else tuple(value.shape)[:-1]
-    return int(np.prod([dim for dim in dims if isinstance(dim, int)], dtype=np.int64))
 
 
 def _shrink(

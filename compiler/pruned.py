@@ -1,0 +1,160 @@
+"""Leave out what the user asked for, before anything is decided for the target.
+
+The model that is left takes the place of the one that was loaded: a search compares with it, and the verdict with the
+model as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import onnx_ir as ir
+
+from ..errors import OptionError
+from ..passes.base import Pass
+from ..passes.prune.costs import cost_of_nodes
+from ..passes.prune.weights import PruneWeights
+from ..passes.recipe import Recipe
+from ..passes.rewrite.linear import Linear, linear_of
+from ..targets.policy import Policy
+from ..targets.pruning import PRUNERS, pruning
+from ..targets.spec import TargetSpec
+from .build import measuring
+from .clock import Clock
+from .data import CompileData
+from .load import Loaded
+from .lockfile import read_lock
+from .observers import SignatureGuard
+from .pipeline import PassReport, run_passes
+from .request import CompileRequest
+
+__all__ = ["Pruned", "prune", "rest_of", "without_pruning"]
+
+_FIELDS = tuple(
+    each.name for each in fields(Policy) if each.name.startswith("prune_") or each.name.startswith("sparsity")
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruned:
+    """What is left.
+
+    Attributes:
+        loaded: The model, smaller; the one it was is what it is compared with.
+        passes: What left things out; none where nothing was asked for.
+        reports: One of each pass.
+        notes: What is left.
+        options: What was asked for, as the manifest records it.
+    """
+
+    loaded: Loaded
+    passes: tuple[Pass, ...] = ()
+    reports: tuple[PassReport, ...] = ()
+    notes: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def then(self, reports: Sequence[PassReport]) -> tuple[PassReport, ...]:
+        """Reports of what was done, and of what was done behind it."""
+        return (*self.reports, *(replace(each, index=each.index + len(self.reports)) for each in reports))
+
+    def whole(self, recipe: Recipe) -> Recipe:
+        """The recipe with what was done before it: what a lock replays."""
+        return replace(recipe, passes=(*self.passes, *recipe.passes))
+
+
+def without_pruning(policy: Policy) -> Policy:
+    """The policy of a model that is pruned already."""
+    defaults = Policy()
+    return replace(policy, **{name: getattr(defaults, name) for name in _FIELDS})
+
+
+def prune(request: CompileRequest, loaded: Loaded, data: CompileData, target: TargetSpec, clock: Clock) -> Pruned:
+    """Leave out what the request, or the lock it replays, says.
+
+    Args:
+        request: What the user asked for.
+        loaded: The model; it is not changed.
+        data: The samples.
+        target: Whose kernels widths are kept for.
+        clock: Told of the stage `prune`.
+
+    Raises:
+        OptionError: Samples are asked for, and there are none.
+    """
+    calibrated = data.calibration is not None
+    if request.recipe is None:
+        _check_measured(request.policy, calibrated=calibrated)
+        passes = pruning(target, request.policy, calibrated=calibrated)
+    else:
+        passes = _first_of(read_lock(request.recipe))
+    options = {name: value for name, value in request.payload_options().items() if name in _FIELDS}
+    if not passes:
+        return Pruned(loaded=loaded, options=options)
+    model = loaded.model.clone()
+    with clock.stage("prune"), request.progress.stage("prune"):
+        measure = measuring(data, request, clock)
+        reports = run_passes(model, passes, measure=measure, observers=(SignatureGuard(), *request.observers))
+    notes = (*_shrunk(loaded, model), *_zeros(passes, model))
+    return Pruned(
+        loaded=replace(loaded, model=model, reference=loaded.before),
+        passes=passes,
+        reports=tuple(reports),
+        notes=notes,
+        options=options,
+    )
+
+
+def rest_of(recipe: Recipe) -> Recipe:
+    """The passes of a lock behind those that leave things out."""
+    return replace(recipe, passes=recipe.passes[len(_first_of(recipe)) :])
+
+
+def _first_of(recipe: Recipe) -> tuple[Pass, ...]:
+    last = max((k for k, each in enumerate(recipe.passes) if isinstance(each, PRUNERS)), default=-1)
+    return recipe.passes[: last + 1]
+
+
+def _check_measured(policy: Policy, *, calibrated: bool) -> None:
+    for option, value, by in (
+        ("--prune-by", policy.prune_by, ("reconstruction",)),
+        ("--sparsity-by", policy.sparsity_by, ("sparsegpt", "wanda")),
+    ):
+        if value in by and not calibrated:
+            raise OptionError(
+                f"{option} {value}",
+                "goes by calibration samples, and there are none",
+                remedy="Give --calibration, or choose magnitude",
+            )
+
+
+def _shrunk(loaded: Loaded, model: ir.Model) -> tuple[str, ...]:
+    """How much smaller products became."""
+    costs = [[cost_of_nodes(each.graph, macs=macs) for each in (loaded.model, model)] for macs in (True, False)]
+    if all(before == after for before, after in costs):
+        return ()
+    (macs, left), (weights, stay) = costs
+    return (
+        f"pruned: {_count(left)} of {_count(macs)} MACs are left ({_share(left, macs)}), "
+        f"{_count(stay)} of {_count(weights)} weights ({_share(stay, weights)})",
+    )
+
+
+def _zeros(passes: Sequence[Pass], model: ir.Model) -> tuple[str, ...]:
+    """How many weights of products are 0, where they were made so."""
+    if not any(isinstance(each, PruneWeights) for each in passes):
+        return ()
+    weights = [layer.weight for node in model.graph if isinstance(layer := linear_of(node), Linear)]
+    zeros, count = sum(int((each == 0).sum()) for each in weights), sum(int(each.size) for each in weights)
+    return (f"pruned: {_count(zeros)} of {_count(count)} weights are 0 ({_share(zeros, count)})",)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.0f}%"
+
+
+def _count(number: int) -> str:
+    """Three digits, as people say them."""
+    unit, name = next((each for each in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if number >= each[0]), (1.0, ""))
+    return f"{number / unit:.3g} {name}".strip()
