@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -34,13 +35,12 @@ from .samples.base import DataSource, Sample, Samples, State
 from .samples.decoders import IDS
 from .sources.huggingface import files_beside, is_checkpoint, part_of, parts_of
 
-# Limits on a task, which the encoder alone has none of.
-_OF_TASK = ("accuracy_drop", "accuracy")
-
 __all__ = ["COMPONENTS", "compile_components", "components_of"]
 
 COMPONENTS = "components.json"
 _ENCODER, _DECODER = "encoder", "decoder"
+# Limits on a task, which the encoder alone has none of.
+_OF_TASK = ("accuracy_drop", "accuracy")
 
 
 def components_of(source: str) -> tuple[str, ...]:
@@ -81,8 +81,8 @@ def compile_components(requests: Mapping[str, CompileRequest]) -> dict[str, Comp
                 output=folder / name,
                 metric=request.metric if name == _DECODER else None,
                 contract=request.contract if name == _DECODER else _without_metric(request.contract),
-                calibration=heard(name, request.calibration),
-                evaluation=heard(name, request.evaluation),
+                calibration=heard(name, request.calibration, "calibration"),
+                evaluation=heard(name, request.evaluation, "evaluation"),
             )
             results[name] = compile_request(about)
         _join(folder, source, {name: result.bundle.digest for name, result in results.items()})
@@ -137,14 +137,14 @@ class _Ear:
     def __init__(self, request: CompileRequest, encoder: Session | None) -> None:
         self._request, self._encoder = request, encoder
 
-    def __call__(self, name: str, data: DataSource | None) -> DataSource | None:
+    def __call__(
+        self, name: str, data: DataSource | None, role: Literal["calibration", "evaluation"]
+    ) -> DataSource | None:
         if data is None or self._encoder is None:
             return None
         request, (features,) = self._request, self._encoder.inputs
         ids = TensorInfo(name=IDS, dtype=np.dtype(np.int32), shape=("batch", "tokens"))
-        samples = open_samples(
-            data, (features, ids), role="calibration", preprocess=request.preprocess, seed=request.seed
-        )
+        samples = open_samples(data, (features, ids), role=role, preprocess=request.preprocess, seed=request.seed)
         known = [info.name for info in self._encoder.outputs if "_cross_" in info.name]
         return _Heard(
             samples,

@@ -25,7 +25,7 @@ _TOKENIZER = (
     "vocab.json", "merges.txt", "chat_template.jinja", _GENERATION,
 )  # fmt: skip
 # Frequencies that old checkpoints keep although they follow from the configuration.
-_DERIVED = "rotary_emb.inv_freq"
+_DERIVED = ("rotary_emb.inv_freq",)
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -56,7 +56,7 @@ class Shards(Mapping[str, ir.TensorProtocol]):
     def __len__(self) -> int:
         return len(self._tensors)
 
-    def check_all_used(self, spare: Collection[str], ends: str, where: str, kind: str) -> None:
+    def check_all_used(self, spare: Collection[str], ends: tuple[str, ...], where: str, kind: str) -> None:
         """Refuse weights that nothing asked for.
 
         Args:

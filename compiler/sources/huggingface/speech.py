@@ -51,7 +51,7 @@ def read_speech(
     weights = Shards(files, origin)
     models = {"encoder": build_encoder(config, weights, origin=origin)}
     models["decoder"] = build_decoder(config, weights, origin=origin)
-    weights.check_all_used(_TIED, "", origin, WHISPER)  # of both parts, whichever is asked for
+    weights.check_all_used(_TIED, (), origin, WHISPER)  # of both parts, whichever is asked for
     return Built(model=models[part], files=tuple(file.resolve() for file in (folder / _CONFIG, *files)), part=part)
 
 
