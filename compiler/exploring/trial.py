@@ -22,7 +22,7 @@ __all__ = ["SCRATCH", "Trial", "Tried", "run_trial", "tried"]
 
 _log = logging.getLogger(__name__)
 
-# What a trial under way writes to, with the process behind it; the shelf tidies what a killed one left.
+# What a trial under way writes to: the process and the start of its key behind it. The shelf tidies what is left.
 SCRATCH = ".trial-"
 
 
@@ -97,7 +97,9 @@ def _make(trial: Trial) -> None:
     folder = trial.kept.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=folder, prefix=f"{SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True)
+        scratch = tempfile.TemporaryDirectory(
+            dir=folder, prefix=f"{SCRATCH}{os.getpid()}-{trial.key[:12]}-", ignore_cleanup_errors=True
+        )
     except OSError as error:
         raise _unwritable(folder, error.strerror or "") from error
     with scratch:

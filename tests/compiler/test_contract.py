@@ -236,5 +236,6 @@ def test_verdicts_are_json():
                 "status": "met", "reason": "",
             },
         ],
+        "excused": [],
         "notes": ["held out"],
     }  # fmt: skip
