@@ -14,7 +14,7 @@ import onnx_ir as ir
 from ..edit import constant_array, is_constant, is_op
 from .edits import Counted, Cut, Parted, Sliced
 from .follow import Followed
-from .reshaped import reshaped
+from .reshaped import is_image, reshaped
 from .tracks import Track
 
 __all__ = ["concat", "expand", "gather", "reshape", "shifted", "slice_", "split", "transpose"]
@@ -63,7 +63,7 @@ def reshape(node: ir.Node, found: Followed) -> Sequence[Track | None] | str:
             return reason
     for other in lines.T[1:]:
         found.labels.join(labels, other, f"{node.op_type} {node.name!r} cuts them into heads, parts of which stay")
-    if lines.shape[1] > 1 and not (lines == lines[:, :1]).all() and len(before) < len(after):
+    if not is_image(before, track.axis) and len(before) < len(after) and (lines != lines[:, :1]).any():
         found.labels.heads.update(labels.tolist())
     return [Track(axis=axis, labels=labels)]
 

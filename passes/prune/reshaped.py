@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Reshaped", "matched", "reshaped"]
+__all__ = ["Reshaped", "is_image", "matched", "reshaped"]
 
 # An axis of labels behind a Reshape, its labels, and groups of them that became one.
 Reshaped = tuple[int, np.ndarray, np.ndarray]
@@ -77,10 +77,14 @@ def reshaped(before: Sequence[Any], after: Sequence[Any], axis: int, labels: np.
         return outer[-1], block.reshape(-1), block.reshape(-1, 1)
     chosen = next((k for k in wide if _is_even(_lines(block, k))), None)
     if chosen is None:
-        image = axis == 1 and len(before) >= 4
-        chosen = wide[-1] if image or len(wide) == 1 else wide[-2]
+        chosen = wide[-1] if is_image(before, axis) or len(wide) == 1 else wide[-2]
     lines = _lines(block, chosen)
     return outer[chosen], lines[:, 0].copy(), lines
+
+
+def is_image(shape: Sequence[Any], axis: int) -> bool:
+    """Whether an axis is that of the channels of an image."""
+    return axis == 1 and len(shape) >= 4
 
 
 def _lines(block: np.ndarray, axis: int) -> np.ndarray:
