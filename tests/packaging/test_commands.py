@@ -19,6 +19,7 @@ import pytest
 from support.checkpoints import write_checkpoint
 from support.decoders import tiny_config, tiny_weights
 from support.lowrank import write_peft
+from support.speech import small_config, small_weights, write_whisper
 
 from edgec.compiler.project import Project
 
@@ -84,6 +85,10 @@ def _language_model(desk: Path) -> None:
     """A checkpoint of random weights, two texts in its words, and an adapter."""
     config, rng = tiny_config(), np.random.default_rng(0)
     write_checkpoint(desk / "checkpoint", config, tiny_weights(config))
+    heard = small_config()
+    write_whisper(desk / "whisper", heard, small_weights(heard))
+    features = np.random.default_rng(0).standard_normal((4, heard.mels, 2 * heard.frames)).astype(np.float32)
+    np.savez(desk / "speech.npz", audio_features=features, input_ids=np.arange(40).reshape(4, 10) % heard.vocabulary)
     for name in ("story.txt", "more-stories.txt"):
         (desk / name).write_text(" ".join(f"w{token}" for token in rng.integers(3, config.vocabulary, 300)))
     shapes = ((2, config.hidden), (config.heads * config.head_size, 2))
