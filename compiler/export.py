@@ -18,7 +18,7 @@ from ..passes.weight_only.blocks import Blocks
 from ..targets.policy import MEASURED_CODEBOOKS
 from .exporting.decoder import Rotary, decoder_metadata, in_pairs
 from .exporting.gguf_blocks import Packed, pack
-from .exporting.matrices import Weight, weights_of
+from .exporting.matrices import Weight, unpack, weights_of
 from .exporting.tokenizer import tokenizer_metadata
 from .exporting.write_gguf import write_gguf
 from .generating.tokenizer import TOKENIZER
@@ -78,6 +78,7 @@ def export(bundle: Bundle | str | Path, file: str | Path, *, overwrite: bool = F
             remedy="Compile it with another scheme, say w3 or w4",
         )
     model = load_model(opened.model, opset_floor=1, already_quantized="accept").model
+    unpack(model)
     decoder = decoder_metadata(opened, model)
     metadata, rotary = decoder or ({"general.architecture": "edgec"}, Rotary(0.0, None))
     notes: tuple[str, ...] = ()

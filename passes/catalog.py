@@ -11,6 +11,7 @@ from .codebook.round_float8 import RoundFloat8
 from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
 from .fuse.pack_gates import PackGates
+from .fuse.attention import FuseAttention
 from .fuse.pack_queries import PackQueries
 from .fuse.rms_norm import FuseRmsNorm
 from .fuse.rotary import FuseRotary
@@ -130,6 +131,7 @@ PASSES: tuple[type[Any], ...] = (
     PruneChannels,
     PruneWeights,
     FuseGelu,
+    FuseAttention,
     FuseRmsNorm,
     FuseRotary,
     WithinHalf,

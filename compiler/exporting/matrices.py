@@ -10,11 +10,12 @@ import numpy as np
 import onnx_ir as ir
 
 from ...passes.edit import FOLDED_AT_LOAD, constant_array
-from ...passes.fuse.pack_queries import take_apart
+from ...passes.fuse.pack_gates import part_gates
+from ...passes.fuse.pack_queries import part_queries
 from ...passes.normalize.fold_constants import FoldConstants
 from ...passes.weight_only.blocks import BlockForm, Blocks, codes_in
 
-__all__ = ["Weight", "weights_of"]
+__all__ = ["Weight", "unpack", "weights_of"]
 
 _SOURCES = re.compile(r".+?\.(?:weight|bias)(?=[_/]|$)")
 # What constants that a weight is made of are called behind it, and what folding calls its results.
@@ -40,12 +41,17 @@ class Weight:
     reader: ir.Node
 
 
-def weights_of(model: ir.Model) -> Iterator[Weight]:
-    """The weights of the main graph, each once; the model is changed: what is folded at load is folded."""
+def unpack(model: ir.Model) -> None:
+    """Undo what was done for the kernels: what is folded at load is folded, matrices side by side are parted."""
     for node in model.graph:
         node.metadata_props.pop(FOLDED_AT_LOAD, None)
     FoldConstants(limit=1 << 62, several=True)(model)
-    take_apart(model)
+    part_queries(model)
+    part_gates(model)
+
+
+def weights_of(model: ir.Model) -> Iterator[Weight]:
+    """The weights of the main graph of an unpacked model, each once."""
     seen: set[str] = set()
     for node in model.graph:
         for weight in _read_by(node):

@@ -7,6 +7,8 @@ from dataclasses import replace
 from ...passes.base import Pass
 from ...passes.codebook.product_tables import ProductTables
 from ...passes.codebook.round_float8 import RoundFloat8
+from ...passes.fuse.pack_gates import PackGates
+from ...passes.fuse.attention import FuseAttention
 from ...passes.fuse.pack_queries import PackQueries
 from ...passes.fuse.rms_norm import FuseRmsNorm
 from ...passes.fuse.rotary import FuseRotary
@@ -168,8 +170,6 @@ def recipe(
             passes += (compact, NarrowIntegers())
         case scheme if scheme in WEIGHTS_ALONE:
             passes += rewrites(policy) + weights_alone(target, policy)
-    if policy.long_inputs:
-        passes += (LongInputs(),)
     if align:
         passes += (PReluToMax(least=_BRANCHES),)
     # Where MLAS has blocked kernels; behind what drops empty inputs at a node's end.
@@ -178,7 +178,9 @@ def recipe(
     # Behind everything that observes: what comes in is of another type afterwards.
     cache: tuple[Pass, ...] = (QuantizeCache(),) if policy.kv_cache == "int8" else ()
     if target.family == "cpu":
-        cache += (PackQueries(),)
+        cache += (PackQueries(), PackGates())
+    # Behind what puts matrices side by side.
+    cache += (LongInputs(),) if policy.long_inputs else ()
     if target.max_opset <= _OLD:
         last = (SpellAxes(), *last)
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
@@ -194,8 +196,8 @@ def fused(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
         return ()
     # Where activations are integers, the products of an attention are too; what they were fused into would be float.
     whole = policy.scheme in (*STATIC_SCHEMES, "d8w8", "fp8")
-    rotary: tuple[Pass, ...] = () if whole or target.max_opset <= _OLD else (FuseRotary(),)
-    return (*rotary, FuseRmsNorm())
+    attention: tuple[Pass, ...] = () if whole or target.max_opset <= _OLD else (FuseRotary(), FuseAttention())
+    return (*attention, FuseRmsNorm())
 
 
 def normalize() -> tuple[Pass, ...]:

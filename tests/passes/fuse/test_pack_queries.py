@@ -11,7 +11,7 @@ import pytest
 from support.decoders import feeds_of, in_blocks, tiny_config, tiny_weights
 
 from edgec.compiler.sources.decoder import DecoderConfig, build
-from edgec.passes.fuse.pack_queries import PackQueries, take_apart
+from edgec.passes.fuse.pack_queries import PackQueries, part_queries
 from edgec.passes.normalize.remove_unused import RemoveUnused
 from edgec.passes.weight_only.blocks import BlockForm
 
@@ -54,7 +54,7 @@ def test_taken_apart_it_is_what_it_was(form: BlockForm) -> None:
     PackQueries()(model)
     RemoveUnused()(model)
 
-    assert take_apart(model)
+    assert part_queries(model)
 
     RemoveUnused()(model)
     after = {name: value.const_value.numpy() for name, value in model.graph.initializers.items() if value.const_value}
@@ -66,7 +66,7 @@ def test_taken_apart_it_is_what_it_was(form: BlockForm) -> None:
     ]
     again = _answers(model, config)
     assert all(np.array_equal(answers[name], again[name]) for name in answers)
-    assert not take_apart(model)
+    assert not part_queries(model)
 
 
 @pytest.mark.parametrize(
