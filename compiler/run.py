@@ -14,6 +14,7 @@ from ..errors import BundleError, HostError
 from ..runtimes import runtime
 from ..runtimes.adapters import adapted
 from ..runtimes.base import Session, SessionSettings
+from ..runtimes.cached_decoder import open_decoder
 from .proving.context import check_context
 from .proving.ort_format import check_ort, ort_options
 from .proving.places import IN_PROCESS, Place, place_for, place_on
@@ -83,7 +84,13 @@ def open_bundle(bundle: Bundle, *, threads: int = 0) -> Iterator[OpenBundle]:
 
 @contextmanager
 def opened(
-    bundle: Bundle, *, on: str | None = None, context: bool = False, ort: bool = False, threads: int = 0
+    bundle: Bundle,
+    *,
+    on: str | None = None,
+    context: bool = False,
+    ort: bool = False,
+    threads: int = 0,
+    decoding: bool = False,
 ) -> Iterator[Session]:
     """A session of a bundle, closed with the block.
 
@@ -94,6 +101,7 @@ def opened(
         context: Load the context binary in the model's stead.
         ort: Load the model in ORT format in its stead.
         threads: Intra-op threads; 0 is the runtime's choice.
+        decoding: It answers a prompt.
 
     Raises:
         TargetError: There is no such place.
@@ -105,8 +113,10 @@ def opened(
     model = _context(bundle, place) if context else _ort(bundle) if ort else bundle.model
     config = ort_options(bundle) if ort else dict(bundle.manifest["session_options"])
     settings = SessionSettings(threads=threads, config=config)
-    with place.open() as there, closing(there.open(model, settings)) as session:
-        yield session
+    with place.open() as there:
+        begun = open_decoder(there, model, settings) if decoding else there.open(model, settings)
+        with closing(begun) as session:
+            yield session
 
 
 def _place(bundle: Bundle) -> Place:

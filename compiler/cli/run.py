@@ -108,7 +108,15 @@ def run(feeds: FeedOptions, prompt: PromptOptions, talk: TalkOptions) -> int:
         check_context(bundle)
         check_ort(bundle)
         bundle.verify()
-        with opened(bundle, on=feeds.on, context=feeds.context, ort=feeds.ort, threads=threads) as session:
+        begun = opened(
+            bundle,
+            on=feeds.on,
+            context=feeds.context,
+            ort=feeds.ort,
+            threads=threads,
+            decoding=prompt.prompt is not None,
+        )
+        with begun as session:
             if feeds.adapter is not None:
                 session = adapted(session, bundle.adapter(feeds.adapter))
             if prompt.prompt is None:

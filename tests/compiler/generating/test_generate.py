@@ -19,7 +19,8 @@ from edgec.compiler.generating.generate import Generation
 from edgec.compiler.generating.sampling import Sampling
 from edgec.compiler.sources.decoder import build
 from edgec.errors import ModelError
-from edgec.runtimes.cached_decoder import CachedDecoder
+from edgec.runtimes.base import SessionSettings
+from edgec.runtimes.cached_decoder import CachedDecoder, open_decoder
 from edgec.runtimes.ort import OrtCpu
 
 # An interpreter that has onnxruntime-genai: edgec never imports it.
@@ -82,6 +83,18 @@ def test_a_cache_in_place_answers_as_the_equations_do(head_size: int) -> None:
     assert np.allclose(decoder.feed(tokens[:6]), found[0], atol=1e-6)
 
 
+def test_opened_to_decode_it_answers_as_otherwise(tmp_path: Path) -> None:
+    config = tiny_config()
+    ir.save(build(config, tiny_weights(config)), tmp_path / "model.onnx", external_data="model.onnx.data")
+    settings = SessionSettings(threads=1)
+
+    plain = CachedDecoder(OrtCpu().open(tmp_path / "model.onnx", settings), capacity=9)
+    decoder = CachedDecoder(open_decoder(OrtCpu(), tmp_path / "model.onnx", settings), capacity=9)
+
+    assert np.array_equal(plain.feed([1, 5, 9]), decoder.feed([1, 5, 9]))
+    assert np.array_equal(plain.feed([7]), decoder.feed([7]))
+
+
 def test_a_model_without_a_cache_is_refused() -> None:
     model = ir.from_onnx_text(
         '<ir_version: 10, opset_import: ["": 20]> g (int64[1, n] input_ids, float[1, 2] x) => (float[1, 2] logits)'
@@ -95,12 +108,22 @@ def test_a_model_without_a_cache_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("changed", [{}, {"tied": True, "head_size": 8}, {"architecture": "qwen3", "qk_norm": True}])
+@pytest.mark.parametrize(
+    ("changed", "options"),
+    [
+        ({}, {}),
+        ({"tied": True, "head_size": 8}, {}),
+        ({"architecture": "qwen3", "qk_norm": True}, {}),
+        ({}, {"long_inputs": True}),
+    ],
+)
 @pytest.mark.skipif(not GENAI, reason="EDGEC_GENAI_PYTHON names no interpreter with onnxruntime-genai")
-def test_the_folder_of_a_bundle_is_one_of_genai(tmp_path: Path, changed: dict[str, object]) -> None:
+def test_the_folder_of_a_bundle_is_one_of_genai(
+    tmp_path: Path, changed: dict[str, object], options: dict[str, object]
+) -> None:
     config = tiny_config(**changed)
     folder = write_checkpoint(tmp_path / "tiny", config, tiny_weights(config))
-    bundle = edgec.compile(folder, target="host", scheme="w8", prove=False)
+    bundle = edgec.compile(folder, target="host", scheme="w8", prove=False, **options)  # type: ignore[arg-type]
     prompts = [[1, 20, 21, 22], [1, 5], [1, 40, 41, 42, 43, 44, 45], [1, 9, 9, 9]]
     script = (
         "import json, sys, onnxruntime_genai as og\n"
