@@ -22,6 +22,7 @@ __all__ = [
     "compare",
     "compile",
     "diagnose",
+    "distill",
     "errors",
     "plan",
     "prove",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .compiler.compile import compile
     from .compiler.contract import Contract, Verdict
     from .compiler.diagnose import diagnose
+    from .compiler.distill import distill
     from .compiler.explore import search
     from .compiler.metrics import Metric
     from .compiler.plan import plan
@@ -54,6 +56,7 @@ _HOMES = {
     "compare": ".compiler.compare",
     "compile": ".compiler.compile",
     "diagnose": ".compiler.diagnose",
+    "distill": ".compiler.distill",
     "plan": ".compiler.plan",
     "prove": ".compiler.prove",
     "open_bundle": ".compiler.run",

@@ -142,6 +142,10 @@ class GraphModule(nn.Module):
         """Take away what was put there; it is given back, None where there was nothing."""
         return self.edges.take(value, reader)
 
+    def has(self, value: str) -> bool:
+        """Whether the graph has a value of that name: an input, an initializer or a node's output."""
+        return any(value in names for names in (self._values, self.input_names, self._holders, self._numbers))
+
     def path_of(self, name: str) -> str:
         """The name in the state dict of an initializer; for most it is the same."""
         return self._paths[name]
@@ -262,15 +266,12 @@ class GraphModule(nn.Module):
 
     def _check_wanted(self, wanted: Sequence[str]) -> None:
         for name in wanted:
-            if name not in self._values and name not in self.input_names and name not in self._all_constants():
+            if not self.has(name):
                 raise ModelError(
                     self._origin,
                     f"the graph has no value {name!r}",
                     remedy="Name an input, an initializer or a node's output.",
                 )
-
-    def _all_constants(self) -> set[str]:
-        return {*self._holders, *self._numbers}
 
     def _unreadable(self, name: str, problem: str) -> ModelError:
         return ModelError(
