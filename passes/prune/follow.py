@@ -124,7 +124,7 @@ def _product(found: Followed, node: ir.Node, layer: Linear) -> None:
         found.edits.append(Sliced(node=node, index=1, axis=inward, labels=columns))
     found.edits.append(Sliced(node=node, index=1, axis=outward, labels=rows))
     bias = layer.bias
-    if bias is not None and bias.size > 1:
+    if bias is not None and bias.ndim and bias.shape[-1] > 1:
         found.edits.append(Sliced(node=node, index=2, axis=bias.ndim - 1, labels=rows))
     found.layers.append(Layer(linear=layer, rows=rows, columns=columns, depthwise=depthwise))
     if rank is None and layer.channel_axis == -1:

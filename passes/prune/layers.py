@@ -38,11 +38,13 @@ class _Branch:
 
     Attributes:
         add: Where it ends.
-        x, f: What goes past it, and what it computes.
+        past: Which input of the Add goes past it.
+        x, f: What that is, and what the layer computes.
         nodes: What computes f of x.
     """
 
     add: ir.Node
+    past: int
     x: ir.Value
     f: ir.Value
     nodes: frozenset[ir.Node]
@@ -129,7 +131,8 @@ class PruneLayers(Pass):
 def _branch_of(add: ir.Node, captured: set[ir.Value]) -> _Branch | None:
     """The residual layer that an Add ends."""
     out = add.outputs[0]
-    for x, f in (add.inputs, tuple(reversed(add.inputs))):
+    for past in (0, 1):
+        x, f = add.inputs[past], add.inputs[1 - past]
         if x is None or f is None or x is f or is_constant(x) or is_constant(f) or out.shape is None:
             continue
         if x.shape != out.shape or f.shape != out.shape or len(out.shape) < 2 or out.dtype != ir.DataType.FLOAT:
@@ -140,7 +143,7 @@ def _branch_of(add: ir.Node, captured: set[ir.Value]) -> _Branch | None:
             continue
         uses = ((value, reader) for value in inside for reader, _ in value.uses())
         if all(reader in nodes or (value is f and reader is add) for value, reader in uses):
-            return _Branch(add=add, x=x, f=f, nodes=frozenset(nodes))
+            return _Branch(add=add, past=past, x=x, f=f, nodes=frozenset(nodes))
     return None
 
 
@@ -171,15 +174,16 @@ def _energy(value: ir.Value) -> float | None:
 
 def _leave_out(graph: ir.Graph, branch: _Branch) -> None:
     """Let readers of the sum read what goes past the layer."""
-    out = branch.add.outputs[0]
+    out, x = branch.add.outputs[0], branch.add.inputs[branch.past]  # of now: a layer before it may have gone
+    assert x is not None
     if out.is_graph_output():  # it keeps its name: Identity writes it
-        same = ir.node("Identity", [branch.x], name=branch.add.name)
+        same = ir.node("Identity", [x], name=branch.add.name)
         new = same.outputs[0]
         new.name, new.type, new.shape = out.name, out.type, out.shape
         graph.insert_after(branch.add, same)
         graph.outputs[graph.outputs.index(out)] = new
         rewire(tuple(out.uses()), new)
     else:
-        rewire(tuple(out.uses()), branch.x)
+        rewire(tuple(out.uses()), x)
     graph.remove([branch.add], safe=True)
     graph.remove([node for node in reversed(graph) if node in branch.nodes], safe=True)

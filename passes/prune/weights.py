@@ -19,7 +19,16 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import constant_array, is_constant, is_op, remark
+from ..edit import (
+    add_initializer,
+    constant_array,
+    fresh_name,
+    is_constant,
+    is_op,
+    remark,
+    rewire,
+    value_names,
+)
 from ..observe.statistics import Need
 from ..outside import outside
 from ..round.inputs import from_matrix, to_matrix
@@ -64,7 +73,7 @@ class PruneWeights(Pass):
         return tuple(dict.fromkeys(need for weight in wanted for need in grams_needed(model, weight)))
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        pattern, dense = read_pattern(self.pattern), list(self._dense(model))
+        pattern, dense, taken = read_pattern(self.pattern), list(self._dense(model)), value_names(model.graph)
         with outside().stage("prune", sum(matrix.size for _, _, matrix in dense)) as advance:
             for weight, node, matrix in dense:
                 H = self._gram(model, weight, matrix) if self.method in NEEDS_GRAM else None
@@ -73,7 +82,7 @@ class PruneWeights(Pass):
                 if H is not None:
                     H = H[:, order[:, None], order]
                 made = prune_matrix(self.method, matrix[..., order], H, pattern)[..., back]
-                _store(weight, from_matrix(node, made, _shape(weight)).astype(np.float32))
+                _store(model.graph, weight, from_matrix(node, made, _shape(weight)).astype(np.float32), taken)
                 advance(matrix.size)
         return ir.passes.PassResult(model, modified=bool(dense))
 
@@ -143,6 +152,10 @@ def _shape(weight: ir.Value) -> tuple[int, ...]:
     return tuple(weight.shape.numpy())
 
 
-def _store(weight: ir.Value, array: np.ndarray) -> None:
+def _store(graph: ir.Graph, weight: ir.Value, array: np.ndarray, taken: set[str]) -> None:
+    """Let a weight be this array for all that read it."""
     keeper, name = outside().keeper, str(weight.name)
-    weight.const_value = ir.Tensor(array, name=name) if keeper is None else keeper.put(array).tensor(name)
+    if weight.producer() is None:
+        weight.const_value = ir.Tensor(array, name=name) if keeper is None else keeper.put(array).tensor(name)
+    else:
+        rewire(tuple(weight.uses()), add_initializer(graph, fresh_name(f"{name}_pruned", taken), array))

@@ -31,6 +31,9 @@ from edgec.passes.lower.limit_codes import LimitCodes
 from edgec.passes.lower.part_clamps import PartClamps
 from edgec.passes.lower.sum_unrounded import SumUnrounded
 from edgec.passes.prepare.within_half import WithinHalf
+from edgec.passes.prune.channels import PruneChannels
+from edgec.passes.prune.layers import PruneLayers
+from edgec.passes.prune.weights import PruneWeights
 from edgec.passes.quantize.decide import DecideQuantization
 from edgec.passes.quantize.dynamic import DynamicQuantization
 from edgec.passes.quantize.dynamic_lstm import DynamicLstm
@@ -48,6 +51,9 @@ from edgec.passes.weight_only.long_inputs import LongInputs
 from edgec.passes.weight_only.pack_products import PackProducts
 
 ROUNDS = (
+    PruneChannels,
+    PruneLayers,
+    PruneWeights,
     ProductTables,
     PackBnb4,
     PackIncoherent,
@@ -82,6 +88,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "a8w8 concats apart": {"split_concats": ("",)},
     "a8w8 gptq sequential": {"rounding": "gptq", "bias_correction": "sequential"},
     "a8w8 adaround fast": {"rounding": "adaround", "bias_correction": "fast"},
+    "a8w8 pruned": {"prune_channels": "40%", "prune_heads": "30%", "prune_layers": "30%", "sparsity": "50%"},
     "a8w8 pixel-8": {"target": "pixel-8"},
     "a8w8 pixel-8-nnapi": {"target": "pixel-8-nnapi"},
     "a8w8 snapdragon-8-gen-3": {"target": "snapdragon-8-gen-3"},

@@ -13,6 +13,7 @@ from edgec.passes.observe.instrument import Totals, fold, instrument, read_probe
 from edgec.passes.observe.statistics import Need, Observation, set_observation
 from edgec.targets import find_target
 from edgec.targets.pipeline import Policy, recipe_for
+from edgec.targets.pruning import pruning
 
 from .numerics import run
 
@@ -24,8 +25,9 @@ Feeds = Mapping[str, np.ndarray]
 
 
 def recipe(scheme: str, *, target: str = TARGET, **policy: object) -> tuple:
-    """The passes of a target's recipe."""
-    return recipe_for(find_target(target), Policy(scheme=scheme, **policy)).passes
+    """The passes of a target's recipe, behind those that leave out what the policy asks for."""
+    facts, asked = find_target(target), Policy(scheme=scheme, **policy)
+    return (*pruning(facts, asked, calibrated=True), *recipe_for(facts, asked).passes)
 
 
 def compiled(model: ir.Model, scheme: str, samples: Sequence[Feeds], **policy: object) -> ir.Model:
