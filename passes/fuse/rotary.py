@@ -214,6 +214,7 @@ def _write(graph: ir.Graph, node: ir.Node, rotation: _Rotation, heads: int, lane
     positions = tables.positions(rotation.cos, cos, dims[0], tokens)
     inputs = [x, positions, cos, sin]
     made = ir.node("RotaryEmbedding", inputs, numbers, domain=_MICROSOFT, name=f"{node.name}_RotaryEmbedding")
+    made.outputs[0].shape = x.shape
     nodes.append(made)
     if flat:
         shape = tables.constant(f"{count}_heads_of_{size}", np.asarray([0, 0, count, size], np.int64))

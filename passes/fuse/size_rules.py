@@ -11,7 +11,7 @@ import onnx_ir as ir
 from ..edit import constant_array
 from .size import ONE, Dims, Size
 
-__all__ = ["NUMBERS", "SHAPES", "split_shapes"]
+__all__ = ["CONTRIB", "NUMBERS", "SHAPES", "split_shapes"]
 
 
 class _Sizes(Protocol):
@@ -28,14 +28,15 @@ _Rule: TypeAlias = Callable[[_Sizes, ir.Node], _Found]
 
 def _broadcast(sizes: _Sizes, node: ir.Node) -> _Found:
     dims = [sizes.of(value) for value in node.inputs if value is not None]
-    if not dims or any(each is None for each in dims):
-        return None
     known = [each for each in dims if each is not None]
+    if len(known) < len(dims) or not known:
+        return None
     for axis in range(1, max(len(each) for each in known) + 1):
         meet = [each[-axis] for each in known if len(each) >= axis and each[-axis].number is None]
         for size in meet[1:]:
             sizes.meet(meet[0], size)
-    return _together(known)
+    # Once more: what has met is one.
+    return _together([each for value in node.inputs if (each := sizes.of(value)) is not None])
 
 
 def _together(known: Sequence[Dims]) -> Sequence[Size | None]:
@@ -105,9 +106,20 @@ def _reshape(sizes: _Sizes, node: ir.Node) -> _Found:
     free = [axis for axis, size in enumerate(made) if size == Size.of(-1)]
     if len(free) != 1:
         return made
-    others = [size for axis, size in enumerate(made) if axis != free[0]]
-    made[free[0]] = None if dims is None or None in others else _product(dims).over(_product(others))  # type: ignore[arg-type]
+    others = [size for axis, size in enumerate(made) if axis != free[0] and size is not None]
+    made[free[0]] = _left(dims, others) if dims is not None and len(others) == len(made) - 1 else None
     return made
+
+
+def _left(dims: Sequence[Size], others: Sequence[Size]) -> Size | None:
+    """What remains of a product of sizes beside others; sums among them are taken away whole."""
+    above, below = list(dims), []
+    for size in others:
+        if size in above:
+            above.remove(size)
+        else:
+            below.append(size)
+    return _product(above).over(_product(below))
 
 
 def _product(dims: Sequence[Size]) -> Size:
@@ -170,12 +182,29 @@ def _gather(sizes: _Sizes, node: ir.Node) -> _Found:
 
 def _expand(sizes: _Sizes, node: ir.Node) -> _Found:
     dims, wanted = sizes.of(node.inputs[0]), sizes.held(node.inputs[1])
+    if dims is None or wanted is None:
+        return None
+    for size, asked in zip(reversed(dims), reversed(wanted), strict=False):
+        if size.number is None and asked.number is None:
+            sizes.meet(size, asked)
+    # Once more: what has met is one.
+    dims, wanted = sizes.of(node.inputs[0]), sizes.held(node.inputs[1])
     return None if dims is None or wanted is None else _together([dims, tuple(wanted)])
 
 
 def _shaped(sizes: _Sizes, node: ir.Node) -> _Found:
     wanted = sizes.held(node.inputs[0])
     return None if wanted is None else list(wanted)
+
+
+def _attention(sizes: _Sizes, node: ir.Node) -> _Found:
+    query, key, value = (sizes.of(given) for given in node.inputs[:3])
+    mask = sizes.of(node.inputs[3]) if len(node.inputs) > 3 else None
+    if key is not None and value is not None and len(key) > 2 and len(value) > 2:
+        for other in (value[-2], *(mask[-1:] if mask else ())):
+            if other != ONE:
+                sizes.meet(key[-2], other)
+    return None if query is None or value is None or len(query) < 4 else [*query[:3], value[-1]]
 
 
 def _range(sizes: _Sizes, node: ir.Node) -> _Found:
@@ -208,8 +237,11 @@ SHAPES: dict[str, _Rule] = {
     **dict.fromkeys(_BINARY.split(), _broadcast),
     "MatMul": _matmul, "Transpose": _transpose, "Unsqueeze": _unsqueeze, "Squeeze": _squeeze, "Reshape": _reshape,
     "Concat": _concat, "Slice": _slice, "Gather": _gather, "Expand": _expand, "ConstantOfShape": _shaped,
-    "Range": _range,
+    "Range": _range, "RotaryEmbedding": _same, "RMSNormalization": _same, "Attention": _attention,
 }  # fmt: skip
+
+
+CONTRIB: dict[str, _Rule] = dict.fromkeys(("RotaryEmbedding", "GroupQueryAttention", "MultiHeadAttention"), _same)
 
 
 def _shape_held(sizes: _Sizes, node: ir.Node) -> np.ndarray | None:

@@ -13,6 +13,7 @@ Scope: the main graph.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ import onnx_ir as ir
 
 from ..edit import constant_array, is_op
 from .size import Dims, Size
-from .size_rules import NUMBERS, SHAPES, split_shapes
+from .size_rules import CONTRIB, NUMBERS, SHAPES, split_shapes
 
 __all__ = ["Sizes"]
 
@@ -99,7 +100,8 @@ class Sizes:
         )
 
     def _follow(self, node: ir.Node) -> None:
-        rule = SHAPES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        rules = SHAPES if node.domain in ("", "ai.onnx") else CONTRIB if node.domain == "com.microsoft" else {}
+        rule = rules.get(node.op_type)
         parts = split_shapes(self, node) if is_op(node, "Split") else None
         for position, value in enumerate(node.outputs):
             self._learn(value, parts[position] if parts else rule(self, node) if rule and not position else None)
@@ -124,4 +126,12 @@ def _said(value: ir.Value, dim: object, axis: int) -> Size:
     if isinstance(dim, int):
         return Size.of(dim)
     name = getattr(dim, "value", None)
-    return Size.of(str(name)) if name is not None else Size.of(f"{value.name}[{axis}]")
+    if name is None:
+        return Size.of(f"{value.name}[{axis}]")
+    # As torch writes sums of its symbols.
+    total = Size.of(0)
+    for term in str(name).split(" + "):
+        if not re.fullmatch(r"\w+", term):
+            return Size.of(str(name))
+        total += Size.of(int(term) if term.isdecimal() else term)
+    return total

@@ -100,7 +100,7 @@ def test_pairs_are_neighbours() -> None:
 
 
 def test_the_graph_that_is_made() -> None:
-    body = f"q = Identity(x) \n {HALF_ROWS} \n {HALVES_APART}".replace(
+    body = f"q = Relu(x) \n {HALF_ROWS} \n {HALVES_APART}".replace(
         "start: int = 1, end: int = 2", "start: int = 2, end: int = 3"
     )
 
@@ -108,7 +108,7 @@ def test_the_graph_that_is_made() -> None:
         FuseRotary(),
         graph(body, inputs="float[2,3,T,8] x", outputs="float[2,3,T,8] y"),
         """
-        q = Identity(x)
+        q = Relu(x)
         s = Shape<end=3, start=2>(x)
         c = Slice(cos_half, zero, s, zero)
         n = Slice(sin_half, zero, s, zero)
