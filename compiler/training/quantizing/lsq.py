@@ -70,8 +70,8 @@ class _FakeQuantized(torch.autograd.Function):
         rounded = torch.round(steps)
         codes = rounded + zero
         level = codes.clamp(qmin, qmax) - zero
-        inside = (codes >= qmin) & (codes <= qmax)
         if any(ctx.needs_input_grad[:3]):
+            inside = (codes >= qmin) & (codes <= qmax)
             ctx.save_for_backward(inside, torch.where(inside, rounded - steps, level), scale)
             ctx.zero_shape, ctx.gradient, ctx.dtype = zero.shape, gradient, x.dtype
         return level * scale

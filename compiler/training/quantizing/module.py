@@ -6,17 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import onnx_ir as ir
+import torch
 
 from ....passes.quantize.learned_params import Learned, write_learned
+from ..graph.frame import Frame
 from ..graph.module import GraphModule
+from ..graph.steps import Step
 from .fake import FakeBias, FakeQuantize, SameParams
-from .sites import Sites, find_sites
+from .kernels import brought_back, mean_of, sum_of
+from .sites import Kernel, Sites, find_sites
 
 __all__ = ["QatModule"]
 
 
 class QatModule(GraphModule):
     """A graph that computes what its integers will, and can be trained. Made by `edgec.qat.prepare`.
+
+    Where no gradient is asked for, under `torch.no_grad`, it rounds as ONNX Runtime's kernels do, to the last bit of
+    those it knows (`kernels.py`).
 
     Attributes:
         target: Name of what it is trained for.
@@ -37,7 +44,9 @@ class QatModule(GraphModule):
         # Module state is the edges': these only find it.
         self.__dict__["_activations"] = dict[str, FakeQuantize]()
         self.__dict__["_weights"] = dict[tuple[str, int], FakeQuantize]()
-        self._put_all(find_sites(model.graph))
+        sites = find_sites(model.graph)
+        self._kernels: dict[str, Kernel] = {each.node: each for each in sites.kernels}
+        self._put_all(sites)
 
     @property
     def activations(self) -> Mapping[str, FakeQuantize]:
@@ -66,6 +75,33 @@ class QatModule(GraphModule):
         )
         write_learned(model, learned)
         return model
+
+    def _run(self, step: Step, frame: Frame) -> tuple[torch.Tensor, ...]:
+        made = super()._run(step, frame)
+        kernel = None if torch.is_grad_enabled() else self._kernels.get(step.call.name)
+        return made if kernel is None else (self._as_kernel(kernel, made[0], step, frame),)
+
+    def _as_kernel(self, kernel: Kernel, y: torch.Tensor, step: Step, frame: Frame) -> torch.Tensor:
+        """A result as an integer kernel writes it, real numbers of codes."""
+        params = [self._of(each).learned() for each in kernel.operands]
+        scale, zero = self._of(kernel.output).learned()
+        match kernel.kind:
+            case "product":
+                (x, _), (w, _) = params
+                if w.ndim:
+                    w = w.reshape([-1 if k == kernel.axis % y.ndim else 1 for k in range(y.ndim)])
+                return brought_back(y, x, w, scale)
+            case "sum":
+                read = [frame.operand(name, step.call.name, k) for k, name in enumerate(step.inputs)]
+                first, second = ((each, *param) for each, param in zip(read, params, strict=True) if each is not None)
+                return sum_of(first, second, (scale, zero))
+            case "mean":
+                operand = frame.operand(step.inputs[0], step.call.name, 0)
+                assert operand is not None
+                return mean_of(y, operand.numel() // max(1, y.numel()), params[0][0], scale)
+
+    def _of(self, operand: str | tuple[str, int]) -> FakeQuantize:
+        return self.activations[operand] if isinstance(operand, str) else self.weights[operand]
 
     def _put_all(self, sites: Sites) -> None:
         for each in sites.activations:

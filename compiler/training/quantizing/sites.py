@@ -5,12 +5,15 @@
 2. What moves or picks codes keeps them: nothing is rounded a second time behind it.
 3. A constant operand is rounded for the readers that were decided alike, with one set of params.
 4. A bias follows from its node's activation and weight.
+
+And what integer kernels there will be between them, of those whose last bit is known (`kernels.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -21,7 +24,7 @@ from ....passes.quantize.decision import Decision, decided_nodes, decided_values
 from ....passes.quantize.weight_params import weight_params
 from ....passes.spec import Fixed, QuantParams, QuantSpec, Shared
 
-__all__ = ["Activation", "Bias", "Sites", "Weight", "find_sites"]
+__all__ = ["Activation", "Bias", "Kernel", "Sites", "Weight", "find_sites"]
 
 # Of what moves elements, that which adds none and computes none.
 _KEEPS = frozenset(
@@ -89,12 +92,32 @@ class Bias:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Kernel:
+    """A node that computes in integers and writes them.
+
+    Attributes:
+        node: Its name.
+        kind: What it computes.
+        operands: Of each input that counts: the name its params go by, or its reader where it is constant.
+        output: The name that the params of the result go by.
+        axis: Of the output's channels, for products.
+    """
+
+    node: str
+    kind: Literal["product", "sum", "mean"]
+    operands: tuple[str | Reader, ...]
+    output: str
+    axis: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Sites:
     """All of them."""
 
     activations: tuple[Activation, ...]
     weights: tuple[Weight, ...]
     biases: tuple[Bias, ...]
+    kernels: tuple[Kernel, ...]
 
 
 def find_sites(graph: ir.Graph) -> Sites:
@@ -109,6 +132,7 @@ def find_sites(graph: ir.Graph) -> Sites:
         activations=tuple(_activations(graph, nodes, roots)),
         weights=tuple(_weights(nodes)),
         biases=tuple(_biases(nodes, roots)),
+        kernels=tuple(_kernels(nodes, roots)),
     )
 
 
@@ -233,3 +257,34 @@ def _biases(nodes: list[tuple[ir.Node, Decision]], roots: dict[int, str]) -> Ite
             activation=roots[id(params_of(operand))],
             weight=(str(node.name), decision.weight[0]),
         )
+
+
+def _kernels(nodes: list[tuple[ir.Node, Decision]], roots: dict[int, str]) -> Iterator[Kernel]:
+    for node, decision in nodes:
+        kind = _kind(node, decision)
+        output = None if decision.output is None else params_of(decision.output)
+        if kind is None or output is None or output.scale.ndim:
+            continue
+        indices = sorted({*decision.activations, *(() if decision.weight is None else (decision.weight[0],))})
+        operands: list[str | Reader] = []
+        for index in indices:
+            value = node.inputs[index]
+            assert value is not None
+            constant = decision.weight is not None and index == decision.weight[0]
+            operands.append((str(node.name), index) if constant else roots[id(params_of(value))])
+        axis = 1 if node.op_type == "Conv" else -1
+        yield Kernel(node=str(node.name), kind=kind, operands=tuple(operands), output=roots[id(output)], axis=axis)
+
+
+def _kind(node: ir.Node, decision: Decision) -> Literal["product", "sum", "mean"] | None:
+    """What a node computes, where all of it is done in integers."""
+    match node.op_type:
+        case "Conv" | "MatMul" | "Gemm":
+            scaled = any(node.attributes.get_float(name, 1.0) != 1.0 for name in ("alpha", "beta"))
+            added = len(node.inputs) > 2 and node.inputs[2] is not None and decision.bias is None
+            return None if scaled or added or decision.weight is None or decision.weight[1].bits > 8 else "product"
+        case "Add":
+            return "sum"
+        case "GlobalAveragePool":
+            return "mean"
+    return None
