@@ -239,6 +239,18 @@ class Policy:
                 text and read(text)
             except ValueError as error:
                 raise OptionError(option, str(error), remedy=f"Write it like {option} {example}") from error
+        if self.sparsity and self.rotate:
+            raise OptionError(
+                "--rotate",
+                "mixes the columns of weights: zeros of --sparsity would not stay",
+                remedy="Leave one of them out",
+            )
+        if self.sparsity and self.scheme in MEASURED_CODEBOOKS:
+            raise OptionError(
+                f"--scheme {self.scheme}",
+                "has no code for 0: zeros of --sparsity would not stay",
+                remedy=f"Leave --sparsity out, or choose one of {', '.join((*BLOCK_SCHEMES, 'nf4', 'fp4'))}",
+            )
         if self.weight_form == "bnb4" and self.scheme != "nf4":
             raise OptionError(
                 "--weight-form bnb4", f"holds nf4, and the scheme is {self.scheme}", remedy="Add --scheme nf4"
