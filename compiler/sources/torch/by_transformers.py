@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....errors import ModelError
-from .cached import WRAPPED, with_cache
+from .cached import with_cache
 from .explain import first_line
 from .extras import need_transformers
 from .program import Dims, Program
@@ -60,8 +60,7 @@ def read_with_transformers(folder: Path, origin: str) -> Program:
         notes = (*notes, f"of {type(module).__name__} the encoder alone is exported")
         module = module.get_encoder().eval()
     elif _is_decoder(module):
-        wrapped, inputs, names, dims = with_cache(module)
-        return Program(module=wrapped, inputs=inputs, names=names, dynamic=dims, wrapper=WRAPPED, notes=notes, **common)
+        return Program(notes=notes, **with_cache(module), **common)
     inputs, dims = _example(module, origin)
     return Program(module=module, inputs=inputs, dynamic=dims, notes=notes, **common)
 
@@ -107,14 +106,17 @@ def _example(module: Any, origin: str) -> tuple[dict[str, torch.Tensor], dict[st
         channels, (high, wide) = getattr(config, "num_channels", 3), _image_size(config)
         image = torch.randn(1, channels, high, wide, generator=random)
         return {main: image}, {main: ("batch", channels, high, wide)}
+    if main == "input_values" and hasattr(config, "num_mel_bins") and hasattr(config, "max_length"):
+        size = (config.max_length, config.num_mel_bins)
+        return {main: torch.randn(1, *size, generator=random)}, {main: ("batch", *size)}
     if main == "input_values":
         return {main: torch.randn(1, _SECONDS * _RATE, generator=random)}, {main: ("batch", "samples")}
     if main == "input_features":
         return _features(config, random)
-    if main != "input_ids":
+    if main != "input_ids" or not hasattr(config, "vocab_size"):
         raise ModelError(
             origin,
-            f"takes {main!r}, of which nothing is known here",
+            f"takes {main!r}, and its configuration does not tell of what sizes",
             remedy="Give code that returns (module, example inputs): package.module:build",
         )
     taken = inspect.signature(module.forward).parameters

@@ -13,23 +13,20 @@ from .program import Dims
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["WRAPPED", "with_cache"]
+__all__ = ["with_cache"]
 
-# The user's module in ours.
-WRAPPED = "model"
-_NEW, _PAST = 3, 2
+_NEW, _PAST, _PROMPT = 3, 2, 5
 
 
-def with_cache(model: Any) -> tuple[torch.nn.Module, dict[str, Any], tuple[str, ...], dict[str, Dims]]:
+def with_cache(model: Any) -> dict[str, Any]:
     """A module around a language model.
 
     Args:
         model: One of `transformers`, with a cache of keys and values.
 
     Returns:
-        The module, what it is called on, the names of its tensors, and which dimensions are free.
+        Fields of a `Program`: the module, what it is called on, its names and its free dimensions.
     """
-    import torch
     from torch import nn
     from transformers import DynamicCache
 
@@ -57,19 +54,35 @@ def with_cache(model: Any) -> tuple[torch.nn.Module, dict[str, Any], tuple[str, 
             return found
 
     module = Cached().eval()
-    past = _empty(model)
-    inputs: dict[str, Any] = {
-        "input_ids": torch.arange(2 * _NEW).reshape(2, _NEW) % model.config.vocab_size,
-        "attention_mask": torch.ones(2, _NEW + _PAST, dtype=torch.int64),
-        "past": list(past.values()),
-    }
+    past = _filled(model)
+    inputs = _inputs(model, past, 2, _NEW)
+    prompt = _inputs(model, {name: tensor[:1, :, :0] for name, tensor in past.items()}, 1, _PROMPT)
     names = ("input_ids", "attention_mask", *past)
     dims: dict[str, Dims] = {"input_ids": ("batch", "length"), "attention_mask": ("batch", "total")}
     dims |= {name: ("batch", tensor.shape[1], "past", tensor.shape[3]) for name, tensor in past.items()}
-    return module, inputs, names, dims
+    return {
+        "module": module,
+        "inputs": inputs,
+        "others": (prompt,),
+        "names": names,
+        "dynamic": dims,
+        "wrapper": "model",
+    }
 
 
-def _empty(model: Any) -> Mapping[str, torch.Tensor]:
+def _inputs(model: Any, past: Mapping[str, torch.Tensor], batch: int, new: int) -> dict[str, Any]:
+    """What it is called on behind a cache."""
+    import torch
+
+    tensors = list(past.values())
+    return {
+        "input_ids": torch.arange(batch * new).reshape(batch, new) % model.config.vocab_size,
+        "attention_mask": torch.ones(batch, new + tensors[0].shape[2], dtype=torch.int64),
+        "past": tensors,
+    }
+
+
+def _filled(model: Any) -> Mapping[str, torch.Tensor]:
     """Keys and values of a short text, of the shapes that the model itself makes: (batch, heads, tokens, size)."""
     import torch
 

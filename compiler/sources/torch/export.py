@@ -46,7 +46,7 @@ def export(program: Program, dynamic: Mapping[str, Dims], cases: Iterable[Mappin
         weights = frozenset({*exported.state_dict, *exported.constants}) & set(model.graph.initializers)
         tidy(model, weights)
         name_after_modules(model, names, outputs, program.wrapper)
-        found = verify(model, program, chain([inputs], cases), names, outputs)
+        found = verify(model, program, chain([inputs], program.others, cases), names, outputs)
     compared = f"{found.samples} sample{'s' if found.samples > 1 else ''}"
     told = f"exported by torch {torch.__version__.partition('+')[0]}, within {found.relative:.1g} of it on {compared}"
     return Built(

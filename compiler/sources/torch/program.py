@@ -26,6 +26,7 @@ class Program:
         inputs: What `forward` is called on, by its names, in its order: tensors, or lists, tuples and dicts of them.
         exported: The module captured already (.pt2).
         positional: How many of `inputs` are given by place, not by name.
+        others: More of the same in other sizes, to compare on.
         names: What the tensors of `inputs` are called, in order; () calls them by their arguments.
         wrapper: Where the user's module is in `module`, where that is ours: left out of names.
         dynamic: Names of dimensions that follow from the kind of model; the user's go over them.
@@ -39,6 +40,7 @@ class Program:
     inputs: Mapping[str, Any]
     exported: torch.export.ExportedProgram | None = None
     positional: int = 0
+    others: tuple[Mapping[str, Any], ...] = ()
     names: tuple[str, ...] = ()
     wrapper: str = ""
     dynamic: Mapping[str, Dims] = field(default_factory=dict)

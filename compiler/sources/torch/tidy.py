@@ -8,8 +8,10 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from .fold_weights import WEIGHT, fold_weights
+from .open_masks import drop_open_masks
 from .quiet import quiet
 from .settle_reshapes import settle_reshapes
+from .share_constants import share_constants
 
 __all__ = ["tidy"]
 
@@ -62,9 +64,11 @@ def tidy(model: ir.Model, parameters: frozenset[str]) -> None:
             fold_weights(model)
             simpler(model)
             settle_reshapes(model)
+            drop_open_masks(model)
             common.RemoveUnusedNodesPass()(model)
         lift()
         common.LiftSubgraphInitializersToMainGraphPass()(model)
+        share_constants(model)
         common.CommonSubexpressionEliminationPass()(model)
         common.RemoveUnusedNodesPass()(model)
         common.RemoveUnusedOpsetsPass()(model)
