@@ -23,7 +23,9 @@ from support.speech import small_config, small_weights, write_whisper
 
 from edgec.compiler.project import Project
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/language-models.md", "examples/digits/README.md")
+DOCUMENTS = (
+    "README.md", "CONTRIBUTING.md", "docs/language-models.md", "docs/search.md", "examples/digits/README.md",
+)  # fmt: skip
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -103,7 +105,7 @@ def test_edgec_commands_run(document: str, repository: Path, desk: Path) -> None
     What would fetch says only what it would, and its runtimes are absent.
     """
     for body in blocks((repository / document).read_text(encoding="utf-8"), "toml"):
-        if "[model]" in body:
+        if "[model]" in body or "[search]" in body:
             (desk / "edgec.toml").write_text(body, encoding="utf-8")
     found = [words for words in commands((repository / document).read_text(encoding="utf-8")) if words[0] == "edgec"]
     for words in found:
@@ -114,9 +116,10 @@ def test_edgec_commands_run(document: str, repository: Path, desk: Path) -> None
         assert done.returncode == 0 or absent, said
 
 
-def test_python_of_the_readme_runs(repository: Path, desk: Path) -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/search.md"])
+def test_python_of_a_document_runs(document: str, repository: Path, desk: Path) -> None:
     given = "import numpy\nimage = numpy.load('feeds.npz')['image']\n"
-    found = blocks((repository / "README.md").read_text(encoding="utf-8"), "python")
+    found = blocks((repository / document).read_text(encoding="utf-8"), "python")
     assert found
     for body in found:
         done = run(["-c", given + body], desk)
