@@ -48,6 +48,7 @@ from .request import CompileRequest
 from .sbom.source_licence import source_licence
 from .scheme import check_measured, check_scheme, choose_scheme, opset_of_scheme
 from .signature import inputs_of
+from .sparsity import sparsity_note, sparsity_of, write_sparsity
 from .static_shapes import check_static
 from .unread import unread
 
@@ -129,6 +130,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     if request.ort:
         check_ort_scheme(asked.scheme)
 
+    sparse = sparsity_of(loaded.model)
     with journal_for(loaded, request) as journal:
         built = build(loaded, asked, data, target, request, clock, journal)
         recipe, skipped = pruned.whole(built.candidate.recipe), SkipNotes.of(built.candidate.model)
@@ -151,6 +153,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                             *data.notes,
                             *spared_by(request),
                             *pruned.notes,
+                            *sparsity_note(sparse, target),
                             *reduced,
                             *unread(request, target, scheme),
                             *built.weights_alone,
@@ -167,6 +170,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     companions=loaded.companions,
                     adapters=loaded.adapters,
                 )
+            write_sparsity(bundle, sparse)
             verdict = _prove(bundle, loaded, built, data, request, clock) if request.prove else None
             diagnosis = _diagnose(bundle, verdict, loaded, asked, data, target, request, clock)
             reason = "; ".join((reason, *built.weights_alone))

@@ -15,9 +15,7 @@ import onnx_ir as ir
 from ..errors import OptionError
 from ..passes.base import Pass
 from ..passes.prune.costs import cost_of_nodes
-from ..passes.prune.weights import PruneWeights
 from ..passes.recipe import Recipe
-from ..passes.rewrite.linear import Linear, linear_of
 from ..targets.policy import Policy
 from ..targets.pruning import PRUNERS, pruning
 from ..targets.spec import TargetSpec
@@ -96,7 +94,7 @@ def prune(request: CompileRequest, loaded: Loaded, data: CompileData, target: Ta
     with clock.stage("prune"), request.progress.stage("prune"):
         measure = measuring(data, request, clock)
         reports = run_passes(model, passes, measure=measure, observers=(SignatureGuard(), *request.observers))
-    notes = (*_shrunk(loaded, model), *_zeros(passes, model))
+    notes = _shrunk(loaded, model)
     return Pruned(
         loaded=replace(loaded, model=model, reference=loaded.before),
         passes=passes,
@@ -139,15 +137,6 @@ def _shrunk(loaded: Loaded, model: ir.Model) -> tuple[str, ...]:
         f"pruned: {_count(left)} of {_count(macs)} MACs are left ({_share(left, macs)}), "
         f"{_count(stay)} of {_count(weights)} weights ({_share(stay, weights)})",
     )
-
-
-def _zeros(passes: Sequence[Pass], model: ir.Model) -> tuple[str, ...]:
-    """How many weights of products are 0, where they were made so."""
-    if not any(isinstance(each, PruneWeights) for each in passes):
-        return ()
-    weights = [layer.weight for node in model.graph if isinstance(layer := linear_of(node), Linear)]
-    zeros, count = sum(int((each == 0).sum()) for each in weights), sum(int(each.size) for each in weights)
-    return (f"pruned: {_count(zeros)} of {_count(count)} weights are 0 ({_share(zeros, count)})",)
 
 
 def _share(part: int, whole: int) -> str:

@@ -8,11 +8,21 @@ from typing import Any
 from rich.table import Table
 
 from ..compile import CompileResult
+from ..sparsity import read_sparsity
 from .census import Census, grouped
 from .layout import facts, lines, table
 from .units import plural, seconds, short_digest, size
 
-__all__ = ["compiled_facts", "context_text", "float_lines", "float_nodes", "integer_lines", "ort_text", "required_text"]
+__all__ = [
+    "compiled_facts",
+    "context_text",
+    "float_lines",
+    "float_nodes",
+    "integer_lines",
+    "ort_text",
+    "required_text",
+    "zeros_text",
+]
 
 _REASONS_SHOWN = 4
 
@@ -31,6 +41,7 @@ def compiled_facts(result: CompileResult, census: Census) -> Table:
             ("samples", _samples(manifest["samples"]["calibration"])),
             ("integers", lines(integer_lines(census))),
             ("float", lines(float_lines(result.skipped, census))),
+            ("zeros", zeros_text(read_sparsity(result.bundle))),
             ("context", context_text(manifest)),
             ("ORT format", ort_text(manifest)),
             ("its kernels", required_text(manifest)),
@@ -68,6 +79,15 @@ def required_text(manifest: Mapping[str, Any]) -> str | None:
     if required is None:
         return None
     return f"{required}: give it to ONNX Runtime's build.py --include_ops_by_config, and no others are built"
+
+
+def zeros_text(found: Mapping[str, Any] | None) -> str | None:
+    """Weights that are 0, and what the file takes with them, compressed too; None where there are few."""
+    if found is None:
+        return None
+    share = f"{100 * found['zeros'] / found['weights']:.0f}% of {found['weights']:,} weights"
+    zipped = "" if found["zipped_bytes"] is None else f", {size(found['zipped_bytes'])} zipped"
+    return f"{share}; model {size(found['bytes'])}{zipped}"
 
 
 def integer_lines(census: Census) -> Iterator[str]:

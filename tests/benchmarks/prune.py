@@ -149,7 +149,7 @@ def score(model: ZooModel, path: Path, evaluation: int) -> float:
     for example in model.task.evaluation(evaluation):
         run = dict(zip(names, session.run(None, dict(example.steps[0])), strict=True))
         records.append(model.task.metric.record(run, example.label))
-    return float(model.task.metric.value(np.array(records)))
+    return float(model.task.metric.aggregate(np.array(records)))
 
 
 def judge(model: str, found: Mapping[str, Form], taken: Mapping[str, np.ndarray]) -> Iterator[Line]:
