@@ -16,6 +16,7 @@ A scheme that computes in integers is trained with `edgec.qat`, whose module any
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from ..errors import ModelError, OptionError
+from ..errors import ModelError, OptionError, OutputError
 from ..passes.base import Pass
 from ..passes.recipe import Recipe
 from ..passes.weight_only.round_blocks import RoundBlocks
@@ -38,7 +39,7 @@ from .clock import Clock
 from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data, with_cache
 from .load import Loaded
-from .materialize import in_memory
+from .materialize import EXTERNAL_ABOVE, in_memory, weight_bytes
 from .observers import SignatureGuard
 from .older import target_of
 from .pipeline import run_passes
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from .training.distilling.compared import Compared
     from .training.distilling.student import Student
 
-__all__ = ["Teaching", "distill"]
+__all__ = ["Taught", "Teaching", "check_file", "distill", "taught", "write_model"]
 
 _OPTIONS = (
     *("shapes", "seed", "preprocess", "threads", "max_memory", "cache", "cache_dir", "progress"),
@@ -103,7 +104,38 @@ class Teaching:
                 raise OptionError(name, f"{bits} is no number of bits", remedy="Give one from 2 to 16")
 
 
-def distill(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taught:
+    """What came of a lesson.
+
+    Attributes:
+        model: The float model of the student.
+        losses: Of every step.
+        texts: How many the teacher wrote; 0 where samples were given.
+    """
+
+    model: ir.Model
+    losses: tuple[float, ...]
+    texts: int
+
+
+def distill(model: Any, **options: Any) -> ir.Model:
+    """Teach a model in few bits to answer as it does in float.
+
+    Args:
+        model: What `edgec.compile` takes. It is the teacher.
+        **options: Those of `taught`: `scheme`, `samples`, `steps`, `checkpoint`, ...
+
+    Returns:
+        The float model of the student: to be compiled under the same scheme and policy.
+
+    Raises:
+        EdgecError: The model, the samples or an option cannot be used; see `taught`.
+    """
+    return taught(model, **options).model
+
+
+def taught(
     model: Any,
     *,
     target: str | TargetSpec = "host",
@@ -113,8 +145,8 @@ def distill(
     logits: Sequence[str] | None = None,
     checkpoint: str | Path | None = None,
     **options: Any,
-) -> ir.Model:
-    """Teach a model in few bits to answer as it does in float.
+) -> Taught:
+    """Teach a model in few bits, and tell what it took.
 
     Args:
         model: What `edgec.compile` takes. It is the teacher.
@@ -130,7 +162,7 @@ def distill(
             say how samples are read.
 
     Returns:
-        The float model of the student: to be compiled under the same scheme and policy.
+        The student, which is to be compiled under the same scheme and policy.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
@@ -182,10 +214,11 @@ def distill(
     )
     with request.progress.stage("teach", teaching.steps) as advance:
         file = None if checkpoint is None else Path(checkpoint)
-        teach(
+        losses = teach(
             student.module, student.groups(teaching.rate, teaching.scale_rate), lesson, checkpoint=file, advance=advance
         )
-    return student.to_model()
+    written = 0 if data.calibration is not None else teaching.texts
+    return Taught(model=student.to_model(), losses=tuple(losses), texts=written)
 
 
 def _in_blocks(
@@ -261,3 +294,28 @@ def _key(model: ir.Model, request: CompileRequest, teaching: Teaching, compared:
             digest.update(f"{name} {value.const_value.shape}".encode())
             digest.update(np.ascontiguousarray(value.const_value.numpy()).tobytes())
     return digest.hexdigest()
+
+
+def check_file(file: Path, *, overwrite: bool) -> None:
+    """Raise before any work is done when a model could not be written at the end.
+
+    Args:
+        file: Where to.
+        overwrite: Whether one that is there may be replaced.
+
+    Raises:
+        OutputError: It is there, or its folder is not.
+    """
+    if file.exists() and not overwrite:
+        raise OutputError(str(file), "exists", remedy="Give --overwrite to replace it, or another -o")
+    if not file.absolute().parent.is_dir():
+        raise OutputError(str(file), f"has no folder {file.parent}", remedy="Make it, or give another -o")
+
+
+def write_model(model: ir.Model, file: Path) -> None:
+    """Write a float model, large weights beside it; another that was there is replaced when all is written."""
+    beside = f"{file.name}.data" if weight_bytes(model) > EXTERNAL_ABOVE else None
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.absolute().parent) as folder:
+        ir.save(model, Path(folder) / file.name, external_data=beside)
+        for made in sorted(Path(folder).iterdir(), reverse=True):  # the weights first
+            made.replace(file.absolute().parent / made.name)

@@ -18,6 +18,7 @@ from . import compare as compare_command
 from . import compile as compile_command
 from . import diagnose as diagnose_command
 from . import diff as diff_command
+from . import distill as distill_command
 from . import export as export_command
 from . import init as init_command
 from . import inspect as inspect_command
@@ -96,6 +97,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., int], str, str], ...] = (
     ("compare", compare_command.compare, "Two models, layer by layer.", compare_command.EXAMPLES),
     ("diff", diff_command.diff, "What changed between two bundles.", diff_command.EXAMPLES),
     ("diagnose", diagnose_command.diagnose, "Why a bundle loses accuracy, and the repair.", diagnose_command.EXAMPLES),
+    ("distill", distill_command.distill, "A model in few bits learns from itself.", distill_command.EXAMPLES),
     ("inspect", inspect_command.inspect, "What a model or a bundle is.", inspect_command.EXAMPLES),
     ("run", run_command.run, "What a bundle answers.", run_command.EXAMPLES),
     ("runner", runner_command.runner, "What a device answers by itself, signed.", runner_command.EXAMPLES),
