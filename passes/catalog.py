@@ -10,8 +10,8 @@ from .codebook.product_tables import ProductTables
 from .codebook.round_float8 import RoundFloat8
 from .codebook.round_incoherent import RoundIncoherent
 from .codebook.round_levels import RoundLevels
-from .fuse.pack_gates import PackGates
 from .fuse.attention import FuseAttention
+from .fuse.pack_gates import PackGates
 from .fuse.pack_queries import PackQueries
 from .fuse.rms_norm import FuseRmsNorm
 from .fuse.rotary import FuseRotary
@@ -104,6 +104,7 @@ from .round.correct_bias_in_turn import CorrectBiasInTurn
 from .round.own_biases import OwnBiases
 from .round.round_weights import RoundWeights
 from .spec import Fixed, Given, OpRule, PerAxis, PerBlock, PerTensor, QuantSpec, Shared
+from .weight_only.choose_once import ChooseOnce
 from .weight_only.compact_weights import CompactWeights
 from .weight_only.decide_storage import DecideStorage
 from .weight_only.dequantize_blocks import DequantizeBlocks
@@ -226,6 +227,7 @@ PASSES: tuple[type[Any], ...] = (
     RoundLevels,
     PackProducts,
     LongInputs,
+    ChooseOnce,
     GatherBlocks,
     ExpandBlocks,
     DequantizeBlocks,

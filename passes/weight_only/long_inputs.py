@@ -209,7 +209,8 @@ class _Writer:
 
     def _ask(self, node: ir.Node, x: ir.Value) -> ir.Value:
         limit = self._constant("long_rows", np.asarray(self._rows, np.int64))
-        sizes = ir.node("Shape", [x], {"end": -1})
+        x, rank = self._as_long(x)
+        sizes = ir.node("Shape", [x], {"end": rank})
         count = ir.node("ReduceProd", sizes.outputs, {"keepdims": 0})
         many = ir.node("GreaterOrEqual", [count.outputs[0], limit])
         for each in (sizes, count, many):
@@ -218,5 +219,15 @@ class _Writer:
         for each, kind in ((sizes, ir.DataType.INT64), (count, ir.DataType.INT64), (many, ir.DataType.BOOL)):
             each.outputs[0].type = ir.TensorType(kind)
         many.outputs[0].shape = ir.Shape([])
-        self._graph.insert_before(node, [sizes, count, many])
+        self._graph.insert_before(node if x.producer() is not None else self._graph[0], [sizes, count, many])
         return many.outputs[0]
+
+    def _as_long(self, x: ir.Value) -> tuple[ir.Value, int]:
+        """What has the rows of x among its first sizes, and how many they are: an input of the graph, or x itself."""
+        assert x.shape is not None
+        rows = [dim if isinstance(dim, int) else dim.value for dim in list(x.shape)[:-1]]
+        for given in self._graph.inputs:
+            sizes = [] if given.shape is None else list(given.shape)[: len(rows)]
+            if None not in rows and [dim if isinstance(dim, int) else dim.value for dim in sizes] == rows:
+                return given, len(rows)
+        return x, -1

@@ -7,8 +7,8 @@ from dataclasses import replace
 from ...passes.base import Pass
 from ...passes.codebook.product_tables import ProductTables
 from ...passes.codebook.round_float8 import RoundFloat8
-from ...passes.fuse.pack_gates import PackGates
 from ...passes.fuse.attention import FuseAttention
+from ...passes.fuse.pack_gates import PackGates
 from ...passes.fuse.pack_queries import PackQueries
 from ...passes.fuse.rms_norm import FuseRmsNorm
 from ...passes.fuse.rotary import FuseRotary
@@ -63,6 +63,7 @@ from ...passes.round.correct_bias_in_turn import CorrectBiasInTurn
 from ...passes.round.own_biases import OwnBiases
 from ...passes.round.round_weights import RoundWeights
 from ...passes.spec import OpRule, PerAxis, PerTensor
+from ...passes.weight_only.choose_once import ChooseOnce
 from ...passes.weight_only.compact_weights import CompactWeights
 from ...passes.weight_only.expand_dequantized import ExpandDequantized
 from ...passes.weight_only.half_weights import HalfWeights
@@ -183,6 +184,8 @@ def recipe(
     cache += (LongInputs(),) if policy.long_inputs else ()
     if target.max_opset <= _OLD:
         last = (SpellAxes(), *last)
+    # Behind all that looks at nodes of the main graph alone.
+    pads += (ChooseOnce(),) if policy.long_inputs else ()
     stamp = Stamp(target=target.name, scheme=policy.scheme, max_ir_version=target.max_ir_version)
     return Recipe(
         scheme=policy.scheme,
