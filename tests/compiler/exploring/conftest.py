@@ -76,7 +76,7 @@ def made(tmp_path: Path) -> Callable[..., Point]:
             proof={**proof, "older": None, "unexecuted": ""},
             verdict={"results": [], "excused": [], "notes": [], **verdict},
             metric=metric,
-            records=None if right is None else np.array(right, np.float64)[:, None],
+            records=None if right is None else np.array([right, [1] * len(right)], np.float64).T,
         )
 
     return make

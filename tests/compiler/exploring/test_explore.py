@@ -124,6 +124,19 @@ def test_what_was_tried_is_not_tried_again(tmp_path: Path) -> None:
     ]
 
 
+def test_a_trial_keeps_scores_and_no_times(tmp_path: Path) -> None:
+    found = search(recipes=["w8"], **small(tmp_path / "a"))
+    point = found.rows[0].point
+    assert point is not None
+    assert point.records is not None
+    assert point.scored is not None
+    assert point.records.shape == (6, 2)  # right, of one
+    assert point.records[:, 0].mean() == point.scored["value"]
+    assert point.proof["latency"] == []
+    assert found.bundle is not None
+    assert not (found.bundle / "proof" / "scores.npz").exists()
+
+
 def test_another_budget_of_bytes_or_time_tries_nothing(tmp_path: Path) -> None:
     options, told = small(tmp_path / "a"), Told()
     assert search(recipes=["w8"], contract={"size": "1MB"}, **options).exit_code == 0
