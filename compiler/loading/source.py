@@ -15,6 +15,7 @@ from google.protobuf.message import EncodeError
 from ...bundle import sha256_of
 from ...errors import ModelError
 from ..sources.built import Built
+from ..sources.exported.folder import is_exported, read_exported
 from ..sources.gguf.model import read_gguf_model
 from ..sources.gguf.read import MAGIC
 from ..sources.huggingface import is_checkpoint, part_of, read_checkpoint
@@ -88,6 +89,8 @@ def _open_path(given: str | Path, stored: bool) -> Source:
     path, part = part_of(Path(given).expanduser().absolute())
     if is_checkpoint(path):
         return _open_built(read_checkpoint(path, origin.removesuffix(f"#{part}"), part), origin)
+    if is_exported(path):
+        return _open_built(read_exported(path, origin), origin)
     if _is_gguf(path):
         return _open_built(read_gguf_model(path, origin, stored=stored), origin)
     files, weights = Files(folders_of(path), origin), Weights()
@@ -105,7 +108,7 @@ def _open_path(given: str | Path, stored: bool) -> Source:
 def is_onnx(source: str | Path) -> bool:
     """Whether a path is read as an ONNX file: no checkpoint, no GGUF, from which a model is built."""
     path, _ = part_of(Path(source).expanduser().absolute())
-    return not is_torch(source) and not is_checkpoint(path) and not _is_gguf(path)
+    return not (is_torch(source) or is_checkpoint(path) or is_exported(path) or _is_gguf(path))
 
 
 def _open_built(built: Built, origin: str) -> Source:

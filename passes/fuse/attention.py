@@ -43,7 +43,8 @@ class FuseAttention(Pass):
     """Make one node of an attention.
 
     Attributes:
-        steps: A cache is filled at once and then goes on token by token, or is one sequence's: presumed, not proved.
+        steps: Presume, and do not ask for a proof, that text is made: a cache is filled at once and goes on token by
+            token, or is one sequence's; a row of a mask that shows nothing is padding, whose answer nobody reads.
     """
 
     steps: bool = False
@@ -93,7 +94,7 @@ def _decide(found: Attends, sizes: Sizes, entries: Entries, *, steps: bool) -> O
         return "is an attention with a mask that is not just causal: the kernel for that is no faster"
     mask = found.masks[0] if visible == "masked" and len(found.masks) == 1 and not found.causal else None
     wanted = (dims[0], dims[1], tokens, total[2])
-    if mask is not None and not _leaves_rows(mask, guarded=found.guarded):
+    if mask is not None and not steps and not _leaves_rows(mask, guarded=found.guarded):
         return "is an attention with a mask that may hide a whole row, of which its kernel makes something else"
     if visible == "masked" and (mask is None or not _reaches(mask, sizes.of(mask.value), wanted)):
         return "is an attention with a mask that its kernel cannot add"

@@ -6,9 +6,7 @@ Keys of onnxruntime-genai 0.18 (src/config.h; written alike by its model builder
 from __future__ import annotations
 
 import json
-from typing import Any
-
-from .config import DecoderConfig
+from typing import Any, Protocol
 
 __all__ = ["GENAI_CONFIG", "genai_config"]
 
@@ -18,7 +16,34 @@ GENAI_CONFIG = "genai_config.json"
 _LONGEST = 4096
 
 
-def genai_config(config: DecoderConfig, *, filename: str = "model.onnx") -> bytes:
+class Described(Protocol):
+    """What is said of a decoder, however it was made."""
+
+    @property
+    def architecture(self) -> str: ...
+    @property
+    def vocabulary(self) -> int: ...
+    @property
+    def hidden(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def kv_heads(self) -> int: ...
+    @property
+    def head_size(self) -> int: ...
+    @property
+    def context(self) -> int: ...
+    @property
+    def bos(self) -> int | None: ...
+    @property
+    def eos(self) -> tuple[int, ...]: ...
+    @property
+    def pad(self) -> int | None: ...
+
+
+def genai_config(config: Described, *, filename: str = "model.onnx") -> bytes:
     """The file's text.
 
     Args:
