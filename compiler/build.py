@@ -36,6 +36,7 @@ from .pipeline import Measure, PassReport
 from .request import CompileRequest
 from .search import Found, search
 from .searching.candidates import Candidate, Candidates
+from .searching.fit_bits import check_fit_bits, fit_bits
 from .searching.guard_room import threads_within
 
 __all__ = ["Built", "build", "measuring"]
@@ -100,6 +101,7 @@ def build(
         ModelError: Nothing becomes smaller, and float was not asked for.
         OptionError: The recipe observes, and there are no samples.
     """
+    check_fit_bits(request)
     if data.calibration is None and request.recipe is None:
         recipe = recipe.without_samples()
     candidates = Candidates(source=loaded.model, measure=measuring(data, request, clock, journal))
@@ -134,6 +136,16 @@ def _searched(
     clock: Clock,
 ) -> Found:
     """What a search finds within `--max-memory`."""
+    if data.calibration is not None and request.policy.fit_bits:
+        fitted = fit_bits(
+            candidates.source,
+            request=request,
+            scheme=chosen.recipe.scheme,
+            target=target,
+            data=data,
+            measuring=lambda observed: measuring(replace(data, calibration=observed), request, clock),
+        )
+        return Found(candidate=fitted.candidate, notes=fitted.notes)
     if data.calibration is None or not _is_static(chosen.recipe):
         return Found(candidate=chosen)
     samples = len(data.calibration)

@@ -30,6 +30,7 @@ UNTRAINED = (
     "product_tables",
     "keep",
     "target_bpw",
+    "fit_bits",
     "weight_form",
     "long_inputs",
     "recurrent",

@@ -129,16 +129,21 @@ def check_measured(policy: Policy, scheme: str, *, calibrated: bool = True) -> N
             "goes by calibration samples, and there are none",
             remedy="Give --calibration (a text, or rows of tokens), or leave it out",
         )
-    for option, given in (("--target-bpw", policy.target_bpw), ("--keep", policy.keep), ("--in-turn", policy.in_turn)):
+    for option, given in (
+        ("--target-bpw", policy.target_bpw),
+        ("--fit-bits", policy.fit_bits),
+        ("--keep", policy.keep),
+        ("--in-turn", policy.in_turn),
+    ):
         if given and not blocks:
             raise OptionError(
                 option,
                 f"is for weights stored in blocks, and scheme {scheme} stores them otherwise",
                 remedy=f"Choose one of {', '.join(BLOCK_SCHEMES)}",
             )
-    if policy.target_bpw is not None and not calibrated:
+    if (policy.target_bpw is not None or policy.fit_bits) and not calibrated:
         raise OptionError(
-            "--target-bpw",
+            "--fit-bits" if policy.fit_bits else "--target-bpw",
             "goes by calibration samples, and there are none",
             remedy="Give --calibration, or one scheme for all weights",
         )

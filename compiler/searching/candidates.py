@@ -56,17 +56,19 @@ class _Start:
 class Candidates:
     """Builds candidates from the model as it was loaded.
 
-    Recipes of one compile differ from `DecideQuantization` on. The passes before it run once and leave a model that
-    every later candidate starts from; what a candidate's passes observe is remembered there. Where other passes come
+    Recipes of one compile differ from one pass on: `DecideQuantization`, or `fork`. The passes before it run once and
+    leave a model that every later candidate starts from; what a candidate's passes observe is remembered there. Where other passes come
     before it, as one more rewrite that is tried, both models are remembered: they share what was not rewritten.
 
     Attributes:
         source: The loaded model; never changed.
         measure: Observes values of a model.
+        fork: The pass from which on they differ.
     """
 
     source: ir.Model
     measure: Measure
+    fork: type[Pass] = DecideQuantization
     _starts: list[_Start] = field(default_factory=list, init=False)
     _held: int = field(default=0, init=False)
 
@@ -78,7 +80,7 @@ class Candidates:
 
     def prepared_for(self, recipe: Recipe) -> ir.Model:
         """The same of one recipe, whatever was built since: its values are those that its ranges were taken of."""
-        return self._start(_parts(recipe)[0], (SignatureGuard(),)).model
+        return self._start(self._parts(recipe)[0], (SignatureGuard(),)).model
 
     def build(self, recipe: Recipe, observers: Sequence[PassObserver] = ()) -> Candidate:
         """The candidate of a recipe.
@@ -89,7 +91,7 @@ class Candidates:
                 are not watched again.
         """
         self._collect()
-        head, tail = _parts(recipe)
+        head, tail = self._parts(recipe)
         watching = (SignatureGuard(), *observers)
         if not head and self._starts:
             model = self.source.clone()
@@ -100,6 +102,11 @@ class Candidates:
         after = run_passes(model, tail, measure=shared.observe, observers=(*watching, shared))
         reports = [*start.reports, *(replace(each, index=each.index + len(head)) for each in after)]
         return Candidate(recipe=recipe, model=model, reports=reports)
+
+    def _parts(self, recipe: Recipe) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:
+        """The passes before the fork and from it on; a recipe without it has nothing in common with others."""
+        at = next((k for k, each in enumerate(recipe.passes) if isinstance(each, self.fork)), 0)
+        return recipe.passes[:at], recipe.passes[at:]
 
     def _start(self, head: tuple[Pass, ...], watching: Sequence[PassObserver]) -> _Start:
         """What these passes leave; of all there were, the last two are remembered, the latest last."""
@@ -120,12 +127,6 @@ class Candidates:
 
     def _run(self, model: ir.Model, passes: Sequence[Pass], observers: Sequence[PassObserver]) -> list[PassReport]:
         return run_passes(model, passes, measure=self.measure, observers=observers)
-
-
-def _parts(recipe: Recipe) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:
-    """The passes before and from `DecideQuantization` on; a recipe without it has nothing in common with others."""
-    at = next((k for k, each in enumerate(recipe.passes) if isinstance(each, DecideQuantization)), 0)
-    return recipe.passes[:at], recipe.passes[at:]
 
 
 class _SharedObservations:

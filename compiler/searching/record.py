@@ -11,7 +11,7 @@ from .outputs import Fidelity
 from .restore import Restored
 from .trials import Trials
 
-__all__ = ["accuracy_record", "faults_note", "notes_of", "rounded", "widened_note"]
+__all__ = ["accuracy_record", "faults_note", "notes_of", "refusals_note", "rounded", "widened_note"]
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -42,9 +42,7 @@ def notes_of(trials: Trials, goal: Goal, restored: Restored, rejected: int) -> t
         found.append(
             f"accuracy: {nodes[0]} kept in float ({nodes[1]}), {_difference(before, after, goal, trials.runs)}"
         )
-    if rejected:
-        times = "once" if rejected == 1 else f"{rejected} times"
-        found.append(f"evaluation samples rejected a choice {times}: the verdict is that much less independent")
+    found += refusals_note(rejected)
     if restored.excess > 1:
         name = _worst(trials.score(restored.names), goal)
         found.append(
@@ -52,6 +50,14 @@ def notes_of(trials: Trials, goal: Goal, restored: Restored, rejected: int) -> t
             f"{restored.excess:.2g} times the noise that is taken for safe; see --max-drop and --min-sqnr"
         )
     return tuple(found)
+
+
+def refusals_note(rejected: int) -> tuple[str, ...]:
+    """What the reader must know of evaluation samples that refused; nothing where they did not."""
+    if not rejected:
+        return ()
+    times = "once" if rejected == 1 else f"{rejected} times"
+    return (f"evaluation samples rejected a choice {times}: the verdict is that much less independent",)
 
 
 def faults_note(count: int, share: float, left: float) -> str:

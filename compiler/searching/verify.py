@@ -18,7 +18,7 @@ from ..proving.judge import judge_accuracy
 from ..proving.proof import EvaluationProof
 from ..samples.base import Samples
 
-__all__ = ["Answer", "Verifier", "within_reach"]
+__all__ = ["Answer", "Verifier", "answer_of", "within_reach"]
 
 _ROOM_DB, _UNKNOWN_FACTOR = 0.5, 2.0
 
@@ -73,9 +73,7 @@ class Verifier:
 
     def ask(self, model: ir.Model) -> Answer:
         """What the limits want of a model; it is not changed."""
-        results = self.judge(model)
-        factor = max((_factor(each) for each in results if _is_refused(each)), default=1.0)
-        return Answer(factor=factor, undecided=factor <= 1 and any(map(_could_be_met, results)))
+        return answer_of(self.judge(model))
 
     def judge(self, model: ir.Model) -> tuple[ClauseResult, ...]:
         """One result per clause that is within reach."""
@@ -98,6 +96,12 @@ class Verifier:
         finally:
             reference.close()
         return judge_accuracy(within_reach(self.clauses, found), found)
+
+
+def answer_of(results: Sequence[ClauseResult]) -> Answer:
+    """What results of clauses come to."""
+    factor = max((_factor(each) for each in results if _is_refused(each)), default=1.0)
+    return Answer(factor=factor, undecided=factor <= 1 and any(map(_could_be_met, results)))
 
 
 def within_reach(clauses: Sequence[Clause], found: EvaluationProof) -> tuple[Clause, ...]:

@@ -41,10 +41,10 @@ class Counts:
 # As many as fit: all there are, but of the encoder (690 pairs) and of the carried cache (123 rows, 99 tokens each).
 COUNTS: Mapping[str, Counts] = {
     LAYER: Counts(samples=64, evaluation=32),
-    "stories260k": Counts(samples=64, evaluation=123),
-    "stories260k_kv": Counts(samples=8, evaluation=40),
+    "stories260k": Counts(samples=24, evaluation=123),
+    "stories260k_kv": Counts(samples=4, evaluation=30),
     "textgenrnn": Counts(samples=256, evaluation=1918),
-    ENCODER: Counts(samples=64, evaluation=400),
+    ENCODER: Counts(samples=32, evaluation=200),
 }
 
 
