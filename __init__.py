@@ -27,6 +27,7 @@ __all__ = [
     "plan",
     "prove",
     "qat",
+    "qlora",
     "search",
     "targets",
 ]
@@ -70,8 +71,8 @@ def __getattr__(name: str) -> object:
 
     if name in ("errors", "targets"):
         return import_module(f".{name}", __name__)
-    if name == "qat":
-        return import_module(".compiler.qat", __name__)
+    if name in ("qat", "qlora"):
+        return import_module(f".compiler.{name}", __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -70,6 +70,8 @@ def matched_names(linears: Sequence[Linear]) -> dict[str, Linear]:
         for each in linears:
             if rank < len(each.names):
                 found.setdefault(_key(each.names[rank]), each)
+    for each in linears:  # what an exporter called `val_159` is a module of that name, as `edgec.qlora` has it
+        found.setdefault(_key(str(each.weight.name)), each)
     return found
 
 

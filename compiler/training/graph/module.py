@@ -146,6 +146,25 @@ class GraphModule(nn.Module):
         """Whether the graph has a value of that name: an input, an initializer or a node's output."""
         return any(value in names for names in (self._values, self.input_names, self._holders, self._numbers))
 
+    def linear_of(self, weight: str) -> nn.Module | None:
+        """The module that multiplies by an initializer; None where no product is one."""
+        owner, _ = self._holders.get(weight, (None, ""))
+        return owner if isinstance(owner, Linear) else None
+
+    def swap(self, weight: str, linear: Linear) -> None:
+        """Let another module multiply by what an initializer is, at the same path; what else hung there hangs on."""
+        path, _, leaf = self._paths[weight].rpartition(".")[0].rpartition(".")
+        parent = self.get_submodule(path)
+        old = parent._modules[leaf]
+        assert isinstance(old, Linear)
+        linear._modules.update(old._modules)
+        linear._parameters.update({name: held for name, held in old._parameters.items() if name != "weight"})
+        linear._buffers.update(old._buffers)
+        parent._modules[leaf] = linear
+        self._holders = {
+            name: (linear if owner is old else owner, attribute) for name, (owner, attribute) in self._holders.items()
+        }
+
     def path_of(self, name: str) -> str:
         """The name in the state dict of an initializer; for most it is the same."""
         return self._paths[name]
