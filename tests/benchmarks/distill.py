@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         steps=options.steps,
         texts=options.texts,
         length=options.length,
+        batch=options.batch,
         checkpoint=options.checkpoint,
         seed=options.seed,
         **FORM,
@@ -89,9 +90,10 @@ def _perplexity(file: Path, rows: Sequence[tuple[Any, Any]]) -> float:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--texts", type=int, default=512)
-    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluation", type=int, help="rows of the evaluation (default: all 123)")
     parser.add_argument("--checkpoint", type=Path, help="keeps what was learned, and goes on from it")
