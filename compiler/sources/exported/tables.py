@@ -56,22 +56,29 @@ class Tables:
     def _wide(self, value: ir.Value, reader: ir.Node) -> ir.Value:
         if is_constant(value):
             return value
+        held = self._sizes.held(value)
+        if held is not None:
+            # Asked anew by every reader: as an end the number of tokens is harmless, as a number it is not.
+            return self._counted(value, held, reader)
         if value not in self._made:
-            self._made[value] = self._make(value, reader)
+            self._made[value] = self._again(value)
         return self._made[value]
 
-    def _make(self, value: ir.Value, reader: ir.Node) -> ir.Value:
+    def _counted(self, value: ir.Value, held: np.ndarray, reader: ir.Node) -> ir.Value:
+        """Sizes, those of the tokens as long as the context."""
+        sizes = held.reshape(-1)
+        if any(size.number is None and size != self._tokens for size in sizes):
+            raise ValueError(f"turns queries and keys by {value.name!r}, which depends on what is given")
+        end = is_op(reader, *_ENDS) and list(reader.inputs).index(value) in _ENDS[reader.op_type]
+        if not end and any(size.number is None for size in sizes):
+            raise ValueError(f"turns queries and keys by how many tokens there are, in {reader.name}")
+        numbers = [self._context if size.number is None else size.number for size in sizes]
+        return self._counts.constant(f"{value.name}_wide", np.asarray(numbers, np.int64).reshape(held.shape))
+
+    def _again(self, value: ir.Value) -> ir.Value:
+        """The same of a longer count."""
         node = value.producer()
-        held = self._sizes.held(value)
-        if held is not None and all(size.number is not None for size in held.reshape(-1)):
-            numbers = np.asarray([size.number for size in held.reshape(-1)], np.int64).reshape(held.shape)
-            return self._counts.constant(f"{value.name}_wide", numbers)
-        if held is not None and all(size.number is not None or size == self._tokens for size in held.reshape(-1)):
-            if not is_op(reader, *_ENDS) or list(reader.inputs).index(value) not in _ENDS[reader.op_type]:
-                raise ValueError(f"turns queries and keys by how many tokens there are, in {reader.name}")
-            numbers = np.asarray([self._context if size.number is None else size.number for size in held.reshape(-1)])
-            return self._counts.constant(f"{value.name}_wide", numbers.astype(np.int64).reshape(held.shape))
-        if node is None or held is not None:
+        if node is None:
             raise ValueError(f"turns queries and keys by {value.name!r}, which depends on what is given")
         inputs = [None if each is None else self._wide(each, node) for each in node.inputs]
         made = ir.Node(node.domain, node.op_type, inputs, list(node.attributes.values()), name=f"{node.name}_wide")
