@@ -25,6 +25,8 @@ _SETTINGS: dict[str, frozenset[int]] = {
     "OneHot": frozenset({2}),
     "RotaryEmbedding": frozenset({1, 2, 3}),
     "GroupQueryAttention": frozenset({7, 8}),
+    "GatherBlockQuantized": frozenset({2, 3}),
+    "MatMulNBits": frozenset({2, 3}),
     "QuantizeLinear": frozenset({1}),
     "DequantizeLinear": frozenset({1}),
     "Max": frozenset(range(64)),
