@@ -1,4 +1,4 @@
-"""One engine of `decode.py`, in a process of its own: answers `prompt tokens` lines with seconds.
+"""One engine of `decode.py`, in a process of its own: answers `prompt tokens` lines with seconds and memory.
 
     python decode_worker.py edgec|genai|llama PATH THREADS
 
@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 _CAPACITY = 1024
@@ -25,18 +26,25 @@ def main() -> None:
     for line in sys.stdin:
         prompt, tokens = map(int, line.split())
         first, rest = run([1, *range(3, 2 + prompt)], tokens)
-        sys.stdout.write(json.dumps({"prompt_seconds": first, "seconds": rest}) + "\n")
+        answer = {"prompt_seconds": first, "seconds": rest, "resident": _resident(), "peak": _resident("VmHWM")}
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
-def _edgec(path: str, threads: int) -> Callable[[list[int], int], tuple[float, float]]:
-    from pathlib import Path
+def _resident(what: str = "VmRSS") -> int:
+    """Bytes that the process holds, or held at most; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(what)), 0)
 
+
+def _edgec(path: str, threads: int) -> Callable[[list[int], int], tuple[float, float]]:
     from edgec.runtimes.base import SessionSettings
-    from edgec.runtimes.cached_decoder import CachedDecoder
+    from edgec.runtimes.cached_decoder import CachedDecoder, open_decoder
     from edgec.runtimes.ort import OrtCpu
 
-    session = OrtCpu().open(Path(path) / "model.onnx", SessionSettings(threads=threads))
+    # As `edgec run --prompt` opens it.
+    session = open_decoder(OrtCpu(), Path(path) / "model.onnx", SessionSettings(threads=threads))
     decoder = CachedDecoder(session, _CAPACITY)
 
     def run(prompt: list[int], tokens: int) -> tuple[float, float]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgec.compiler.sources.decoder import DecoderConfig, build
 from edgec.compiler.sources.decoder.genai import GENAI_CONFIG, genai_config
+from edgec.passes.base import Pass
+from edgec.passes.fuse.pack_gates import PackGates
 from edgec.passes.fuse.pack_queries import PackQueries
 from edgec.passes.normalize.remove_unused import RemoveUnused
 from edgec.passes.weight_only.blocks import BlockForm, Blocks
+from edgec.passes.weight_only.choose_once import ChooseOnce
+from edgec.passes.weight_only.long_inputs import LongInputs
 
-__all__ = ["SHAPES", "RandomWeights", "bytes_per_token", "write_gguf", "write_onnx"]
+__all__ = ["SHAPES", "RandomWeights", "bytes_per_token", "passes", "write_gguf", "write_onnx"]
 
 _LLAMA = {"vocabulary": 32000, "head_size": 64, "context": 2048, "bos": 1, "eos": (2,)}
 SHAPES: dict[str, DecoderConfig] = {
@@ -76,14 +80,28 @@ class RandomWeights(Mapping[str, "np.ndarray | Blocks"]):
         return {name: shape for name, shape in self.shapes.items() if len(shape) == 2 and "embed_tokens" not in name}
 
 
-def write_onnx(folder: Path, config: DecoderConfig, weights: RandomWeights) -> Path:
-    """The model and its `genai_config.json`; the folder."""
+def passes(*, long_inputs: bool = False) -> tuple[Pass, ...]:
+    """What a processor's recipe does to a decoder in blocks (a test compares)."""
+    long: tuple[Pass, ...] = (LongInputs(),) if long_inputs else ()
+    once: tuple[Pass, ...] = (ChooseOnce(),) if long_inputs else ()
+    return (PackQueries(), PackGates(), *long, RemoveUnused(), *once)
+
+
+def write_onnx(folder: Path, config: DecoderConfig, weights: RandomWeights, done: Sequence[Pass]) -> Path:
+    """The model and its `genai_config.json`; the folder.
+
+    Args:
+        folder: Where it is written.
+        config: The decoder.
+        weights: Its weights.
+        done: Passes.
+    """
     import onnx_ir as ir
 
     folder.mkdir(parents=True, exist_ok=True)
     model = build(config, weights)
-    PackQueries()(model)  # as the processors' recipe does, and other tools' builders
-    RemoveUnused()(model)
+    for each in done:
+        each(model)
     ir.save(model, folder / "model.onnx", external_data="model.onnx.data")
     (folder / GENAI_CONFIG).write_bytes(genai_config(config))
     return folder
