@@ -10,7 +10,7 @@ as it is, one with its weights as their blocks will hold them; texts that the te
 samples, are what the student learns on. It ends as a float model whose weights lie on the grid of their blocks, which
 a compile keeps bit for bit (`passes/weight_only/on_grid.py`).
 
-A scheme that computes in integers is trained with `edgec.qat`, whose module any loss can teach.
+The student of a scheme that computes in integers is the module of `edgec.qat`, whose params a compile takes over.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..passes.weight_only.round_blocks import RoundBlocks
 from ..passes.weight_only.round_in_turn import RoundInTurn
 from ..runtimes.base import SessionSettings
 from ..runtimes.ort import OrtCpu
-from ..targets.policy import BLOCK_SCHEMES, Policy
+from ..targets.policy import BLOCK_SCHEMES, STATIC_SCHEMES, Policy
 from ..targets.spec import TargetSpec
 from .build import measuring
 from .clock import Clock
@@ -43,6 +43,7 @@ from .materialize import EXTERNAL_ABOVE, in_memory, weight_bytes
 from .observers import SignatureGuard
 from .older import target_of
 from .pipeline import run_passes
+from .qat import prepare
 from .request import CompileRequest
 from .samples.base import DataSource
 from .samples.batch import can_batch
@@ -53,6 +54,7 @@ from .training.extra import require_torch
 
 if TYPE_CHECKING:
     from .training.distilling.compared import Compared
+    from .training.distilling.integers import IntegerStudent
     from .training.distilling.student import Student
 
 __all__ = ["Taught", "Teaching", "check_file", "distill", "taught", "write_model"]
@@ -73,7 +75,7 @@ class Teaching:
         steps: Steps of the optimizer.
         batch: Texts or samples of a step.
         rate: Learning rate of the weights.
-        scale_rate: Of a scale, in shares of itself.
+        scale_rate: Of a scale of blocks, in shares of itself.
         texts: How many the teacher writes, each from a token of its own while there are enough.
         length: Tokens of a text.
         activations: Bits of what products read, by token; None is float.
@@ -151,7 +153,7 @@ def taught(
     Args:
         model: What `edgec.compile` takes. It is the teacher.
         target: What it is for.
-        scheme: How the student's weights are stored: `w8`, `w4`, `w3` or `w2`.
+        scheme: How the student computes: weights stored alone, `w8`, `w4`, `w3`, `w2`; or integers, `a8w8`, `a4w4`, ...
         samples: What is learned on, as `calibration` of `edgec.compile`; they are held in memory. None lets a language
             model write its own texts.
         features: Values inside that are matched, too, by name.
@@ -184,6 +186,7 @@ def taught(
     inputs = inputs_of(loaded.model)
     language = language_of(loaded.model)
     data = open_data(with_cache(request, loaded.model), inputs, loaded.baking, loaded.companions)
+    texts: np.ndarray | None = None
     if data.calibration is not None:
         stacked = can_batch(inputs)
         draw = of_samples(Afresh(data.calibration, inputs), batch=teaching.batch, stacked=stacked, seed=request.seed)
@@ -202,7 +205,12 @@ def taught(
         features=tuple(features),
         feature_weight=teaching.feature_weight,
     )
-    student = _in_blocks(loaded, request, spec, data, teaching)
+    student: Student | IntegerStudent
+    if scheme in STATIC_SCHEMES:
+        seen = samples if texts is None or language is None else [language.feeds(row[None]) for row in texts]
+        student = _in_integers(model, target, scheme, seen, rest, teaching)
+    else:
+        student = _in_blocks(loaded, request, spec, data, teaching)
     teacher = GraphModule(student.module.source, origin=loaded.origin).requires_grad_(False)
     compared.check((student.module, teacher))
     lesson = Lesson(
@@ -232,6 +240,27 @@ def _in_blocks(
     graph = loaded.model.clone()
     run_passes(graph, _until_rounding(recipe), measure=measuring(data, request, Clock()), observers=(SignatureGuard(),))
     return student_of(graph, activations=teaching.activations, cache=teaching.cache, origin=loaded.origin)
+
+
+def _in_integers(
+    model: Any,
+    target: str | TargetSpec,
+    scheme: str,
+    seen: DataSource | None,
+    options: Mapping[str, Any],
+    teaching: Teaching,
+) -> IntegerStudent:
+    """The student of a scheme that computes in integers; its ranges start from what is learned on."""
+    from .training.distilling.integers import IntegerStudent
+
+    for name in ("activations", "cache"):
+        if getattr(teaching, name) is not None:
+            raise OptionError(
+                f"option {name!r}",
+                f"is for weights stored alone, and scheme {scheme} says how activations are computed",
+                remedy=f"Leave it out, or choose one of {', '.join(BLOCK_SCHEMES)}",
+            )
+    return IntegerStudent(module=prepare(model, target=target, scheme=scheme, calibration=seen, **options))
 
 
 def _until_rounding(recipe: Recipe) -> tuple[Pass, ...]:
@@ -266,11 +295,11 @@ def _outputs(model: ir.Model, language: Language | None) -> tuple[str, ...]:
 
 def _sorted(scheme: str, options: Mapping[str, Any]) -> tuple[Teaching, dict[str, Any]]:
     """Options of the lesson, and the rest."""
-    if scheme not in BLOCK_SCHEMES:
+    if scheme not in (*BLOCK_SCHEMES, *STATIC_SCHEMES):
         raise OptionError(
             f"scheme {scheme!r}",
-            "is not one whose weights are learned in blocks",
-            remedy=f"Choose one of {', '.join(BLOCK_SCHEMES)}; train integers with edgec.qat",
+            "has nothing that is learned",
+            remedy=f"Choose one of {', '.join((*BLOCK_SCHEMES, *STATIC_SCHEMES))}",
         )
     lessons = {each.name for each in fields(Teaching)}
     known = {*lessons, *_OPTIONS, *(each.name for each in fields(Policy))}

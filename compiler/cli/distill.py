@@ -41,7 +41,8 @@ class DistillOptions:
         False
     )
     scheme: Annotated[
-        str, Option("--scheme", metavar="NAME", help="How weights are stored: w8, w4, w3, w2.", rich_help_panel=MODEL)
+        str,
+        Option("--scheme", metavar="NAME", help="w8, w4, w3, w2; or integers: a8w8, a4w4, ...", rich_help_panel=MODEL),
     ] = "w4"
     block_size: Annotated[
         int | None,
@@ -121,7 +122,8 @@ class DistillOptions:
 def distill(options: DistillOptions, target: TargetOptions, talk: TalkOptions) -> int:
     """Teach a model in few bits to answer as it does in float; write it as a float model on the grid of its blocks.
 
-    A compile under the same scheme and options of blocks keeps what was learned, bit for bit. Needs edgec[torch].
+    A compile under the same scheme and options of blocks keeps what was learned, bit for bit; of integers, it takes
+    them from the file. Needs edgec[torch].
     """
     from ..distill import check_file, taught, write_model
     from .console import print_json, print_text

@@ -158,6 +158,26 @@ def test_any_model_learns_on_samples(how: dict[str, Any]) -> None:
     assert noise(centred(run_float(taught)), centred(exact)) < 0.5 * noise(centred(run_float(start)), centred(exact))
 
 
+def test_integers_are_learned_and_carried(tmp_path: Path) -> None:
+    """At 4 bits of both, nearer to float than what is rounded without learning."""
+    x = np.concatenate([each["x"] for each in feeds(64, 5)])
+    form = {"scheme": "a4w4", "target": "x86-64-vnni"}
+
+    def answer(source: Any) -> np.ndarray:
+        found: np.ndarray = ort.InferenceSession(source).run(None, {"x": x})[0]
+        return found
+
+    def shipped(model: ir.Model, name: str, **options: Any) -> np.ndarray:
+        bundle = edgec.compile(model, output=tmp_path / name, prove=False, search=False, **options)
+        return answer(str(bundle.model))
+
+    exact = answer(ir.to_proto(net()).SerializeToString())
+    rounded = shipped(net(), "rounded", calibration=feeds(64, 1), **form)
+    taught = edgec.distill(net(), samples=feeds(64, 1), steps=150, rate=3e-3, threads=1, **form)
+    learned = shipped(taught, "learned", target="x86-64-vnni")
+    assert noise(learned, exact) < 0.7 * noise(rounded, exact)
+
+
 def test_what_cannot_be_learned_is_refused() -> None:
     with pytest.raises(ModelError) as silent:
         edgec.distill(net())
@@ -165,10 +185,16 @@ def test_what_cannot_be_learned_is_refused() -> None:
         "<onnx_ir.Model>: is no language model that could write its own texts. Give samples to learn from."
     )
     with pytest.raises(OptionError) as scheme:
-        edgec.distill(net(), scheme="a8w8")
+        edgec.distill(net(), scheme="fp16")
     assert str(scheme.value) == (
-        "scheme 'a8w8': is not one whose weights are learned in blocks. "
-        "Choose one of w8, w4, w3, w2; train integers with edgec.qat."
+        "scheme 'fp16': has nothing that is learned. Choose one of w8, w4, w3, w2, a8w8, a8w4, a16w8, a16w4, "
+        "a6w6, a5w5, a4w8, a4w4, a3w3, a2w2."
+    )
+    with pytest.raises(OptionError) as cache:
+        edgec.distill(net(), scheme="a8w8", samples=feeds(2, 0), cache=8)
+    assert str(cache.value) == (
+        "option 'cache': is for weights stored alone, and scheme a8w8 says how activations are computed. "
+        "Leave it out, or choose one of w8, w4, w3, w2."
     )
     with pytest.raises(OptionError) as option:
         edgec.distill(net(), evaluation=[])

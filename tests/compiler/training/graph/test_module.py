@@ -23,7 +23,8 @@ _NET = """
 <ir_version: 10, opset_import: ["" : 17]>
 net (float[batch, 3, 8, 8] image) => (float[batch, 5] logits, float[batch, 4, 6, 6] features)
 <float[4, 3, 3, 3] features__0__weight, float[4] features__0__bias, float[4] bn__scale, float[4] bn__bias,
- float[4] bn__mean, float[4] bn__var, float[6, 4] head__0__weight, float[6] head__0__bias, float[6, 5] fc_w, float half = {0.5},
+ float[4] bn__mean, float[4] bn__var,
+ float[6, 4] head__0__weight, float[6] head__0__bias, float[6, 5] fc_w, float half = {0.5},
  int64[2] axes = {2, 3}>
 {
    [features__0__Conv] c = Conv(image, features__0__weight, features__0__bias)
