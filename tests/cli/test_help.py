@@ -14,7 +14,7 @@ from edgec.compiler.cli.app import run
 from edgec.compiler.cli.argv import normalised, wants_json
 from edgec.compiler.cli.help import exit_code_rows
 
-COMMANDS = ("compile", "plan", "prove", "compare", "diagnose", "inspect", "run", "targets")
+COMMANDS = ("compile", "search", "plan", "prove", "compare", "diagnose", "inspect", "run", "targets")
 Edgec = Callable[..., Any]
 
 
@@ -41,7 +41,7 @@ def test_every_command_has_examples_of_itself(command: str, edgec: Edgec) -> Non
     assert all(line.startswith(f"  edgec {command}") for line in examples)
 
 
-@pytest.mark.parametrize("command", ["compile", "plan", "prove"])
+@pytest.mark.parametrize("command", ["compile", "search", "plan", "prove"])
 def test_every_clause_has_its_flag(command: str, edgec: Edgec) -> None:
     page = edgec(command, "--help").out
     for kind in CLAUSE_KINDS.values():
@@ -52,8 +52,8 @@ def test_options_stand_in_sections(edgec: Edgec) -> None:
     page = edgec("compile", "--help").out
     sections = re.findall(r"^(\w.*):$", page, re.MULTILINE)
     assert sections == [
-        "Arguments", "Model", "Samples", "Quantization", "Contract (limits carry their unit)", "Output", "Passes",
-        "Talk", "Other", "Examples",
+        "Arguments", "Model", "Samples", "Quantization", "Pruning", "Contract (limits carry their unit)", "Output",
+        "Passes", "Talk", "Other", "Examples",
     ]  # fmt: skip
 
 

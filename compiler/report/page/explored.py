@@ -30,12 +30,12 @@ _WIDTH, _HEIGHT = 620, 340
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CandidateRow:
-    """One candidate: its sign, name, numbers, and where it stands."""
+    """One candidate: its sign, name, numbers with their intervals, and where it stands."""
 
     word: str
     name: str
     scheme: str
-    numbers: tuple[str, ...]
+    numbers: tuple[tuple[str, str], ...]
     drop: str
     missed: str
     stands: str
@@ -82,11 +82,17 @@ def _row(row: Row, found: Exploration) -> CandidateRow:
         word="failed" if row.verdict is None else row.verdict.word,
         name=row.name,
         scheme="" if row.point is None else str(row.point.bundle.manifest["scheme"]),
-        numbers=tuple(shown(each.id, row.values.get(each.id), row) for each in found.objectives),
+        numbers=tuple(_parted(shown(each.id, row.values.get(each.id), row)) for each in found.objectives),
         drop=against_float(row).replace("-", "−"),
         missed=", ".join(f"{each.id} {each.status}" for each in missed if each.status != "unknown" or each.limit),
         stands=stands(row, found),
     )
+
+
+def _parted(words: str) -> tuple[str, str]:
+    """A number and its interval: `98pt [96.6, 99.2]` is `98pt`, `96.6 to 99.2`."""
+    value, _, ends = words.partition(" [")
+    return value.replace(" us", " µs"), ends.rstrip("]").replace(", ", " to ")
 
 
 def _drawings(found: Exploration, ids: Ids) -> list[Markup]:
@@ -118,7 +124,6 @@ def _marks(rows: list[Row], found: Exploration, across: Objective, up: Objective
             chosen=row.name == found.chosen,
             kept=row.verdict is not None and row.verdict.exit_code == 0,
             kind=models.index(row.model),
-            named=row.state == "front" or row.name == found.chosen,
         )
         for row in rows
     ]

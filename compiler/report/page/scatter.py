@@ -15,6 +15,8 @@ __all__ = ["Axis", "Mark", "scatter"]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 18, 24, 44
 _RADIUS = 5.0
+# About what a letter of a name is wide.
+_LETTER = 6.4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,13 +41,12 @@ class Mark:
     """One point: two numbers with their intervals.
 
     Attributes:
-        name: Written beside it where it is `named`, else told on hover.
+        name: Written beside it where it is on the front and there is room; told on hover.
         x, y: Value, low, high.
         front: None beats it.
         chosen: It is ringed.
         kept: It keeps the contract; else it is hollow.
         kind: Which shape: points of one model share theirs.
-        named: Its name is written.
     """
 
     name: str
@@ -55,7 +56,6 @@ class Mark:
     chosen: bool
     kept: bool
     kind: int
-    named: bool
 
 
 def scatter(ids: Ids, marks: Sequence[Mark], across: Axis, up: Axis, width: int, height: int) -> Markup:
@@ -71,9 +71,11 @@ def scatter(ids: Ids, marks: Sequence[Mark], across: Axis, up: Axis, width: int,
     """
     x = _Scale(across, [end for mark in marks for end in mark.x], _LEFT, width - _RIGHT)
     y = _Scale(up, [end for mark in marks for end in mark.y], height - _BOTTOM, _TOP)
-    body = [*_grid(x, y, width, height), _line(marks, x, y)]
+    steps = _best(marks, x, y)
+    body = [*_grid(x, y, width, height), _line(steps, x, y)]
     for mark in sorted(marks, key=lambda each: (each.front, each.chosen)):
-        body += _mark(mark, x, y, width)
+        body += _mark(mark, x, y)
+    body += _names(marks, steps, x, y, width)
     best = [mark.name for mark in marks if mark.front]
     described = f"{len(marks)} points; on the front: {', '.join(best)}"
     chosen = next((mark.name for mark in marks if mark.chosen), None)
@@ -133,24 +135,50 @@ def _grid(x: _Scale, y: _Scale, width: int, height: int) -> list[str]:
     ]
 
 
-def _line(marks: Sequence[Mark], x: _Scale, y: _Scale) -> str:
-    """Steps through the points that none beats in these two numbers alone."""
+def _best(marks: Sequence[Mark], x: _Scale, y: _Scale) -> list[Mark]:
+    """The points that none beats in these two numbers alone, from the cheapest on."""
 
     def cost(axis: Axis, value: float) -> float:
         return -value if axis.higher else value
 
-    steps: list[tuple[float, float]] = []
-    least = math.inf
+    found, least = [], math.inf
     for mark in sorted(marks, key=lambda each: (cost(x.axis, each.x[0]), cost(y.axis, each.y[0]))):
         if cost(y.axis, mark.y[0]) < least:
-            if steps:
-                steps.append((x(mark.x[0]), steps[-1][1]))
-            steps.append((x(mark.x[0]), y(mark.y[0])))
+            found.append(mark)
             least = cost(y.axis, mark.y[0])
+    return found
+
+
+def _line(best: Sequence[Mark], x: _Scale, y: _Scale) -> str:
+    """Steps through them."""
+    steps: list[tuple[float, float]] = []
+    for mark in best:
+        if steps:
+            steps.append((x(mark.x[0]), steps[-1][1]))
+        steps.append((x(mark.x[0]), y(mark.y[0])))
     return element("polyline", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in steps), class_="line")
 
 
-def _mark(mark: Mark, x: _Scale, y: _Scale, width: int) -> list[str]:
+def _names(marks: Sequence[Mark], best: Sequence[Mark], x: _Scale, y: _Scale, width: int) -> list[str]:
+    """Names where there is room: first of the one to take, then of those the line joins, then of the front."""
+    found: list[str] = []
+    taken: list[tuple[float, float, float, float]] = []
+    for mark in sorted((each for each in marks if each.front), key=lambda each: (not each.chosen, each not in best)):
+        at, up, long = x(mark.x[0]), y(mark.y[0]), _LETTER * len(mark.name)
+        for left, low in ((at + 11, up - 8), (at - 11 - long, up - 8), (at + 11, up + 17), (at - 11 - long, up + 17)):
+            box = (left, low - 11, left + long, low + 3)
+            if left >= _LEFT and box[2] <= width and not any(_meet(box, other) for other in taken):
+                taken.append(box)
+                found.append(text(left, low, mark.name, class_="callout"))
+                break
+    return found
+
+
+def _meet(box: Sequence[float], other: Sequence[float]) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+
+
+def _mark(mark: Mark, x: _Scale, y: _Scale) -> list[str]:
     at, up = x(mark.x[0]), y(mark.y[0])
     kind = "main" if mark.front else "other"
     found = []
@@ -162,9 +190,6 @@ def _mark(mark: Mark, x: _Scale, y: _Scale, width: int) -> list[str]:
     found.append(_shape(mark.kind, at, up, f"mark {kind}{'' if mark.kept else ' hollow'}", told))
     if mark.chosen:
         found.append(element("circle", cx=at, cy=up, r=10.0, class_="ring chosen"))
-    if mark.named:
-        side, shift = ("end", -11) if at > width * 0.62 else ("start", 11)
-        found.append(text(at + shift, up - 8, mark.name, class_="callout", text_anchor=side))
     return found
 
 

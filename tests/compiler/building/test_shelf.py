@@ -47,6 +47,19 @@ def test_what_is_kept_comes_out_as_it_was(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
+def test_what_is_kept_is_found_where_it_lies(tmp_path: Path) -> None:
+    shelf = Shelf(folder=tmp_path / "cache", limit=1 << 20)
+    assert shelf.find(KEY) is None
+    shelf.keep(KEY, made(tmp_path / "made"))
+    found = shelf.find(KEY)
+    assert found is not None
+    assert found.path.is_relative_to(tmp_path / "cache")
+    assert contents(found.path) == contents(tmp_path / "made")
+    (found.path / "model.onnx").write_bytes(b"altered")
+    assert shelf.find(KEY) is None
+    assert not shelf.holds(KEY)  # it is gone
+
+
 def test_an_output_that_is_it_already_is_left_alone(tmp_path: Path) -> None:
     shelf = Shelf(folder=tmp_path / "cache", limit=1 << 20)
     shelf.keep(KEY, made(tmp_path / "made"))

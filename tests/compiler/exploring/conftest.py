@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.points import point
 
-from edgec.bundle import Bundle
 from edgec.compiler.explore import search
-from edgec.compiler.exploring.candidate import Candidate
 from edgec.compiler.exploring.exploration import Exploration
 from edgec.compiler.exploring.point import Point
-from edgec.compiler.metrics import metric_named
-from edgec.compiler.request import CompileRequest
 
 # What places nodes by measured time would make two searches differ: it is off.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -57,26 +55,5 @@ def found(widths: dict[str, Path], samples: dict[str, Path], tmp_path_factory: p
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., Point]:
-    """A point of numbers: size in bytes, who is right on which sample."""
-
-    def make(name: str, right: list[int] | None, size: int = 1, **verdict: Any) -> Point:
-        model, _, recipe = name.partition("/")
-        metric = metric_named("top1")
-        scored = None
-        if right is not None:
-            value = sum(right) / len(right)
-            scored = {"name": "top1", "unit": "pt", "n": len(right), "value": value, "value_interval": [value, value]}
-            scored |= {"float_value": value, "drop": 0.0, "drop_interval": None}
-        evaluation = {"digest": "d", "metric": scored, "metric_reason": "there are no labels", "outputs": {}}
-        proof = {"evaluation": evaluation, "size": {"bundle_bytes": size, "float_bytes": 100}, "executed": True}
-        return Point(
-            candidate=Candidate(model=model, recipe=recipe, request=CompileRequest(model="m.onnx")),
-            key=name,
-            bundle=Bundle(path=tmp_path, manifest={}),
-            proof={**proof, "older": None, "unexecuted": ""},
-            verdict={"results": [], "excused": [], "notes": [], **verdict},
-            metric=metric,
-            records=None if right is None else np.array([right, [1] * len(right)], np.float64).T,
-        )
-
-    return make
+    """A point of numbers, as `support.points.point` makes it."""
+    return partial(point, folder=tmp_path)
