@@ -31,6 +31,7 @@ class FakeQuantize(nn.Module):
         offset: The zero point is learned, too.
         largest: No scale is larger; None is no bound.
         batched: The first axis is that of samples: they do not count as elements that share a scale.
+        kept: Of a weight with zeros that stay (pruned, or channels that were added): where it is none; else None.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class FakeQuantize(nn.Module):
         offset: bool = False,
         largest: float | None = None,
         batched: bool = True,
+        kept: np.ndarray | None = None,
     ) -> None:
         super().__init__()
+        self.register_buffer("kept", None if kept is None else torch.from_numpy(kept), persistent=False)
         self.value, self.spec, self.largest, self.batched = value, params.spec, largest, batched
         scale = torch.from_numpy(np.array(params.scale, np.float32))
         zero = torch.from_numpy(np.array(params.zero_point, np.float32))
@@ -58,6 +61,8 @@ class FakeQuantize(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The value rounded: shape of `x`, float32."""
+        if self.kept is not None:
+            x = x * self.kept
         scale, zero = self.learned()
         steps = self.spec.qmax if self.spec.symmetric else self.spec.qmax - self.spec.qmin
         gradient = gradient_scale(self._elements(x), steps)

@@ -1,9 +1,9 @@
 """The last bit of integer kernels: by which arithmetic their sums become codes.
 
 A value between two codes goes one way or the other by the last bit of a float, and a step of 4 bits is a sixteenth of
-all there is. So where no gradient is asked for, the module computes as ONNX Runtime's CPU kernels do (MLAS, ONNX Runtime
-1.31.1): exact sums, brought to codes in float32 by the expressions below. What has no function here is computed in
-float and may land a step off where it lies between two codes.
+all there is. So where no gradient is asked for, the module computes as ONNX Runtime's CPU kernels do (MLAS, 1.31.1):
+exact sums, brought to codes in float32 by the expressions below. What has no function here is computed in float and may
+land a step off where it lies between two codes.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ def brought_back(y: torch.Tensor, x: torch.Tensor, w: torch.Tensor, out: torch.T
 
     Args:
         y: What the node computes in float: whole multiples of s_x s_w, but for float's rounding.
-        x, out: Scales, one number.
+        x: Scale of the activation.
         w: Scales of the weight, shaped to broadcast against `y`.
+        out: Scale of the result.
     """
     product = x * w
     sums = torch.round(y / product)
@@ -38,7 +39,8 @@ def sum_of(
     `MlasQLinearAddKernelAvx2Helper` (qladd_avx2.cpp). ARM adds in fixed point instead.
 
     Args:
-        a, b: Operands as they are read (real numbers of the codes), their scale and zero point.
+        a: The first operand as it is read (real numbers of the codes), its scale and zero point.
+        b: The second.
         out: Scale and zero point of the sum.
 
     Returns:
@@ -59,7 +61,8 @@ def mean_of(y: torch.Tensor, count: int, x: torch.Tensor, out: torch.Tensor) -> 
     Args:
         y: The mean in float.
         count: n, elements that each mean is of.
-        x, out: Scales.
+        x: Scale of the activation.
+        out: Scale of the result.
     """
     sums = torch.round(y * count / x)
     return torch.round(sums * (x / (out * float(count)))) * out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import torch
 
@@ -17,6 +18,9 @@ from .kernels import brought_back, mean_of, sum_of
 from .sites import Kernel, Sites, find_sites
 
 __all__ = ["QatModule"]
+
+# From this share of exact zeros on, a weight was pruned or padded: no rounding of floats leaves so many.
+_PRUNED = 0.25
 
 
 class QatModule(GraphModule):
@@ -66,7 +70,7 @@ class QatModule(GraphModule):
         Raises:
             ModelError: Training left a weight or a scale that is no finite number.
         """
-        model = self.to_model()
+        model = self.to_model(self._pruned())
         learned = Learned(
             target=self.target,
             options=self.options,
@@ -100,6 +104,14 @@ class QatModule(GraphModule):
                 assert operand is not None
                 return mean_of(y, operand.numel() // max(1, y.numel()), params[0][0], scale)
 
+    def _pruned(self) -> dict[str, np.ndarray]:
+        """Weights whose zeros stay, with them."""
+        return {
+            each.value: (self.present(each.value) * each.kept).detach().cpu().numpy()
+            for each in self.weights.values()
+            if each.kept is not None
+        }
+
     def _of(self, operand: str | tuple[str, int]) -> FakeQuantize:
         return self.activations[operand] if isinstance(operand, str) else self.weights[operand]
 
@@ -112,7 +124,7 @@ class QatModule(GraphModule):
                 self.put(value, SameParams(owner), reader)
             self.__dict__["_activations"][each.name] = owner
         for weight in sites.weights:
-            owner = FakeQuantize(weight.name, weight.params, batched=False)
+            owner = FakeQuantize(weight.name, weight.params, batched=False, kept=_kept(self.present(weight.name)))
             first, *rest = weight.readers
             self.put(weight.name, owner, None if weight.whole else first)
             if not weight.whole:
@@ -122,3 +134,9 @@ class QatModule(GraphModule):
         for bias in sites.biases:
             fake = FakeBias(self.activations[bias.activation], self.weights[bias.weight])
             self.put(bias.name, fake, None if bias.whole else bias.reader)
+
+
+def _kept(weight: torch.Tensor) -> np.ndarray | None:
+    """Where a weight is not 0, if its zeros are to stay; else None."""
+    kept = weight.detach() != 0
+    return kept.cpu().numpy() if float(kept.float().mean()) <= 1.0 - _PRUNED else None
