@@ -23,6 +23,7 @@ from .materialize import weight_bytes
 from .pipeline import run_passes
 from .planning.macs import macs_by_op, unsized, unsized_notes
 from .report.census import Census
+from .sources.torch.model import TorchModel, torch_model
 
 __all__ = ["Inspection", "Tensor", "inspect_model"]
 
@@ -84,7 +85,7 @@ class Inspection:
 
 
 def inspect_model(
-    source: str, target: TargetSpec, *, shapes: Mapping[str, tuple[int, ...]] | None = None
+    source: str | TorchModel, target: TargetSpec, *, shapes: Mapping[str, tuple[int, ...]] | None = None
 ) -> Inspection:
     """Look at a model file.
 
@@ -92,12 +93,13 @@ def inspect_model(
         ModelError: It cannot be read, is invalid, or cannot be brought to what the target runs.
         OptionError: `shapes` does not fit the model.
     """
-    opened = open_source(source)
+    model_source = torch_model(source) or source
+    opened = open_source(model_source)
     proto = opened.proto
     written = {entry.domain: entry.version for entry in proto.opset_import}
     producer, ir_version = f"{proto.producer_name} {proto.producer_version}".strip(), proto.ir_version
     loaded = load_model(
-        source,
+        model_source,
         shapes=shapes,
         opset_floor=target.opset,
         max_opset=target.max_opset,

@@ -8,7 +8,7 @@ __all__ = ["HEAD", "guess_format", "guess_folder"]
 
 HEAD = 4096
 
-_TORCH = "Export it with torch.onnx.export(model, example_inputs, 'model.onnx')"
+_TORCH = "Give the code that builds the module, and these weights to it: package.module:build --weights FILE"
 _TFLITE = "Convert it with tf2onnx: python -m tf2onnx.convert --tflite model.tflite --output model.onnx"
 _KERAS = "Export it to ONNX first (model.export('model.onnx', format='onnx') in Keras 3, or tf2onnx)"
 _AGAIN = "Download the file itself"
@@ -42,7 +42,7 @@ def guess_format(head: bytes) -> tuple[str, str] | None:
     if head[:4] == b"PK\x03\x04":
         return _guess_zip(head)
     if len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
-        return "a safetensors file: weights without a graph", "Export the model to ONNX from the code that defines it"
+        return "a safetensors file: weights without a graph", _TORCH
     text = head.lstrip()[:64].lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, not the model itself", _AGAIN

@@ -18,7 +18,7 @@ from edgec.compiler.load import load_model
 from edgec.errors import ModelError
 
 AGAIN = "Copy or download the file again, or export the model again."
-TORCH = "Export it with torch.onnx.export(model, example_inputs, 'model.onnx')."
+TORCH = "Give the code that builds the module, and these weights to it: package.module:build --weights FILE."
 
 
 def dense() -> onnx.ModelProto:
@@ -195,8 +195,7 @@ FORMATS = {
     ),
     "m.safetensors": (
         struct.pack("<Q", 64) + b'{"w":{"dtype":"F32"',
-        f"is a safetensors file: weights without a graph; {READS_ONNX}. "
-        "Export the model to ONNX from the code that defines it.",
+        f"is a safetensors file: weights without a graph; {READS_ONNX}. {TORCH}",
     ),
     "m.pth": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j", f"is a PyTorch or pickle file; {READS_ONNX}. {TORCH}"),
     "m.h5": (

@@ -274,7 +274,7 @@ class _Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A llama-like decoder: rotary positions, grouped heads, RMSNorm, SwiGLU, and a cache that comes in and goes out."""
+    """A llama-like decoder: rotary positions, grouped heads, RMSNorm, SwiGLU, and a cache in and out."""
 
     def __init__(self, vocabulary: int = 40, hidden: int = 32, heads: int = 4, kv_heads: int = 2) -> None:
         super().__init__()

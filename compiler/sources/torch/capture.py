@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .dims import BATCH, free_tree
-from .explain import changed_attribute, not_captured, not_free, state_kept
+from .explain import changed_attribute, not_captured, not_free
 from .multihead import as_attention
 from .program import Program
 from .quiet import quiet
@@ -49,9 +49,6 @@ def capture(
     for warning in said:
         if match := _REMEMBERED.search(str(warning.message)):
             raise changed_attribute(program.origin, program.module, match["names"].partition(",")[0].strip())
-    changed = exported.graph_signature.buffers_to_mutate
-    if changed:
-        raise state_kept(program.origin, exported)
     return exported
 
 
@@ -85,7 +82,7 @@ def free_dims(
     for name, shape in zip(names, shapes, strict=True):
         for axis, size in enumerate(shape):
             dim = asked[name][axis] if name in asked else None
-            if isinstance(size, torch.SymInt):
+            if isinstance(size, torch.SymInt) and size.node.expr.free_symbols:
                 called = dim or (BATCH if axis == 0 else f"{name}_{axis}")
                 symbols.setdefault(str(size.node.expr), called)
             elif dim is not None and name in said:

@@ -67,7 +67,7 @@ def not_translated(origin: str, exported: torch.export.ExportedProgram, error: E
         if match := _NODE.search(str(link)):
             node = match["node"]
         link = link.__cause__ or link.__context__
-    line = _line_of_node(exported, node)
+    line = _line_of_node(exported, node, op.rpartition(".")[2])
     at = f" at {line}" if line else ""
     if op:
         return ModelError(
@@ -90,8 +90,8 @@ def not_free(
     at = f" at {line}" if line else ""
     return ModelError(
         f"{origin}, input {name!r}",
-        f"its dimension {axis} cannot be {dim!r}: the code fixes it to {size}{at}",
-        remedy=f"Compute with {name}.shape[{axis}], not with a number; or write {size} in --dynamic",
+        f"its dimension {axis} cannot be {dim!r}: the code fixes it{at}",
+        remedy=f"Compute with {name}.shape[{axis}] as torch does, or write a number in --dynamic",
     )
 
 
@@ -107,12 +107,9 @@ def changed_attribute(origin: str, module: torch.nn.Module, attribute: str) -> M
     )
 
 
-def state_kept(origin: str, exported: torch.export.ExportedProgram) -> ModelError:
+def state_kept(origin: str, module: torch.nn.Module, buffer: str) -> ModelError:
     """The error for a module whose buffers change when it is called."""
-    signature = exported.graph_signature
-    value, buffer = next(iter(signature.buffers_to_mutate.items()))
-    trace = next((node.meta.get("stack_trace") or "" for node in exported.graph.nodes if node.name == value), "")
-    line = line_of_trace(trace)
+    line = _line_of_attribute(module, buffer)
     at = f" at {line}" if line else ""
     return ModelError(
         origin,
@@ -128,10 +125,14 @@ def first_line(error: BaseException) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def _line_of_node(exported: torch.export.ExportedProgram, name: str) -> str:
-    """The user's line behind a node; decomposed ones are called as what they were made of."""
-    for node in exported.graph.nodes:
-        if name and (node.name == name or name.startswith(f"{node.name}_")):
+def _line_of_node(exported: torch.export.ExportedProgram, name: str, op: str) -> str:
+    """The user's line behind a node, by its name, else by its operator, which may be a part of another's name."""
+    nodes = [node for node in exported.graph.nodes if node.op == "call_function"]
+    for found in (
+        [node for node in nodes if name and node.name == name],
+        [node for node in nodes if op and op.strip("_") in str(node.target)],
+    ):
+        for node in found[:1]:
             return line_of_trace(node.meta.get("stack_trace") or "")
     return ""
 

@@ -15,7 +15,7 @@ from .naming import name_after_modules
 from .program import Dims, Program
 from .tidy import tidy
 from .translate import translate
-from .verify import run_module, verify
+from .verify import run_example, verify
 
 if TYPE_CHECKING:
     import torch
@@ -40,8 +40,8 @@ def export(program: Program, dynamic: Mapping[str, Dims], cases: Iterable[Mappin
     names = list(program.names) or leaf_names(dict(program.inputs))
     said = {**program.dynamic, **dynamic}
     with torch.random.fork_rng(devices=()):
+        outputs = output_names(run_example(program), names)
         exported, inputs, symbols, notes = _captured(program, names, said)
-        outputs = output_names(run_module(program, inputs), names)
         model = translate(exported, symbols, program.origin)
         weights = frozenset({*exported.state_dict, *exported.constants}) & set(model.graph.initializers)
         tidy(model, weights)
@@ -49,6 +49,7 @@ def export(program: Program, dynamic: Mapping[str, Dims], cases: Iterable[Mappin
         found = verify(model, program, chain([inputs], program.others, cases), names, outputs)
     compared = f"{found.samples} sample{'s' if found.samples > 1 else ''}"
     told = f"exported by torch {torch.__version__.partition('+')[0]}, within {found.relative:.1g} of it on {compared}"
+    model.producer_version = torch.__version__.partition("+")[0]  # what it was built for computes the same
     return Built(
         model=model,
         files=program.files,

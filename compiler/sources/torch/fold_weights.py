@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 __all__ = ["WEIGHT", "fold_weights"]
 
-# Marks, in `meta`, an initializer that is a weight or a buffer of the module.
+# In `meta` of an initializer: the weight or buffer of the module that it is, or is made of.
 WEIGHT = "edgec.weight"
 
 _OPS = frozenset({
@@ -32,7 +32,7 @@ def fold_weights(model: ir.Model) -> None:
     graph = model.graph
     constants = {name: value for name, value in graph.initializers.items() if value.const_value is not None}
     tensors = {value: each for value in constants.values() if (each := value.const_value) is not None}
-    stems = {value: name for name, value in constants.items() if WEIGHT in value.meta}
+    stems: dict[ir.Value, str] = {value: value.meta[WEIGHT] for value in constants.values() if WEIGHT in value.meta}
     folded = []
     for node in graph:
         stem = next((stems[value] for value in node.inputs if value in stems), None)
@@ -42,7 +42,7 @@ def fold_weights(model: ir.Model) -> None:
         for output, tensor in zip(node.outputs, _results(node, tensors, graph.opset_imports[""]), strict=True):
             stems[output], tensors[output] = stem, tensor
         folded.append(node)
-    made = _in_place_of(graph, folded, tensors)
+    made = _in_place_of(graph, folded, tensors, stems)
     for node in reversed(folded):
         graph.remove(node, safe=True)
     for name, value in constants.items():
@@ -53,7 +53,7 @@ def fold_weights(model: ir.Model) -> None:
 
 
 def _in_place_of(
-    graph: ir.Graph, folded: list[ir.Node], tensors: dict[ir.Value, ir.TensorProtocol]
+    graph: ir.Graph, folded: list[ir.Node], tensors: dict[ir.Value, ir.TensorProtocol], stems: dict[ir.Value, str]
 ) -> list[tuple[ir.Value, ir.Value]]:
     """Initializers of passing names, for what is read behind folded nodes."""
     gone, made = set(folded), []
@@ -69,7 +69,7 @@ def _in_place_of(
                 type=ir.TensorType(tensor.dtype),
                 const_value=tensor,
             )
-            new.meta[WEIGHT] = True
+            new.meta[WEIGHT] = stems[old]
             graph.initializers.add(new)
             for use in readers:
                 use.node.replace_input_with(use.idx, new)

@@ -48,7 +48,7 @@ def tidy(model: ir.Model, parameters: frozenset[str]) -> None:
         return False if any(value is not None and WEIGHT in value.meta for value in node.inputs) else None
 
     for name in parameters:
-        model.graph.initializers[name].meta[WEIGHT] = True
+        model.graph.initializers[name].meta[WEIGHT] = name
 
     with quiet():
         common.InlinePass()(model)
@@ -61,6 +61,7 @@ def tidy(model: ir.Model, parameters: frozenset[str]) -> None:
                 should_fold=foldable,
             )
             lift()
+            common.RemoveUnusedNodesPass()(model)
             fold_weights(model)
             simpler(model)
             settle_reshapes(model)

@@ -12,13 +12,13 @@ import onnx_ir as ir
 from ....errors import ModelError
 from ....runtimes.ort import OrtCpu
 from ...materialize import in_memory
-from .explain import first_line
+from .explain import first_line, state_kept
 from .frames import line_of_error
 from .leaves import leaves
 from .program import Program
 from .quiet import quiet
 
-__all__ = ["TOLERANCE", "Difference", "run_module", "verify"]
+__all__ = ["TOLERANCE", "Difference", "run_example", "verify"]
 
 # max |ONNX - torch| / max |torch| of an output.
 TOLERANCE = 1e-4
@@ -66,6 +66,29 @@ def run_module(program: Program, inputs: Mapping[str, Any]) -> Any:
                 affects=f"It was called on {_described(inputs)}",
                 remedy="Give samples that the module takes, or mend it",
             ) from error
+
+
+def run_example(program: Program) -> Any:
+    """What the module gives for its example; it is called for the first time, and watched.
+
+    Raises:
+        ModelError: It raises, gives no tensor, or changes its own buffers, which are put back.
+    """
+    module = program.module
+    before = {name: (buffer, buffer._version, buffer.clone()) for name, buffer in module.named_buffers()}
+    found = run_module(program, program.inputs)
+    changed = ""
+    for name, (buffer, version, value) in before.items():
+        if module.get_buffer(name) is not buffer or buffer._version != version:
+            changed = changed or name
+            owner, _, last = name.rpartition(".")
+            module.get_submodule(owner)._buffers[last] = buffer
+            buffer.copy_(value)
+    if changed:
+        raise state_kept(program.origin, module, changed)
+    if not leaves(found):
+        raise ModelError(program.origin, "gives no tensor", remedy="Return tensors from forward")
+    return found
 
 
 def verify(
