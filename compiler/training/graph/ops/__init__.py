@@ -58,4 +58,5 @@ REFUSALS: dict[str, Callable[[Call], str | None]] = {
     "RNN": recurrent.refuse_recurrent,
     "Resize": resize.refuse_policy,
     "com.microsoft.GroupQueryAttention": attention.refuse_forms,
+    "com.microsoft.MultiHeadAttention": attention.refuse_causal,
 }

@@ -11,7 +11,7 @@ from ..call import Call
 from ..steps import Operator
 from .rotary import turned
 
-__all__ = ["OPERATORS", "refuse_forms", "refuse_scores"]
+__all__ = ["OPERATORS", "refuse_forms", "refuse_causal", "refuse_scores"]
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Tensor | None, softcap: float) -> Tensor:
@@ -128,6 +128,8 @@ def _grouped(
     k, v = _cached(past_key, k, at, whole), _cached(past_value, v, at, whole)
     places = torch.arange(k.shape[2], device=device)
     seen = places <= at.unsqueeze(-1)
+    if not call.get("causal", 1):
+        seen = (places < lengths.unsqueeze(1)).unsqueeze(1).expand_as(seen)
     window = call.get("local_window_size", -1)
     if window > 0:
         seen = seen & (places > at.unsqueeze(-1) - window)
@@ -136,6 +138,34 @@ def _grouped(
     scale = call.get("scale", 0.0) or 1 / math.sqrt(size)
     made = _attend(q, k, v, scale, bias, call.get("softcap", 0.0))
     return made.transpose(1, 2).flatten(2), k, v
+
+
+def _multi_head(
+    call: Call,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None = None,
+    padding: Tensor | None = None,
+    added: Tensor | None = None,
+) -> Tensor:
+    """MultiHeadAttention of ONNX Runtime 1.31; `padding` is 1 for keys that are seen, (batch, keys)."""
+    if bias is not None:
+        of = bias.split([query.shape[-1], key.shape[-1], value.shape[-1]])
+        query, key, value = query + of[0], key + of[1], value + of[2]
+    q, k, v = (_split(x, call.attributes["num_heads"]) for x in (query, key, value))
+    scale = call.get("scale", 0.0) or 1 / math.sqrt(q.shape[-1])
+    if padding is not None:
+        hidden = _bias(padding[:, None, None, :] != 0, q.dtype)
+        added = hidden if added is None else added + hidden
+    return _attend(q, k, v, scale, added, 0.0).transpose(1, 2).flatten(2)
+
+
+def refuse_causal(call: Call) -> str | None:
+    """Causal forms of MultiHeadAttention, and those with caches."""
+    if call.get("unidirectional", 0):
+        return "a causal form of it is not computed"
+    return "its caches are not computed" if call.outputs > 1 else None
 
 
 def _cached(past: Tensor | None, new: Tensor, at: Tensor, whole: int) -> Tensor:
@@ -148,4 +178,8 @@ def _cached(past: Tensor | None, new: Tensor, at: Tensor, whole: int) -> Tensor:
     return past.scatter(2, at[:, None, :, None].expand_as(new), new)
 
 
-OPERATORS: dict[str, Operator] = {"Attention": _attention, "com.microsoft.GroupQueryAttention": _grouped}
+OPERATORS: dict[str, Operator] = {
+    "Attention": _attention,
+    "com.microsoft.GroupQueryAttention": _grouped,
+    "com.microsoft.MultiHeadAttention": _multi_head,
+}
