@@ -17,6 +17,7 @@ from ..targets.pipeline import recipe_for
 from ..targets.spec import TargetSpec
 from .adapters.adapt import spared_by, sparing_adapters
 from .adapters.pack import check_adapters
+from .baking.learned_codes import check_learned_codes, kept_centers, learned_codes
 from .build import Built, build
 from .clock import Clock
 from .compile_record import compile_record
@@ -123,7 +124,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
     scheme, reason = choose_scheme(
         request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native, stored=loaded.stored
     )
-    pruned = prune(request, loaded, data, target, clock)
+    pruned = prune(request, loaded, data, clock)
     loaded, request = pruned.loaded, replace(request, policy=without_pruning(request.policy))
     request, reduced = reduce_saturating(request, loaded, data, target, scheme, clock)
     asked = with_learned_params(resolve_recipe(request, target, scheme), loaded.model)
@@ -131,8 +132,13 @@ def compile_request(request: CompileRequest) -> CompileResult:
         check_ort_scheme(asked.scheme)
 
     sparse = sparsity_of(loaded.model)
+    check_learned_codes(loaded.baking, data.calibration)
     with journal_for(loaded, request) as journal:
         built = build(loaded, asked, data, target, request, clock, journal)
+        baking, coded = learned_codes(
+            loaded.baking, built.candidate.model, data.calibration, seed=request.seed, threads=request.threads
+        )
+        loaded = replace(loaded, baking=baking)
         recipe, skipped = pruned.whole(built.candidate.recipe), SkipNotes.of(built.candidate.model)
         with writing(output) as folder:
             with clock.stage("pack"), request.progress.stage("pack"):
@@ -158,6 +164,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                             *unread(request, target, scheme),
                             *built.weights_alone,
                             *built.notes,
+                            *coded,
                             *remarks(built.candidate.model),
                         ),
                         golden=data.golden_origin,
@@ -167,7 +174,7 @@ def compile_request(request: CompileRequest) -> CompileResult:
                     samples=data.calibration or (),
                     context=None if compiler is None else partial(make_context, compiler=compiler),
                     ort=partial(make_ort, target=target) if request.ort else None,
-                    companions=loaded.companions,
+                    companions={**loaded.companions, **kept_centers(baking)},
                     adapters=loaded.adapters,
                 )
             write_sparsity(bundle, sparse)

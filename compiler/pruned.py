@@ -18,7 +18,6 @@ from ..passes.prune.costs import cost_of_nodes
 from ..passes.recipe import Recipe
 from ..targets.policy import Policy
 from ..targets.pruning import PRUNERS, pruning
-from ..targets.spec import TargetSpec
 from .build import measuring
 from .clock import Clock
 from .data import CompileData
@@ -68,14 +67,13 @@ def without_pruning(policy: Policy) -> Policy:
     return replace(policy, **{name: getattr(defaults, name) for name in _FIELDS})
 
 
-def prune(request: CompileRequest, loaded: Loaded, data: CompileData, target: TargetSpec, clock: Clock) -> Pruned:
+def prune(request: CompileRequest, loaded: Loaded, data: CompileData, clock: Clock) -> Pruned:
     """Leave out what the request, or the lock it replays, says.
 
     Args:
         request: What the user asked for.
         loaded: The model; it is not changed.
         data: The samples.
-        target: Whose kernels widths are kept for.
         clock: Told of the stage `prune`.
 
     Raises:
@@ -84,7 +82,7 @@ def prune(request: CompileRequest, loaded: Loaded, data: CompileData, target: Ta
     calibrated = data.calibration is not None
     if request.recipe is None:
         _check_measured(request.policy, calibrated=calibrated)
-        passes = pruning(target, request.policy, calibrated=calibrated)
+        passes = pruning(request.policy, calibrated=calibrated)
     else:
         passes = _first_of(read_lock(request.recipe))
     options = {name: value for name, value in request.payload_options().items() if name in _FIELDS}

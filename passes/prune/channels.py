@@ -23,12 +23,12 @@ import onnx_ir as ir
 
 from ..base import Pass
 from ..edit import remark, value_names
-from ..observe.statistics import Gram, Need, observation_of
+from ..observe.statistics import Gram, Mean, Means, Need, Products, Statistic, observation_of
 from ..outside import outside
 from ..scope import matches
 from ..weight_only.grams import multiplied_with
 from .choose import Choice, choose
-from .costs import positions
+from .costs import coverage, positions
 from .edits import set_constant
 from .eliminate import Eliminator
 from .follow import Followed, Layer, follow
@@ -54,6 +54,7 @@ class PruneChannels(Pass):
         by: `reconstruction`, what is lost on samples once others made up for it, or `magnitude`, of weights alone.
         heads: Heads of attention go, whole ones; else channels that are none.
         multiple: Widths stay a multiple of this.
+        narrowest: Layers that write as many channels go on doing so: kernels are no faster with fewer.
         least: Share of every width that stays at least.
         max_columns: A layer with more columns than this goes by magnitude, and makes up for nothing.
         exclude_nodes: Regular expressions over names of layers that keep what they write.
@@ -64,6 +65,7 @@ class PruneChannels(Pass):
     by: str = "reconstruction"
     heads: bool = False
     multiple: int = 8
+    narrowest: int = 1
     least: float = 0.1
     max_columns: int = 8192
     exclude_nodes: tuple[str, ...] = ()
@@ -90,8 +92,14 @@ class PruneChannels(Pass):
         if self.by != "reconstruction" or self._mark in model.graph.meta:
             return ()
         groups = self._groups(follow(model))
-        wanted = [_gram_of(layer) for layer in _readers(groups) if self._is_observable(layer)]
-        return tuple(dict.fromkeys(each for each in wanted if isinstance(each, Need)))
+        found: dict[Need, None] = {}
+        for layer in _readers(groups):
+            need = _gram_of(layer)
+            if self._is_observable(layer) and isinstance(need, Need):
+                found[need] = None
+                if _takes_bias(layer):
+                    found[Need(value=need.value, statistic=_means_of(layer))] = None
+        return tuple(found)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         if self._mark in model.graph.meta:
@@ -135,6 +143,7 @@ class PruneChannels(Pass):
             share=read_share(self.share),
             multiple=1 if self.heads else self.multiple,
             least=self.least,
+            narrowest=self.narrowest,
             written=self.by == "magnitude",
         )
 
@@ -153,6 +162,10 @@ class PruneChannels(Pass):
             observed = None if value is None else observation_of(value, need.statistic)
             if isinstance(observed, Gram) and observed.matrix.shape[-1] == W.shape[-1]:
                 if np.isfinite(observed.matrix).all():
+                    means = None if value is None else observation_of(value, _means_of(layer))
+                    if isinstance(means, Mean) and _takes_bias(layer):
+                        spread = _column_means(layer, need.statistic, means.mean)
+                        return Eliminator(W, observed.matrix / max(observed.rows, 1), spread)
                     return Eliminator(W, observed.matrix)
                 reason = "reads values that are not finite"
             else:
@@ -178,6 +191,37 @@ def _gram_of(layer: Layer) -> Need | str:
     return Need(value=str(found[0].name), statistic=found[1])
 
 
+def _takes_bias(layer: Layer) -> bool:
+    """Whether a constant is added to each of what a layer writes, or could be."""
+    node, bias = layer.linear.node, layer.linear.bias
+    if node.op_type == "MatMul":
+        return False
+    if node.op_type == "Gemm" and (
+        node.attributes.get_float("beta", 1.0) != 1 or node.attributes.get_float("alpha", 1.0) != 1
+    ):
+        return False
+    return bias is None or bias.shape in ((layer.rows.size,), (1, layer.rows.size))
+
+
+def _means_of(layer: Layer) -> Means:
+    return Means(axis=layer.linear.channel_axis)
+
+
+def _column_means(layer: Layer, statistic: Statistic, means: np.ndarray) -> np.ndarray:
+    """Means of the columns a layer multiplies with, (groups, columns): a tap beside the image reads 0."""
+    groups, inputs = layer.linear.groups, layer.linear.inputs
+    cover = np.ones(1)
+    value = layer.linear.node.inputs[0]
+    if (
+        isinstance(statistic, Products)
+        and statistic.window is not None
+        and value is not None
+        and value.shape is not None
+    ):
+        cover = coverage(statistic.window, tuple(value.shape)[2:])
+    return (means.reshape(groups, inputs, 1) * cover).reshape(groups, -1)
+
+
 def _shrink(
     model: ir.Model, found: Followed, groups: Groups, eliminators: Sequence[Eliminator | None], choice: Choice
 ) -> None:
@@ -186,6 +230,7 @@ def _shrink(
     for layer, eliminator in zip(groups.layers, eliminators, strict=True):
         if eliminator is not None and not choice.keep[layer.columns].all():
             made = eliminator.W.reshape(layer.linear.weight.shape).astype(np.float32)
+            _add_to_bias(layer, eliminator.offset, taken)
             set_constant(layer.linear.node, 1, layer.linear.stored(made), taken)
     stays = choice.keep[groups.roots]
     for edit in found.edits:
@@ -195,3 +240,14 @@ def _shrink(
             dims = list(value.shape)
             dims[track.axis] = int(stays[track.labels].sum())
             value.shape = ir.Shape(dims)
+
+
+def _add_to_bias(layer: Layer, offset: np.ndarray | None, taken: set[str]) -> None:
+    """Let a bias make up for means; where a layer has none it gets one."""
+    node, bias = layer.linear.node, layer.linear.bias
+    if offset is None:
+        return
+    if bias is None and len(node.inputs) < 3:
+        node.resize_inputs(3)
+    made = offset if bias is None else bias + offset.reshape(bias.shape)
+    set_constant(node, 2, made.astype(np.float32), taken)

@@ -48,6 +48,7 @@ def choose(
     multiple: int,
     least: float,
     written: bool,
+    narrowest: int = 1,
 ) -> Choice:
     """Leave out groups until the layers cost a share less.
 
@@ -60,6 +61,7 @@ def choose(
         share: Of the cost that is to go.
         multiple: Widths stay a multiple of this where they were.
         least: Share of a family that stays at least.
+        narrowest: Layers that write as many channels go on doing so.
         written: Weigh what writes a group as well as what reads it (magnitude), not what reads it alone.
 
     Returns:
@@ -87,6 +89,8 @@ def choose(
             chosen = np.argsort(score, kind="stable")[:step]
             trial = keep.copy()
             trial[alive[chosen]] = False
+            if any(_width(layers[k], trial) < min(narrowest, layers[k].rows.size) for k in touched[number]):
+                continue
             saved = sum(costs[k] - cost_of(layers[k], trial, prices[k]) for k in touched[number])
             ratio = float(score[chosen].sum()) / saved if saved > 0 else np.inf
             if np.isfinite(ratio) and (best is None or ratio < best[0]):
@@ -120,6 +124,11 @@ def _writers(family: Family, layers: Sequence[Layer]) -> list[int]:
 
 def _reads(layer: Layer, family: Family) -> bool:
     return bool(np.isin(layer.columns, family.roots).any() or np.isin(layer.rows, family.roots).any())
+
+
+def _width(layer: Layer, keep: np.ndarray) -> int:
+    """Channels that a layer writes."""
+    return int(keep[layer.rows].sum())
 
 
 def _taps(layer: Layer) -> int:

@@ -24,7 +24,8 @@ from support.speech import small_config, small_weights, write_whisper
 from edgec.compiler.project import Project
 
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/language-models.md", "docs/search.md", "examples/digits/README.md",
+    "README.md", "CONTRIBUTING.md", "docs/language-models.md", "docs/pruning.md", "docs/search.md",
+    "examples/digits/README.md",
 )  # fmt: skip
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 

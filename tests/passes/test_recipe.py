@@ -24,6 +24,7 @@ from edgec.passes.recipe import Recipe
 from edgec.passes.spec import INTEGER_TYPES, PerAxis, PerBlock, PerTensor, QuantSpec
 from edgec.targets import find_target, target_names
 from edgec.targets.pipeline import Policy, recipe_for
+from edgec.targets.pruning import pruning
 
 POLICIES = {
     **{scheme: Policy(scheme=scheme) for scheme in ("a8w8", "a8w4", "a16w8", "d8w8", "w8", "w4", "fp16", "float")},
@@ -254,7 +255,8 @@ def test_every_pass_is_a_value(kind: type[Pass]) -> None:
 
     recipes = (whole(scheme, target) for target in FAMILIES for scheme in POLICIES if fits(target, scheme))
     passes = (p for recipe in recipes for p in recipe.passes)
-    each = next(p for p in chain(passes, (LearnedParams(),)) if type(p) is kind)
+    pruned = pruning(Policy(prune_channels="30%", prune_layers="10%", sparsity="2:4"), calibrated=True)
+    each = next(p for p in chain(passes, pruned, (LearnedParams(),)) if type(p) is kind)
     options = {field.name: getattr(each, field.name) for field in fields(each)}
     assert kind(**options) == each
     assert hash(kind(**options)) == hash(each)

@@ -27,7 +27,7 @@ Feeds = Mapping[str, np.ndarray]
 def recipe(scheme: str, *, target: str = TARGET, **policy: object) -> tuple:
     """The passes of a target's recipe, behind those that leave out what the policy asks for."""
     facts, asked = find_target(target), Policy(scheme=scheme, **policy)
-    return (*pruning(facts, asked, calibrated=True), *recipe_for(facts, asked).passes)
+    return (*pruning(asked, calibrated=True), *recipe_for(facts, asked).passes)
 
 
 def compiled(model: ir.Model, scheme: str, samples: Sequence[Feeds], **policy: object) -> ir.Model:

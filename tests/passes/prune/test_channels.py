@@ -12,7 +12,9 @@ from support.recipes import measure_on
 
 from edgec.compiler.pipeline import run_passes
 from edgec.passes.edit import constant_array, remarks_of
+from edgec.passes.observe.statistics import Window
 from edgec.passes.prune.channels import PruneChannels
+from edgec.passes.prune.costs import coverage
 from edgec.passes.prune.eliminate import Eliminator
 from edgec.passes.prune.follow import follow
 from edgec.passes.prune.groups import groups_of
@@ -92,20 +94,46 @@ def test_a_chain_is_what_masked_columns_give() -> None:
     assert depthwise.attributes.get_int("group", 0) == 4
 
 
-def test_others_make_up_as_least_squares_do() -> None:
-    """Against numpy's least squares on the very rows."""
-    text = "g (float[N, 6] x) => (float[N, 4] y) { h = MatMul (x, w1)  r = Relu (h)  y = Gemm (r, w2, b) }"
-    constants = {"w1": weights(6, 10), "w2": weights(10, 4), "b": weights(4)}
+@pytest.mark.parametrize("last", ["y = Gemm (r, w2, b)", "y = MatMul (r, w2)"])
+def test_others_make_up_as_least_squares_do(last: str) -> None:
+    """Against numpy's least squares on the very rows; a bias takes the means."""
+    text = f"g (float[N, 6] x) => (float[N, 4] y) {{ h = MatMul (x, w1)  r = Relu (h)  {last} }}"
+    constants = {"w1": weights(6, 10), "w2": weights(10, 4)} | ({"b": weights(4)} if "b" in last else {})
     source = model(text, **constants)
     small = shrunk(source, "35%")
     kept = rows_kept(array(small, "w1").T, constants["w1"].T)
     x = np.concatenate([feeds_of(source, seed=seed, sizes={"N": 16})["x"] for seed in range(3)]).astype(np.float64)
     hidden = np.maximum(x @ constants["w1"], 0)
-    H = hidden.T @ hidden
+    means = hidden.mean(axis=0) * ("b" in last)
+    H = (hidden - means).T @ (hidden - means)
     H += 0.01 * np.diagonal(H).mean() * np.eye(10)
     S = np.array(kept)
     wanted = np.linalg.solve(H[np.ix_(S, S)], H[S] @ constants["w2"])
     assert np.allclose(array(small, "w2"), wanted, rtol=1e-3, atol=1e-4)
+    if "b" in last:
+        assert np.allclose(array(small, "b"), constants["b"] + means @ constants["w2"] - means[S] @ wanted, atol=1e-4)
+
+
+def test_a_convolution_without_a_bias_gets_one_that_keeps_the_means() -> None:
+    """Padding included: the mean of every output channel is what it was, to what the damping leaves."""
+    text = """g (float[N, 3, 6, 6] x) => (float[N, 4, 6, 6] y) {
+        a = Conv <kernel_shape = [1, 1]> (x, w1)
+        r = Sigmoid (a)
+        y = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (r, w2)
+    }"""
+    source = model(text, w1=weights(8, 3, 1, 1), w2=weights(4, 8, 3, 3))
+    small = shrunk(source, "40%")
+    assert array(small, "w1").shape[0] < 8
+    feeds = [feeds_of(source, seed=seed, sizes={"N": 16}) for seed in range(3)]
+    means = [np.mean([run(form, each)["y"].mean(axis=(0, 2, 3)) for each in feeds], axis=0) for form in (source, small)]
+    assert np.allclose(means[0], means[1], atol=0.05)
+    assert np.abs(means[0]).max() > 2
+
+
+def test_taps_beside_an_image_see_it_less_often() -> None:
+    window = Window(kernel=(3, 2), strides=(1, 2), dilations=(1, 1), pads=(1, 0, 1, 0), group=1)
+    assert np.allclose(coverage(window, (4, 6)).reshape(3, 2), [[0.75, 0.75], [1, 1], [0.75, 0.75]])
+    assert coverage(window, (None, None)).tolist() == [1] * 6
 
 
 def test_the_order_does_not_matter_to_what_is_left() -> None:
