@@ -16,7 +16,7 @@ import onnx_ir as ir
 from ...errors import BundleError, ModelError, OptionError
 from ...runtimes.base import Feeds, TensorInfo
 from ..signature import inputs_of, outputs_of
-from .codes import decode
+from .codes import Coding, decode
 from .inputs import bake_input
 from .outputs import bake_choices, bake_softmax
 from .outside import postprocess, preprocess
@@ -34,11 +34,24 @@ class Baking:
     Attributes:
         inputs, outputs: The steps, by name.
         before: The inputs and outputs concerned, as the model had them.
+        centers: Of outputs with product codes, once they are found.
     """
 
     inputs: Mapping[str, BakedInput] = field(default_factory=dict)
     outputs: Mapping[str, BakedOutput] = field(default_factory=dict)
     before: Mapping[str, TensorInfo] = field(default_factory=dict)
+    centers: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Outputs whose codes are found in samples."""
+        return tuple(name for name, spec in self.outputs.items() if spec.code == "product")
+
+    @property
+    def codings(self) -> dict[str, Coding]:
+        """How embeddings are coded, by output; those whose centers are not found yet are left out."""
+        said = {name: self.centers.get(name, spec.code) for name, spec in self.outputs.items()}
+        return {name: code for name, code in said.items() if isinstance(code, np.ndarray) or code in ("int8", "binary")}
 
     def __bool__(self) -> bool:
         return bool(self.inputs or self.outputs)
@@ -55,7 +68,8 @@ class Baking:
 
     def choices(self, model: ir.Model) -> ir.Model:
         """A copy of the model with the choices behind its outputs; itself where there are none."""
-        return bake_choices(model, self.outputs, {name: len(self.before[name].shape) for name in self.outputs})
+        ranks = {name: len(self.before[name].shape) for name in self.outputs}
+        return bake_choices(model, self.outputs, ranks, self.codings)
 
     def whole(self, model: ir.Model) -> ir.Model:
         """A copy of the model as it was, with everything baked in."""
@@ -76,7 +90,7 @@ class Baking:
             if name not in self.outputs:
                 main[name] = array
                 continue
-            found = postprocess(name, array, self.outputs[name])
+            found = postprocess(name, array, self.outputs[name], self.codings.get(name))
             main[name] = found.pop(name)
             extra.update(found)
         return {**main, **extra}
@@ -91,7 +105,7 @@ class Baking:
             if not spec.discrete or name not in outputs:
                 continue
             if spec.code is not None:
-                found[name] = decode(outputs[name], spec.code)
+                found[name] = decode(outputs[name], self.codings[name])
                 continue
             info = self.before[name]
             axis = class_axis(info, spec)

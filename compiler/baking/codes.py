@@ -5,15 +5,18 @@ code     answer                               bytes    alike
 ======== ==================================== ======== ====================================
 `int8`   round(127 x / max|x|)                D        cosine, as of floats
 `binary` x > 0, eight in a byte               D / 8    bits that differ; cosine of ±1
+centers  of each part, the nearest of 256     D / part cosine, of the centers
 ======== ==================================== ======== ====================================
 
-Each vector has its own scale, which cosines do not see, so nothing is calibrated. Bits lie as `numpy.packbits` lays
-them, the first in the highest.
+Of bytes and bits each vector has its own scale, which cosines do not see, so nothing is calibrated. Bits lie as
+`numpy.packbits` lays them, the first in the highest. Centers are those of product quantization (Jégou, Douze, Schmid
+2011; `passes.codebook.product`), float32, (M, 256, d): the nearest is that of the largest x c - |c|² / 2, the first of
+equals.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -21,15 +24,22 @@ import onnx_ir as ir
 from ...passes.edit import add_initializer, fresh_name, value_names
 from ...runtimes.base import TensorInfo
 
-__all__ = ["append_code", "coded_info", "decode", "encode"]
+__all__ = ["Coding", "append_code", "coded_info", "decode", "encode"]
+
+# `int8`, `binary`, or centers (M, 256, d) of a product code.
+Coding: TypeAlias = str | np.ndarray
 
 _TINY = float(np.finfo(np.float32).tiny)
 # ReduceMax reads its axes from an input from here on.
 _READS_AXES = 18
 
 
-def encode(values: np.ndarray, code: str) -> np.ndarray:
+def encode(values: np.ndarray, code: Coding) -> np.ndarray:
     """An embedding's code, along the last axis."""
+    if isinstance(code, np.ndarray):
+        parts = values.astype(np.float64).reshape(*values.shape[:-1], len(code), code.shape[2])
+        near = np.einsum("...md,mcd->...mc", parts, code) - np.square(code.astype(np.float64)).sum(axis=2) / 2
+        return np.asarray(near.argmax(axis=-1), np.uint8)
     if code == "binary":
         return np.packbits(values > 0, axis=-1)
     wide = values.astype(np.float64)
@@ -37,15 +47,20 @@ def encode(values: np.ndarray, code: str) -> np.ndarray:
     return np.asarray(np.rint(wide / largest * 127), np.int8)
 
 
-def decode(codes: np.ndarray, code: str) -> np.ndarray:
-    """Numbers of the direction a code keeps, float32: bytes as they are, bits as 1 and -1."""
+def decode(codes: np.ndarray, code: Coding) -> np.ndarray:
+    """Numbers of the direction a code keeps, float32: bytes as they are, bits as 1 and -1, centers one by another."""
+    if isinstance(code, np.ndarray):
+        picked = code.astype(np.float32)[np.arange(len(code)), codes]
+        return np.asarray(picked.reshape(*codes.shape[:-1], -1))
     if code == "binary":
         return np.asarray(np.unpackbits(codes, axis=-1).astype(np.float32) * 2 - 1)
     return codes.astype(np.float32)
 
 
-def coded_info(info: TensorInfo, code: str) -> TensorInfo:
+def coded_info(info: TensorInfo, code: Coding) -> TensorInfo:
     """An output as it is once it answers codes."""
+    if isinstance(code, np.ndarray):
+        return TensorInfo(name=info.name, dtype=np.dtype(np.uint8), shape=(*info.shape[:-1], len(code)))
     if code == "int8":
         return TensorInfo(name=info.name, dtype=np.dtype(np.int8), shape=info.shape)
     last = info.shape[-1]
@@ -53,13 +68,13 @@ def coded_info(info: TensorInfo, code: str) -> TensorInfo:
     return TensorInfo(name=info.name, dtype=np.dtype(np.uint8), shape=(*info.shape[:-1], last // 8))
 
 
-def append_code(graph: ir.Graph, index: int, code: str, rank: int, opset: int) -> None:
+def append_code(graph: ir.Graph, index: int, code: Coding, rank: int, opset: int) -> None:
     """Nodes behind output `index`; the last takes its place and its name.
 
     Args:
         graph: Whose output it is.
         index: Which.
-        code: `int8` or `binary`.
+        code: `int8`, `binary`, or centers.
         rank: Axes of the output.
         opset: The version of the operator set.
     """
@@ -79,12 +94,22 @@ def append_code(graph: ir.Graph, index: int, code: str, rank: int, opset: int) -
         return node.outputs[0]
 
     x = before if before.dtype == ir.DataType.FLOAT else add("Cast", before, to=ir.DataType.FLOAT.value)
-    if code == "binary":
-        parts = np.array([*[0] * (rank - 1), dims[-1] // 8, 8], np.int64)
+    kind = ir.DataType.UINT8
+    if isinstance(code, np.ndarray):
+        count, _, length = code.shape
+        parts = constant("parts", np.array([*[0] * (rank - 1), count, 1, length], np.int64))
+        centers = constant("centers", np.ascontiguousarray(code.transpose(0, 2, 1)))
+        halves = constant("halves", -np.square(code).sum(axis=2, dtype=np.float64).astype(np.float32)[:, None] / 2)
+        near = add("Add", add("MatMul", add("Reshape", x, parts), centers), halves)
+        found = add("ArgMax", near, axis=-1, keepdims=0)
+        value = add("Reshape", found, constant("codes", np.array([*[0] * (rank - 1), count], np.int64)))
+        dims[-1] = count
+    elif code == "binary":
+        bytes_ = np.array([*[0] * (rank - 1), dims[-1] // 8, 8], np.int64)
         bits = add("Cast", add("Greater", x, constant("zero", np.float32(0))), to=ir.DataType.FLOAT.value)
         weights = constant("places", 2.0 ** np.arange(7, -1, -1, dtype=np.float32))
-        value = add("MatMul", add("Reshape", bits, constant("bytes", parts)), weights)
-        kind, dims[-1] = ir.DataType.UINT8, dims[-1] // 8
+        value = add("MatMul", add("Reshape", bits, constant("bytes", bytes_)), weights)
+        dims[-1] //= 8
     else:
         size = add("Abs", x)
         if opset >= _READS_AXES:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ...passes.edit import add_initializer, fresh_name, opset_of, value_names
-from .codes import append_code
+from .codes import Coding, append_code
 from .spec import BakedOutput
 
 __all__ = ["bake_choices", "bake_softmax"]
@@ -27,13 +27,16 @@ def bake_softmax(graph: ir.Graph, outputs: Mapping[str, BakedOutput]) -> None:
             _append(graph, index, "Softmax", axis=_axis(spec, value))
 
 
-def bake_choices(model: ir.Model, outputs: Mapping[str, BakedOutput], ranks: Mapping[str, int]) -> ir.Model:
+def bake_choices(
+    model: ir.Model, outputs: Mapping[str, BakedOutput], ranks: Mapping[str, int], codings: Mapping[str, Coding]
+) -> ir.Model:
     """A copy of the model with an ArgMax or TopK behind every output that asks for one; itself where none does.
 
     Args:
         model: Whose outputs have the names they had.
         outputs: What is asked.
         ranks: Axes of the outputs before, which a finished graph may not say.
+        codings: How those that are embeddings are coded.
     """
     if not any(spec.discrete for spec in outputs.values()):
         return model
@@ -45,7 +48,7 @@ def bake_choices(model: ir.Model, outputs: Mapping[str, BakedOutput], ranks: Map
         if spec is None or not spec.discrete:
             continue
         if spec.code is not None:
-            append_code(graph, index, spec.code, ranks[name], opset_of(model))
+            append_code(graph, index, codings[name], ranks[name], opset_of(model))
             continue
         axis = (1 if spec.axis is None else spec.axis) % ranks[name]
         shape: list[Any] = [None] * ranks[name] if value.shape is None else list(value.shape)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...runtimes.base import TensorInfo
-from .codes import encode
+from .codes import Coding, encode
 from .site import channel_axis
 from .spec import BakedInput, BakedOutput
 
@@ -82,16 +82,19 @@ def pixels_of(values: np.ndarray, spec: BakedInput, model: TensorInfo) -> np.nda
     return np.ascontiguousarray(found).astype(spec.dtype)
 
 
-def postprocess(name: str, values: np.ndarray, spec: BakedOutput) -> dict[str, np.ndarray]:
+def postprocess(
+    name: str, values: np.ndarray, spec: BakedOutput, coding: Coding | None = None
+) -> dict[str, np.ndarray]:
     """What the model answers now, from what it answered before: one array, or two where the largest are taken.
 
     Args:
         name: The output.
         values: As the model answered before.
         spec: The steps.
+        coding: How an embedding is coded; None is what `spec` says.
     """
     if spec.code is not None:
-        return {name: encode(values, spec.code)}
+        return {name: encode(values, spec.code if coding is None else coding)}
     axis = (1 if spec.axis is None else spec.axis) % values.ndim
     if spec.softmax:
         wide = values.astype(np.float64)

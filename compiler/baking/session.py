@@ -49,7 +49,7 @@ class Outside(Around):
                 main.append(info)
                 continue
             if spec.code is not None:
-                main.append(coded_info(info, spec.code))
+                main.append(coded_info(info, self._baking.codings[info.name]))
                 continue
             axis, shape = class_axis(self._baking.before[info.name], spec), list(info.shape)
             shape[axis : axis + 1] = [] if spec.argmax else [spec.topk]

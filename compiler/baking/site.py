@@ -101,6 +101,12 @@ def check_output(name: str, spec: BakedOutput, outputs: Sequence[TensorInfo], ca
                 f"has shape {show_shape(info.shape)}: bits fill bytes where embeddings have a multiple of 8 numbers",
                 remedy=f"Choose --postprocess {name}:int8",
             )
+        if spec.code == "product" and (not isinstance(last, int) or last % spec.part):
+            raise OptionError(
+                where,
+                f"has shape {show_shape(info.shape)}: a byte stands for {spec.part} numbers, which do not divide it",
+                remedy=f"Choose --postprocess {name}:int8",
+            )
         if rank < 2:
             raise OptionError(
                 where, f"has shape {show_shape(info.shape)}: embeddings are its rows", remedy="Leave it out"

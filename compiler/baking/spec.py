@@ -71,24 +71,29 @@ class BakedOutput:
         topk: The so many largest along `axis`, sorted; which they are is an output of its own, `NAME_indices`.
         axis: Of the classes; None is 1, which a sequence [N, T, classes] does not mean.
         code: An embedding, along the last axis, as `int8`, its largest magnitude 127, so that only its direction is
-            kept; or `binary`, one bit for each number above 0, eight in a byte, the first in the highest.
+            kept; `binary`, one bit for each number above 0, eight in a byte, the first in the highest; or `product`,
+            one byte for each `part` numbers: which of 256 centers, found in calibration samples, is the nearest.
+        part: Numbers that one byte of a product code stands for.
     """
 
     softmax: bool = False
     argmax: bool = False
     topk: int | None = None
     axis: int | None = None
-    code: Literal["int8", "binary"] | None = None
+    code: Literal["int8", "binary", "product"] | None = None
+    part: int = 4
 
     def __post_init__(self) -> None:
         if self.code is not None and (self.softmax or self.argmax or self.topk or self.axis is not None):
             raise ValueError(f"{self.code}: is of embeddings, and is given beside what is of classes")
+        if not 2 <= self.part <= 64:
+            raise ValueError(f"product: {self.part} is not from 2 to 64")
         if self.argmax and self.topk is not None:
             raise ValueError("topk: is given beside argmax")
         if self.topk is not None and self.topk < 1:
             raise ValueError(f"topk: {self.topk} is not a positive number")
         if not (self.softmax or self.argmax or self.topk or self.code):
-            raise ValueError("says neither softmax, argmax, topk, int8 nor binary")
+            raise ValueError("says neither softmax, argmax, topk, int8, binary nor product")
 
     @property
     def discrete(self) -> bool:

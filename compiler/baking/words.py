@@ -9,6 +9,7 @@ written                                                   means
 `logits:argmax`                                           the answer is the index of the largest
 `logits:softmax,topk=5`                                   the five largest, and in `logits_indices` which they are
 `embedding:int8`, `embedding:binary`                      the answer is the embedding in bytes, or in bits
+`embedding:product=4`                                     a byte for four numbers, by centers of calibration samples
 ========================================================= =====================================================
 
 A word that is a number goes on with the list before it.
@@ -87,6 +88,8 @@ def read_output(text: str) -> tuple[str, BakedOutput]:
             table[key] = int(value)
         elif key in ("int8", "binary") and not equals and "code" not in table:
             table["code"] = key
+        elif key == "product" and equals and value.isdecimal() and "code" not in table:
+            table |= {"code": key, "part": int(value)}
         elif key in ("softmax", "argmax") and not equals:
             table[key] = True
         else:

@@ -101,7 +101,7 @@ class ModelOptions:
             "--postprocess",
             metavar="NAME:WORD,...",
             help="Postprocessing inside the model: logits:softmax, logits:argmax, logits:topk=5, embedding:int8, "
-            "embedding:binary; once per output.",
+            "embedding:binary, embedding:product=4; once per output.",
             rich_help_panel=MODEL,
         ),
     ] = None

@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from ...bundle import MANIFEST, Bundle
 from ..baking.bake import Baking, baking_of
+from ..baking.learned_codes import with_centers
 from ..load import load_model
 
 __all__ = ["Subject", "SubjectSource", "open_subject"]
@@ -57,7 +58,7 @@ def open_subject(source: SubjectSource) -> Subject:
             model=load_model(source.model, already_quantized="accept").model,
             carried=dict(manifest["state"]),
             session_options=dict(manifest["session_options"]),
-            baking=baking_of(manifest),
+            baking=with_centers(baking_of(manifest), source.path),
         )
     loaded = load_model(source, already_quantized="accept")
     return Subject(name=Path(loaded.origin).name, model=loaded.model)

@@ -20,6 +20,7 @@ from ...runtimes.host.memory import memory_of
 from ...runtimes.recast import Recast
 from ..adapters.prove import adapted_float, prove_adapters
 from ..baking.bake import Baking, baking_of
+from ..baking.learned_codes import with_centers
 from ..baking.samples import open_baked
 from ..baking.session import Outside, baked_float, same_as_outside
 from ..checking import check_bundle, checked_json, off_by_rules, placement_by_rules
@@ -111,7 +112,7 @@ def measure(
         **file_versions(bundle.model),
         "older": None if oldest is None else prove_older(bundle, oldest, state),
     }
-    baking = baking_of(manifest)
+    baking = with_centers(baking_of(manifest), bundle.path)
     with (
         float_file(float_model) as (reference, float_bytes),
         baked_float(float_model, baking) as inside,

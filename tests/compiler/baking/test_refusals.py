@@ -67,7 +67,7 @@ def test_words_that_are_none(text: str, wanted: str) -> None:
         ("logits:topk", f"--postprocess logits:topk: 'topk' is no word of it. {WRITE_OUTPUT}"),
         (
             "logits:axis=1",
-            "--postprocess logits: says neither softmax, argmax, topk, int8 nor binary. Change the values.",
+            "--postprocess logits: says neither softmax, argmax, topk, int8, binary nor product. Change the values.",
         ),
         ("logits:argmax,topk=2", "--postprocess logits: topk: is given beside argmax. Change the value."),
         ("logits:topk=0", "--postprocess logits: topk: 0 is not a positive number. Change the value."),
