@@ -39,6 +39,7 @@ def test_answers_are_the_same(form: BlockForm, changed: dict[str, object]) -> No
     assert ops["MatMulNBits"] == 5 * config.layers + 1
     after = _answers(model, config)
     assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert _factors(model) == {1.0}
     (name,) = (node.name for node in model.graph if "qkv" in str(node.name) and "layers.0" in str(node.name))
     assert name == "/model/layers.0/self_attn/qkv_proj/MatMul"
     assert "model.layers.0.self_attn.qkv_proj.weight_quantized" in model.graph.initializers
@@ -57,6 +58,7 @@ def test_taken_apart_it_is_what_it_was(form: BlockForm) -> None:
     assert part_queries(model)
 
     RemoveUnused()(model)
+    assert _factors(model) == {0.25}
     after = {name: value.const_value.numpy() for name, value in model.graph.initializers.items() if value.const_value}
     weights = {name for name in before if "_proj.weight" in name}
     assert weights <= set(after)
@@ -67,6 +69,18 @@ def test_taken_apart_it_is_what_it_was(form: BlockForm) -> None:
     again = _answers(model, config)
     assert all(np.array_equal(answers[name], again[name]) for name in answers)
     assert not part_queries(model)
+
+
+def test_a_factor_that_is_no_power_of_two_stays() -> None:
+    config = tiny_config(head_size=32, heads=3, kv_heads=1)
+    model = _model(config, FOUR)
+    before = _answers(model, config)
+
+    assert PackQueries()(model).modified
+
+    assert list(_factors(model)) == pytest.approx([32**-0.5])
+    after = _answers(model, config)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +122,10 @@ def _model(config: DecoderConfig, form: BlockForm) -> ir.Model:
     weights = tiny_weights(config)
     stored = {name: in_blocks(each, form) if each.ndim == 2 else each for name, each in weights.items()}
     return build(config, stored)
+
+
+def _factors(model: ir.Model) -> set[float]:
+    return {node.attributes.get_float("scale", 0.0) for node in model.graph if node.op_type == "GroupQueryAttention"}
 
 
 def _answers(model: ir.Model, config: DecoderConfig) -> dict[str, np.ndarray]:
