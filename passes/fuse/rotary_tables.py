@@ -160,6 +160,10 @@ def _keeps_columns(node: ir.Node, lanes: Lanes) -> bool:
         return False
     if is_op(node, "Gather"):
         return node.attributes.get_int("axis", 0) not in (-1, len(before) - 1)
+    if is_op(node, "GatherND"):
+        picked = lanes.sizes(node.inputs[1])
+        count = picked[-1].number if picked else None
+        return count is not None and count < len(before) and not node.attributes.get_int("batch_dims", 0)
     if is_op(node, "Slice"):
         axes = constant_array(node.inputs[3]) if len(node.inputs) > 3 else None
         return axes is not None and not {-1, len(before) - 1} & {int(axis) for axis in axes}
