@@ -67,6 +67,8 @@ def _in_processes(trials: Sequence[Trial], count: int, done: Done) -> list[Trial
                 tried = future.result()
             except BrokenProcessPool:
                 continue
+            except Exception as error:  # it cannot be handed over: trials return what goes wrong
+                tried = _dead(futures[future], f"cannot be given to a process: {_said(error)}")
             left.remove(futures[future])
             done(futures[future], tried)
     return left
@@ -104,6 +106,6 @@ def _dead(trial: Trial, problem: str) -> Tried:
     error = InternalError(
         trial.candidate.name,
         problem,
-        remedy="Search with fewer --jobs, or give less --max-memory: it may have been killed for memory",
+        remedy="Search with --jobs 1: it may have been killed for memory, or hold what cannot be sent",
     )
     return Tried(key=trial.key, failure=Failure.of(error))

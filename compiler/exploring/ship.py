@@ -8,6 +8,7 @@ from pathlib import Path
 from ...bundle import MANIFEST, Bundle
 from ..building.same_project import data_behind
 from ..contract import Verdict
+from ..destination import check_destination
 from ..progress import Progress
 from ..prove import SCORES, prove
 from .budget import float_model_of
@@ -31,6 +32,7 @@ def ship(point: Point, output: Path, kept: Kept, progress: Progress) -> tuple[Bu
         ExecutionRequiredError: The contract asks for execution, which is not possible here.
     """
     unship(output)
+    check_destination(output, overwrite=True)
     bundle = kept.shelf.take(point.key, output)
     assert bundle is not None, f"{point.key} was found before"
     (bundle.proof / SCORES).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,21 @@ def test_one_that_dies_is_tried_again_and_the_others_go_on(tmp_path: Path, monke
     assert failure is not None
     assert failure.message == (
         "m/dies: the process that ran it died twice, the second time alone in it. "
-        "Search with fewer --jobs, or give less --max-memory: it may have been killed for memory."
+        "Search with --jobs 1: it may have been killed for memory, or hold what cannot be sent."
     )
     assert (failure.exit_code, failure.lasting) == (4, False)
     assert len((tmp_path / "once").read_text()) == 2
     assert len((tmp_path / "dies").read_text()) == 2
+
+
+def test_what_cannot_be_sent_is_said(tmp_path: Path) -> None:
+    good, bad = trials(tmp_path, "good", "bad")
+    request = replace(bad.candidate.request, calibration=lambda: iter(()))
+    bad = replace(bad, candidate=replace(bad.candidate, request=request))
+    found = answers([bad, good], executor=None, jobs=2)
+    failures = {name: tried.failure.message for name, tried in found.items() if tried.failure}
+    assert failures["bad"].startswith("m/bad: cannot be given to a process: ")
+    assert failures["good"].startswith("m.onnx: ")  # it was tried
 
 
 def test_a_single_job_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

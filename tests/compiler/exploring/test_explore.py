@@ -20,6 +20,7 @@ from edgec.compiler.exploring.exploration import Exploration
 from edgec.compiler.exploring.point import Measured
 from edgec.compiler.exploring.timing import Times
 from edgec.compiler.exploring.trial import Tried
+from edgec.errors import OutputError
 
 from .conftest import BY, RECIPES
 
@@ -261,6 +262,27 @@ def test_without_labels_recipes_go_by_sqnr(tmp_path: Path) -> None:
 def test_memory_is_measured_where_it_is_asked_for(tmp_path: Path) -> None:
     found = search(recipes=["w8"], **(small(tmp_path / "a") | {"by": ("memory",)}))
     assert found.rows[0].values["memory"].value > 0
+
+
+def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path: Path) -> None:
+    options = small(tmp_path / "a")
+    (options["output"] / "recommended").mkdir(parents=True)
+    (options["output"] / "recommended" / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError) as caught:
+        search(recipes=["w8"], **options)
+    assert "exists and is not a bundle" in str(caught.value)
+    assert (options["output"] / "recommended" / "mine.txt").is_file()
+
+
+def test_a_target_that_is_not_here_has_no_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEC_RUNTIMES", str(tmp_path / "none"))
+    options = small(tmp_path / "a") | {"by": ("latency", "size")}
+    found = search(recipes=["w8", "float"], target="arm64", contract={"latency_ratio": "1x"}, **options)
+    assert [each.id for each in found.objectives] == ["size"]
+    assert found.notes[0].startswith("latency is not compared: the target's instruction set is ")
+    assert (found.exit_code, found.chosen, found.verdict and found.verdict.word) == (0, "a/w8", "checked")
+    assert found.rows[0].verdict is not None
+    assert found.rows[0].verdict.excused >= {"latency_ratio"}
 
 
 def test_a_trial_that_was_altered_is_tried_again(tmp_path: Path) -> None:
