@@ -195,12 +195,12 @@ def recipe(
 
 def fused(target: TargetSpec, policy: Policy) -> tuple[Pass, ...]:
     """What decoders are written with, as operators that this runtime has kernels for."""
-    if target.family != "cpu":
-        return ()
+    norms: tuple[Pass, ...] = (FuseRmsNorm(),) if target.family == "cpu" else ()
     # Where activations are integers, the products of an attention are too; what they were fused into would be float.
     whole = policy.scheme in (*STATIC_SCHEMES, "d8w8", "fp8")
-    attention: tuple[Pass, ...] = () if whole or target.max_opset <= _OLD else (FuseRotary(), FuseAttention())
-    return (*attention, FuseRmsNorm())
+    if whole or target.family not in ("cpu", "web") or target.max_opset <= _OLD:
+        return norms
+    return (FuseRotary(), FuseAttention(), *norms)
 
 
 def normalize() -> tuple[Pass, ...]:
