@@ -42,6 +42,11 @@ class BitsShop:
     def __post_init__(self) -> None:
         self.candidates = Candidates(source=self.source, measure=self.measure, fork=MixBits)
 
+    @property
+    def mixes(self) -> bool:
+        """Whether the target gives matrices bits of their own."""
+        return any(isinstance(each, MixBits) for each in self.recipe(4.5).passes)
+
     def recipe(self, bpw: float) -> Recipe:
         """The passes for so many bits."""
         return recipe_for(self.target, replace(self.policy, fit_bits=False, target_bpw=bpw))

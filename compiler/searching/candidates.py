@@ -57,8 +57,9 @@ class Candidates:
     """Builds candidates from the model as it was loaded.
 
     Recipes of one compile differ from one pass on: `DecideQuantization`, or `fork`. The passes before it run once and
-    leave a model that every later candidate starts from; what a candidate's passes observe is remembered there. Where other passes come
-    before it, as one more rewrite that is tried, both models are remembered: they share what was not rewritten.
+    leave a model that every later candidate starts from; what a candidate's passes observe is remembered there. Where
+    other passes come before it, as one more rewrite that is tried, both models are remembered: they share what was not
+    rewritten.
 
     Attributes:
         source: The loaded model; never changed.

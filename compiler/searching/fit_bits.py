@@ -100,7 +100,7 @@ def fit_bits(
         measuring: What observes samples.
 
     Raises:
-        OptionError: The weights are larger than a search holds.
+        OptionError: The weights are larger than a search holds, or the target mixes no bits.
         ContractError: A limit's unit does not fit the metric.
     """
     assert data.calibration is not None
@@ -112,6 +112,12 @@ def fit_bits(
         )
     policy = replace(request.policy, scheme=scheme)
     shop = BitsShop(source=source, target=target, policy=policy, measure=measuring(data.calibration))
+    if not shop.mixes:
+        raise OptionError(
+            "--fit-bits",
+            f"scheme {scheme} on target {target.name} has no use for it",
+            remedy="Leave it out, or choose a CPU target",
+        )
     each_scale = 40 / policy.block(128)
     low, high = 2 + each_scale, 8 + each_scale
     with request.progress.stage("search"):

@@ -151,3 +151,11 @@ def test_models_too_large_to_try_many(tmp_path: Path, monkeypatch: pytest.Monkey
         "--fit-bits: tries many, and the weights are larger than 0 MiB. "
         "Give the bits of a weight, like --target-bpw 4.25."
     )
+
+
+def test_targets_that_mix_no_bits(tmp_path: Path) -> None:
+    with pytest.raises(OptionError) as caught:
+        compiled(tmp_path / "b", {"size": "24KB"}, target="web-webgpu", weight_form="auto")
+    assert str(caught.value) == (
+        "--fit-bits: scheme w4 on target web-webgpu has no use for it. Leave it out, or choose a CPU target."
+    )
