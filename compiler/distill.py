@@ -53,7 +53,7 @@ from .training.distilling.language import Language, language_of
 from .training.extra import require_torch
 
 if TYPE_CHECKING:
-    from .training.distilling.compared import Compared
+    from .training.distilling.compared import Compared, Loss
     from .training.distilling.integers import IntegerStudent
     from .training.distilling.student import Student
 
@@ -145,6 +145,7 @@ def taught(
     samples: DataSource | None = None,
     features: Sequence[str] = (),
     logits: Sequence[str] | None = None,
+    blocks: Sequence[str] = (),
     checkpoint: str | Path | None = None,
     **options: Any,
 ) -> Taught:
@@ -159,7 +160,9 @@ def taught(
         features: Values inside that are matched, too, by name.
         logits: Outputs that are compared as distributions over their last axis; others by their relative square error.
             None is those of a language model.
-        checkpoint: A file that what was learned is kept in, and gone on from where it is there.
+        blocks: Values that parts of the graph end in, in its order: part after part learns, the steps shared, to make
+            what the teacher's makes. Fewer samples are enough. Of weights stored alone.
+        checkpoint: A file that what was learned is kept in, and gone on from where it is there; of parts, a file each.
         **options: Fields of `Teaching`; of `Policy`, which the compile must be given, too; and of `CompileRequest` that
             say how samples are read.
 
@@ -175,6 +178,7 @@ def taught(
     require_torch("edgec.distill")
     from .training.distilling.compared import Compared
     from .training.distilling.feeds import of_samples, of_texts
+    from .training.distilling.in_turn import blocks_of
     from .training.distilling.lesson import Lesson, teach
     from .training.graph.module import GraphModule
 
@@ -208,23 +212,24 @@ def taught(
     student: Student | IntegerStudent
     if scheme in STATIC_SCHEMES:
         seen = samples if texts is None or language is None else [language.feeds(row[None]) for row in texts]
-        student = _in_integers(model, target, scheme, seen, rest, teaching)
+        student = _in_integers(model, target, scheme, seen, rest, teaching, blocks)
     else:
         student = _in_blocks(loaded, request, spec, data, teaching)
     teacher = GraphModule(student.module.source, origin=loaded.origin).requires_grad_(False)
     compared.check((student.module, teacher))
-    lesson = Lesson(
-        draw=draw,
-        loss=compared.loss(student.module, teacher),
-        steps=teaching.steps,
-        every=_EVERY,
-        key=_key(student.module.source, request, teaching, compared),
-    )
+    parts: list[tuple[frozenset[str] | None, Loss]] = [(None, compared.loss(student.module, teacher))]
+    if blocks:
+        compared.check((student.module, teacher), blocks)
+        found = blocks_of(student.module, teacher, blocks, compared, seed=request.seed)
+        parts = [(block.learns, block.loss) for block in found]
+    key, losses = _key(student.module.source, request, teaching, compared), list[float]()
     with request.progress.stage("teach", teaching.steps) as advance:
-        file = None if checkpoint is None else Path(checkpoint)
-        losses = teach(
-            student.module, student.groups(teaching.rate, teaching.scale_rate), lesson, checkpoint=file, advance=advance
-        )
+        for k, (learns, loss) in enumerate(parts):
+            steps = (k + 1) * teaching.steps // len(parts) - k * teaching.steps // len(parts)
+            lesson = Lesson(draw=draw, loss=loss, steps=steps, every=_EVERY, key=f"{key} {sorted(learns or ())}")
+            groups = student.groups(teaching.rate, teaching.scale_rate, learns)
+            file = None if checkpoint is None else Path(f"{checkpoint}.{k}" if blocks else checkpoint)
+            losses += teach(student.module, groups, lesson, checkpoint=file, advance=advance)
     written = 0 if data.calibration is not None else teaching.texts
     return Taught(model=student.to_model(), losses=tuple(losses), texts=written)
 
@@ -249,12 +254,13 @@ def _in_integers(
     seen: DataSource | None,
     options: Mapping[str, Any],
     teaching: Teaching,
+    blocks: Sequence[str],
 ) -> IntegerStudent:
     """The student of a scheme that computes in integers; its ranges start from what is learned on."""
     from .training.distilling.integers import IntegerStudent
 
-    for name in ("activations", "cache"):
-        if getattr(teaching, name) is not None:
+    for name, value in (("activations", teaching.activations), ("cache", teaching.cache), ("blocks", blocks or None)):
+        if value is not None:
             raise OptionError(
                 f"option {name!r}",
                 f"is for weights stored alone, and scheme {scheme} says how activations are computed",

@@ -81,6 +81,15 @@ class DistillOptions:
             "--feature", metavar="NAME", help="A value inside to match, too; once per value.", rich_help_panel=_LESSON
         ),
     ] = None
+    block: Annotated[
+        list[str] | None,
+        Option(
+            "--block",
+            metavar="NAME",
+            help="A value that a part ends in: part after part learns, of few samples. Once per part.",
+            rich_help_panel=_LESSON,
+        ),
+    ] = None
     logits: Annotated[
         list[str] | None,
         Option(
@@ -141,6 +150,7 @@ def distill(options: DistillOptions, target: TargetOptions, talk: TalkOptions) -
             target=target.target or "host",
             samples=options.calibration,
             features=options.feature or (),
+            blocks=options.block or (),
             progress=talker.progress,
             **given,
             **more,

@@ -12,7 +12,10 @@ from ....errors import OptionError
 from ..graph.module import GraphModule
 from .losses import of_features, of_outputs
 
-__all__ = ["Compared"]
+__all__ = ["Compared", "Loss"]
+
+# Of a step's feeds.
+Loss = Callable[[int, Mapping[str, Tensor]], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +34,12 @@ class Compared:
     features: tuple[str, ...]
     feature_weight: float
 
-    def check(self, modules: Sequence[GraphModule]) -> None:
+    def check(self, modules: Sequence[GraphModule], blocks: Sequence[str] = ()) -> None:
         """Refuse names that a module has no value of.
+
+        Args:
+            modules: The student's and the teacher's.
+            blocks: More names.
 
         Raises:
             OptionError: There is such a name.
@@ -44,19 +51,20 @@ class Compared:
                     "is not an output that is compared",
                     remedy=f"Name one of {', '.join(self.outputs)}",
                 )
-        for name in self.features:
+        for what, name in (*(("features", each) for each in self.features), *(("blocks", each) for each in blocks)):
             if not all(module.has(name) for module in modules):
                 raise OptionError(
-                    f"features {name!r}",
+                    f"{what} {name!r}",
                     "is not a value of both the float graph and the student's",
                     remedy="Name values that `edgec inspect` lists; some are fused away for the target",
                 )
 
-    def loss(self, student: GraphModule, teacher: GraphModule) -> Callable[[Mapping[str, Tensor]], Tensor]:
+    def loss(self, student: GraphModule, teacher: GraphModule) -> Loss:
         """The loss of a student on feeds, beside what the teacher answers to them."""
         wanted = (*self.outputs, *self.features)
 
-        def of(feeds: Mapping[str, Tensor]) -> Tensor:
+        def of(step: int, feeds: Mapping[str, Tensor]) -> Tensor:
+            del step
             with torch.no_grad():
                 theirs = teacher.compute(feeds, wanted)
             ours = student.compute(feeds, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,9 @@ class IntegerStudent:
 
     module: QatModule
 
-    def groups(self, rate: float, scale_rate: float) -> list[dict[str, Any]]:
+    def groups(self, rate: float, scale_rate: float, only: Collection[str] | None = None) -> list[dict[str, Any]]:
         """Groups for an optimizer whose steps have the size of their rate: params change by shares of themselves."""
-        del scale_rate
+        del scale_rate, only
         return groups_of(self.module, lr=rate, weight_decay=0.0, adaptive=True)
 
     def to_model(self) -> ir.Model:

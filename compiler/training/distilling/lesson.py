@@ -27,14 +27,14 @@ class Lesson:
 
     Attributes:
         draw: Feeds of a step; the same for the same step.
-        loss: Of the student's answer to feeds.
+        loss: Of the student's answer to the feeds of a step.
         steps: How many.
         every: Steps after which what was learned is kept.
         key: What a kept state must be of.
     """
 
     draw: Callable[[int], Mapping[str, Tensor]]
-    loss: Callable[[Mapping[str, Tensor]], Tensor]
+    loss: Callable[[int, Mapping[str, Tensor]], Tensor]
     steps: int
     every: int
     key: str
@@ -72,7 +72,7 @@ def teach(
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * (1 + math.cos(math.pi * step / lesson.steps)) / 2
         optimizer.zero_grad(set_to_none=True)
-        loss = lesson.loss(lesson.draw(step))
+        loss = lesson.loss(step, lesson.draw(step))
         loss.backward()
         nn.utils.clip_grad_norm_([each for group in optimizer.param_groups for each in group["params"]], _LONGEST)
         optimizer.step()

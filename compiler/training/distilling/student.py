@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +33,20 @@ class Student:
     module: GraphModule
     weights: Mapping[str, FakeBlocks]
 
-    def groups(self, rate: float, scale_rate: float) -> list[dict[str, Any]]:
-        """Groups for an optimizer whose steps have the size of their rate: weights, and scales by their magnitude."""
-        scales = [fake.scale for fake in self.weights.values()]
-        apart = {id(scale) for scale in scales}
-        weights = [each for each in self.module.parameters() if id(each) not in apart]
+    def groups(self, rate: float, scale_rate: float, only: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """Groups for an optimizer whose steps have the size of their rate: weights, and scales by their magnitude.
+
+        Args:
+            rate: Of weights.
+            scale_rate: Of scales, in shares of themselves.
+            only: Names of the initializers that learn; None is all.
+        """
+        scales = [fake.scale for name, fake in self.weights.items() if only is None or name in only]
+        known = {id(fake.scale) for fake in self.weights.values()}
+        if only is None:
+            weights = [each for each in self.module.parameters() if id(each) not in known]
+        else:
+            weights = [each for name, each in self.module.parameters_in().items() if name in only]
         return [
             {"params": weights, "lr": rate},
             *({"params": [scale], "lr": scale_rate * float(scale.detach().abs().mean())} for scale in scales),

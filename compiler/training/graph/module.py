@@ -51,7 +51,7 @@ class GraphModule(nn.Module):
         linears = {node: product.weight for product in products for node in product.nodes}
         self._steps = steps_of(graph, model.opset_imports, OPERATORS, REFUSALS, linears, origin)
         self._values = frozenset(name for step in self._steps for name in step.outputs if name)
-        self._plans: dict[tuple[str, ...], list[Step]] = {}
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Step]] = {}
         # Who holds each float constant, and by which name; modules stay registered where they lie.
         self._holders: dict[str, tuple[nn.Module, str]] = {}
         self._flipped: set[str] = set()
@@ -86,32 +86,44 @@ class GraphModule(nn.Module):
             else tuple(found[name] for name in self.output_names)
         )
 
-    def compute(self, feeds: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, torch.Tensor]:
+    def compute(
+        self, feeds: Mapping[str, Any], wanted: Sequence[str], given: Mapping[str, torch.Tensor] | None = None
+    ) -> dict[str, torch.Tensor]:
         """Values of the graph by name, outputs or others; only the nodes that make them are run.
 
         Args:
             feeds: Inputs by name, tensors or arrays.
             wanted: Names of values, as readers without an edge of their own read them.
+            given: Values that are not computed but taken, before their edges; what only they need is not run.
 
         Raises:
             SamplesError: An input is missing, or there is none of that name.
             ModelError: There is no value of that name.
         """
-        wanted = tuple(wanted)
-        plan = self._plans.get(wanted)
-        if plan is None:
-            self._check_wanted(wanted)
-            plan = self._plans[wanted] = needed(self._steps, wanted)
+        given = {} if given is None else given
+        plan = self.plan(tuple(wanted), tuple(given))
         frame = Frame(self.edges, self.present)
-        for name, value in self._checked(feeds).items():
+        for name, value in {**self._checked(feeds), **given}.items():
             frame.make(name, value)
         for step in plan:
             for made, value in zip(step.outputs, self._run(step, frame), strict=False):
-                if made is not None:
+                if made is not None and made not in given:
                     frame.make(made, value)
             for over in step.done:
                 frame.drop(over)
         return {name: frame.read(name) for name in wanted}
+
+    def plan(self, wanted: tuple[str, ...], given: tuple[str, ...] = ()) -> Sequence[Step]:
+        """The steps that make some values of what is fed and given, in order.
+
+        Raises:
+            ModelError: There is no value of that name.
+        """
+        plan = self._plans.get((wanted, given))
+        if plan is None:
+            self._check_wanted((*wanted, *given))
+            plan = self._plans[wanted, given] = needed(self._steps, wanted, given)
+        return plan
 
     def put(self, value: str, module: nn.Module, reader: tuple[str, int] | None = None) -> None:
         """Put a module on a value: whoever reads the value reads what the module makes of it.
@@ -141,6 +153,13 @@ class GraphModule(nn.Module):
     def take(self, value: str, reader: tuple[str, int] | None = None) -> nn.Module | None:
         """Take away what was put there; it is given back, None where there was nothing."""
         return self.edges.take(value, reader)
+
+    def parameters_in(self, plan: Sequence[Step] | None = None) -> dict[str, nn.Parameter]:
+        """The parameters that some steps read, or all do, by the names of their initializers."""
+        read = (name for step in (self._steps if plan is None else plan) for name in step.inputs)
+        names = dict.fromkeys(name for name in read if name in self._holders)
+        held = {str(name): getattr(*self._holders[str(name)]) for name in names}
+        return {name: each for name, each in held.items() if isinstance(each, nn.Parameter)}
 
     def has(self, value: str) -> bool:
         """Whether the graph has a value of that name: an input, an initializer or a node's output."""

@@ -82,11 +82,11 @@ def steps_of(
     return made
 
 
-def needed(steps: Sequence[Step], wanted: Sequence[str]) -> list[Step]:
-    """The steps that some values are made by, each with what can be let go after it."""
+def needed(steps: Sequence[Step], wanted: Sequence[str], given: Sequence[str] = ()) -> list[Step]:
+    """The steps that some values are made by, where others are given, each with what can be let go after it."""
     alive, kept = set(wanted), list[Step]()
     for step in reversed(steps):
-        if not alive.intersection(name for name in step.outputs if name):
+        if not alive.intersection(name for name in step.outputs if name and name not in given):
             continue
         read = {name for name in step.inputs if name}
         done = (read | {name for name in step.outputs if name}) - alive

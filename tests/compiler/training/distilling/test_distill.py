@@ -72,7 +72,9 @@ def test_the_bundle_carries_what_was_trained_bit_for_bit(student: ir.Model, tmp_
     for value in student.graph.initializers.values():
         if value.const_value is not None and len(value.const_value.shape) == 2:
             matrix = value.const_value.numpy()
-            trained.update((each + np.float32(0)).tobytes() for each in (*matrix, *matrix.T))
+            # Queries may carry the factor of their attention, 16 ** -0.5, in their scales.
+            both = (*matrix, *matrix.T, *(matrix.T / 4))
+            trained.update((each + np.float32(0)).tobytes() for each in both)
     products = [node for node in model.graph if node.op_type == "MatMulNBits"]
     for node in products:
         packed, scale = (model.graph.initializers[str(node.inputs[k].name)].const_value.numpy() for k in (1, 2))
@@ -140,7 +142,9 @@ def feeds(count: int, seed: int) -> list[dict[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize(
-    "how", [{}, {"features": ["/Relu_output_0"]}, {"logits": ["y"]}], ids=["outputs", "features", "logits"]
+    "how",
+    [{}, {"features": ["/Relu_output_0"]}, {"logits": ["y"]}, {"blocks": ["/Relu_output_0"]}],
+    ids=["outputs", "features", "logits", "blocks"],
 )
 def test_any_model_learns_on_samples(how: dict[str, Any]) -> None:
     """At 2 bits, on inputs of eight dimensions among 64."""
@@ -208,6 +212,8 @@ def test_what_cannot_be_learned_is_refused() -> None:
         "features 'nothing': is not a value of both the float graph and the student's. "
         "Name values that `edgec inspect` lists; some are fused away for the target."
     )
+    with pytest.raises(OptionError, match=r"^blocks 'nothing': is not a value of both"):
+        edgec.distill(net(), samples=feeds(2, 0), blocks=["nothing"])
     with pytest.raises(OptionError) as logits:
         edgec.distill(net(), samples=feeds(2, 0), logits=["hidden"])
     assert str(logits.value) == "logits 'hidden': is not an output that is compared. Name one of y."

@@ -29,7 +29,7 @@ def _lesson(student: Any, steps: int = 30, key: str = "k", fail_at: int | None =
             raise KeyboardInterrupt
         return {"x": torch.randn(8, 3, generator=torch.Generator().manual_seed(step))}
 
-    def loss(feeds: Any) -> Any:
+    def loss(step: int, feeds: Any) -> Any:
         return factor * (student(feeds["x"]) - feeds["x"][:, :2]).square().mean()
 
     return Lesson(draw=draw, loss=loss, steps=steps, every=5, key=key)

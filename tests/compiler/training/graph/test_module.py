@@ -113,6 +113,18 @@ def test_gives_outputs_in_order_from_inputs_in_order_or_by_name() -> None:
     assert inside["p"].shape == (2, 4)
 
 
+def test_values_can_be_given_instead_of_computed() -> None:
+    module, x = as_module(net()), torch.from_numpy(image())
+    hidden = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
+    made = module.compute({"image": x}, ["logits", "p", "features"], {"p": hidden})
+    assert made["p"] is hidden
+    exact = (hidden @ module.get_submodule("head.0").weight.T + module.get_submodule("head.0").bias) * 0.5
+    torch.testing.assert_close(made["logits"], exact @ module.fc_w.weight.T)
+    assert [step.call.name for step in module.plan(("logits",), ("p",))] == ["head.0.Gemm", "head.1.Mul", "fc.MatMul"]
+    assert list(module.parameters_in(module.plan(("logits",), ("p",)))) == ["head.0.weight", "head.0.bias", "fc_w"]
+    assert len(module.parameters_in()) == len(list(module.parameters()))
+
+
 def test_train_and_eval_compute_the_same() -> None:
     module = as_module(net())
     first, second = module.train()(image())[0], module.eval()(image())[0]
