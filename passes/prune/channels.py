@@ -22,7 +22,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import remark, value_names
+from ..edit import is_constant, is_op, remark, sole_consumer, value_names
 from ..observe.statistics import Gram, Mean, Means, Need, Products, Statistic, observation_of
 from ..outside import outside
 from ..scope import matches
@@ -40,6 +40,7 @@ __all__ = ["PruneChannels"]
 _log = logging.getLogger(__name__)
 
 _DONE = "edgec.pruned"
+_SQUARES = Products()
 _BUDGETS = ("macs", "parameters")
 _MEASURES = ("reconstruction", "magnitude")
 
@@ -99,6 +100,8 @@ class PruneChannels(Pass):
                 found[need] = None
                 if _takes_bias(layer):
                     found[Need(value=need.value, statistic=_means_of(layer))] = None
+                if (total := _sum_behind(layer)) is not None:
+                    found[Need(value=str(total.name), statistic=_SQUARES)] = None
         return tuple(found)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -162,11 +165,13 @@ class PruneChannels(Pass):
             observed = None if value is None else observation_of(value, need.statistic)
             if isinstance(observed, Gram) and observed.matrix.shape[-1] == W.shape[-1]:
                 if np.isfinite(observed.matrix).all():
+                    rows, energy = max(observed.rows, 1), _energy_behind(layer)
+                    H, energy = observed.matrix / rows, None if energy is None else energy / rows
                     means = None if value is None else observation_of(value, _means_of(layer))
+                    spread = None
                     if isinstance(means, Mean) and _takes_bias(layer):
                         spread = _column_means(layer, need.statistic, means.mean)
-                        return Eliminator(W, observed.matrix / max(observed.rows, 1), spread)
-                    return Eliminator(W, observed.matrix)
+                    return Eliminator(W, H, spread, energy=energy)
                 reason = "reads values that are not finite"
             else:
                 reason = "was not observed"
@@ -189,6 +194,22 @@ def _gram_of(layer: Layer) -> Need | str:
     if not isinstance(found, tuple):
         return found or "multiplies nothing"
     return Need(value=str(found[0].name), statistic=found[1])
+
+
+def _sum_behind(layer: Layer) -> ir.Value | None:
+    """The sum that what a layer writes ends in, and nothing else: that of a residual layer."""
+    value = layer.linear.node.outputs[0]
+    consumer = sole_consumer(value)
+    if consumer is None or not is_op(consumer, "Add") or any(is_constant(each) for each in consumer.inputs):
+        return None
+    return consumer.outputs[0] if value.shape is not None and len(value.shape) >= 2 else None
+
+
+def _energy_behind(layer: Layer) -> float | None:
+    """Squares of that sum, over all its elements; None where there is none."""
+    total = _sum_behind(layer)
+    observed = None if total is None else observation_of(total, _SQUARES)
+    return float(np.trace(observed.matrix, axis1=-2, axis2=-1).sum()) if isinstance(observed, Gram) else None
 
 
 def _takes_bias(layer: Layer) -> bool:

@@ -24,11 +24,18 @@ class Eliminator:
 
     Attributes:
         W: The weights now, (groups, rows, columns), float64; those left out are 0.
-        energy: What the layer writes in all, tr(W H Wᵀ), before anything was left out.
+        energy: Of what losses are a share: what the layer writes in all, tr(W H Wᵀ), before anything was left out, or
+            the sum it is added to.
     """
 
     def __init__(
-        self, W: np.ndarray, H: np.ndarray | None, means: np.ndarray | None = None, *, percdamp: float = 0.01
+        self,
+        W: np.ndarray,
+        H: np.ndarray | None,
+        means: np.ndarray | None = None,
+        *,
+        energy: float | None = None,
+        percdamp: float = 0.01,
     ) -> None:
         """Begin with all inputs.
 
@@ -37,6 +44,7 @@ class Eliminator:
             H: Gram matrix of the inputs, (groups, columns, columns), over all rows, divided by their number where means
                 are given; None goes by weights alone: nothing is made up.
             means: Of the inputs, (groups, columns), where a bias takes what they lose; None without one.
+            energy: Of what losses are a share, as H counts it; None is what the layer writes.
             percdamp: Added to the diagonal of H, as a share of its mean.
         """
         self.W = np.array(W, np.float64)
@@ -52,7 +60,8 @@ class Eliminator:
         mean = damped[:, k, k].mean(-1, keepdims=True)
         damped[:, k, k] += percdamp * np.where(mean > 0, mean, 1)
         self._inverse = np.linalg.inv(damped)
-        self.energy = max(float(np.einsum("gnk,gkl,gnl->", self.W, H, self.W, optimize=True)), 0.0)
+        written = float(np.einsum("gnk,gkl,gnl->", self.W, H, self.W, optimize=True))
+        self.energy = max(written if energy is None else energy, 0.0)
 
     def losses(self, columns: np.ndarray) -> np.ndarray:
         """What leaving out each group of columns alone would cost, as a share of the layer's energy.
