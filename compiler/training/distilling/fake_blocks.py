@@ -30,15 +30,19 @@ class FakeBlocks(nn.Module):
         start: The blocks that it starts from.
         summed: Axes of the weight that end in the same output.
         shape: Of the weight.
+        kept: bool, (N, K), False where the weight was pruned and stays 0; None where it is whole.
     """
 
-    def __init__(self, start: Blocks, summed: Sequence[int], shape: Sequence[int]) -> None:
+    def __init__(
+        self, start: Blocks, summed: Sequence[int], shape: Sequence[int], kept: np.ndarray | None = None
+    ) -> None:
         super().__init__()
         self.form: BlockForm = start.form
         self._summed = tuple(summed)
         self._shape = tuple(shape)
         self.scale = nn.Parameter(torch.from_numpy(np.array(start.scale, np.float32)))
         middle = np.full(start.scale.shape, 1 << start.form.bits - 1, np.float32)
+        self.register_buffer("kept", None if kept is None else torch.from_numpy(kept.astype(np.float32)))
         self.register_buffer("zero", torch.from_numpy(middle if start.zero is None else start.zero.astype(np.float32)))
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -70,7 +74,8 @@ class FakeBlocks(nn.Module):
     def _matrix(self, weight: Tensor) -> Tensor:
         """(N, K): see `storage.as_matrix`."""
         lead, tail = self._sides()
-        return weight.reshape(lead, -1, tail).transpose(1, 2).reshape(lead * tail, -1)
+        matrix = weight.reshape(lead, -1, tail).transpose(1, 2).reshape(lead * tail, -1)
+        return matrix if self.kept is None else matrix * self.kept
 
     def _sides(self) -> tuple[int, int]:
         """Elements before and after the summed axes."""

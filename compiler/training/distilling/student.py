@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
@@ -19,6 +20,9 @@ from .fake_blocks import FakeBlocks
 from .fake_tokens import FakeTokens
 
 __all__ = ["Student", "student_of"]
+
+# From this share of exact zeros on, a weight was pruned: no training in floats leaves so many.
+_PRUNED = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +84,8 @@ def student_of(model: ir.Model, *, activations: int | None, cache: int | None, o
             continue
         W = as_matrix(array, storage.summed)  # noqa: N806 - the papers' letter
         start = on_grid(W, storage.form) or nearest(W, storage.form)
-        fakes[weight.name] = FakeBlocks(start, storage.summed, array.shape)
+        kept = W != 0 if np.mean(W == 0) >= _PRUNED else None
+        fakes[weight.name] = FakeBlocks(start, storage.summed, array.shape, kept)
         module.put(weight.name, fakes[weight.name])
     if not fakes:
         raise ModelError(

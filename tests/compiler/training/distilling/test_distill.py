@@ -162,6 +162,20 @@ def test_any_model_learns_on_samples(how: dict[str, Any]) -> None:
     assert noise(centred(run_float(taught)), centred(exact)) < 0.5 * noise(centred(run_float(start)), centred(exact))
 
 
+def test_what_was_pruned_stays_so() -> None:
+    model = net()
+    value = model.graph.initializers["first.weight"]
+    pruned = value.const_value.numpy().copy()
+    pruned[np.arange(64) % 4 >= 2] = 0  # 2:4 along K
+    value.const_value = ir.Tensor(pruned, name=value.name)
+    form = {"scheme": "w4", "block_size": 32, "target": "x86-64-vnni"}
+    made = edgec.distill(model, samples=feeds(16, 1), steps=20, rate=3e-2, threads=1, **form)
+    taught = {name: each.const_value.numpy() for name, each in made.graph.initializers.items()}
+    assert (taught["first.weight"][pruned == 0] == 0).all()
+    assert (taught["first.weight"] != pruned).mean() > 0.3
+    assert (taught["second.weight"] == 0).mean() < 0.2
+
+
 def test_integers_are_learned_and_carried(tmp_path: Path) -> None:
     """At 4 bits of both, nearer to float than what is rounded without learning."""
     x = np.concatenate([each["x"] for each in feeds(64, 5)])
