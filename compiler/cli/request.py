@@ -227,6 +227,8 @@ def _adapters(project: Project, model: ModelOptions) -> dict[str, Any]:
 def _torch(project: Project, model: ModelOptions) -> dict[str, Any]:
     """What is said of a PyTorch model; a flag goes over the project's of that input."""
     said = project.model or ModelChoice(path="")
+    if said.path not in (model.source, str(Path(model.source).absolute())):
+        said = ModelChoice(path="")  # it is of another model
     weights = model.weights or said.weights
     return {
         "weights": None if weights is None else Path(weights),

@@ -24,10 +24,13 @@ from support.speech import small_config, small_weights, write_whisper
 from edgec.compiler.project import Project
 
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/language-models.md", "docs/pruning.md", "docs/search.md",
+    "README.md", "CONTRIBUTING.md", "docs/language-models.md",
+    "docs/pytorch.md", "docs/pruning.md", "docs/search.md",
     "examples/digits/README.md",
 )  # fmt: skip
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+# Documents whose commands take PyTorch.
+TORCH = ("docs/pytorch.md",)
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -81,7 +84,33 @@ def desk(digits: Path, tmp_path: Path) -> Path:
         np.savez(tmp_path / "photos.npz", image=bytes_[:60], label=samples["label"][:60])
         np.savez(tmp_path / "more-photos.npz", image=bytes_[60:], label=samples["label"][60:])
     _language_model(tmp_path)
+    if importlib.util.find_spec("torch"):
+        _torch_module(tmp_path)
     return tmp_path
+
+
+_NET = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+from support.torch_models import DigitsCnn, seeded
+
+def build():
+    return seeded(DigitsCnn())
+
+def with_example():
+    return build(), torch.zeros(1, 1, 24, 24)
+"""
+
+
+def _torch_module(desk: Path) -> None:
+    """Code that builds a network of random weights, its state dict, and the same as a program."""
+    (desk / "net.py").write_text(_NET.format(tests=str(Path(__file__).parents[1])), encoding="utf-8")
+    save = (
+        "import net, torch; module, image = net.with_example(); torch.save(module.state_dict(), 'weights.pth'); "
+        "torch.export.save(torch.export.export(module, (image,)), 'model.pt2')"
+    )
+    subprocess.run([sys.executable, "-c", save], cwd=desk, check=True, capture_output=True)
 
 
 def _language_model(desk: Path) -> None:
@@ -99,7 +128,9 @@ def _language_model(desk: Path) -> None:
     write_peft(desk / "peft-law", {"model.layers.0.self_attn.q_proj": (down, up)})
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize(
+    "document", [pytest.param(each, marks=pytest.mark.torch if each in TORCH else ()) for each in DOCUMENTS]
+)
 def test_edgec_commands_run(document: str, repository: Path, desk: Path) -> None:
     """In the document's order, in one folder, its project there from the start.
 
