@@ -14,6 +14,7 @@ from ...passes.fuse.pack_gates import part_gates
 from ...passes.fuse.pack_queries import part_queries
 from ...passes.normalize.fold_constants import FoldConstants
 from ...passes.weight_only.blocks import BlockForm, Blocks, codes_in
+from ...passes.weight_only.long_inputs import keep_few
 
 __all__ = ["Weight", "unpack", "weights_of"]
 
@@ -42,10 +43,11 @@ class Weight:
 
 
 def unpack(model: ir.Model) -> None:
-    """Undo what was done for the kernels: what is folded at load is folded, matrices side by side are parted."""
+    """Undo what was done for the kernels: what is folded at load is folded, one form is kept, matrices are parted."""
     for node in model.graph:
         node.metadata_props.pop(FOLDED_AT_LOAD, None)
     FoldConstants(limit=1 << 62, several=True)(model)
+    keep_few(model)
     part_queries(model)
     part_gates(model)
 

@@ -146,8 +146,9 @@ class _Hoist:
             body.outputs.clear()
             body.remove(inner)
             nodes += inner
-        self._graph.remove(self._rest)
-        return self._branch([node for node in nodes if node not in self._choices], list(results.values()), outputs)
+        self._graph.remove(list(self._choices), safe=True)
+        self._graph.remove([node for node in self._rest if node not in self._choices])
+        return self._branch(nodes, list(results.values()), outputs)
 
     def _branch(self, nodes: list[ir.Node], made: list[ir.Value], outputs: Sequence[ir.Value]) -> ir.Graph:
         for value, old in zip(made, outputs, strict=True):

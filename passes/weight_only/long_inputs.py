@@ -29,12 +29,12 @@ import numpy as np
 import onnx_ir as ir
 
 from ..base import Pass
-from ..edit import add_initializer, constant_array, fresh_name, opset_of, remark, remarks_on
+from ..edit import add_initializer, constant_array, fresh_name, is_op, opset_of, remark, remarks_on
 from .blocks import codes_in
 from .nbits import DOMAIN
 from .stored import every_name
 
-__all__ = ["LongInputs", "rows_in_int8"]
+__all__ = ["LongInputs", "keep_few", "rows_in_int8"]
 
 # ReduceMax takes its axes as an input, Shape its end as an attribute.
 _OPSET = 18
@@ -64,6 +64,31 @@ class LongInputs(Pass):
         for node in found:
             writer.branch(node)
         return ir.passes.PassResult(model, modified=bool(found))
+
+
+def keep_few(model: ir.Model) -> bool:
+    """Take the forms for many rows out again, also where one If is around all of them; whether there were some."""
+    graph = model.graph
+    found = [node for node in graph if is_op(node, "If") and _counts_rows(node.inputs[0])]
+    for node in found:
+        body = node.attributes["else_branch"].as_graph()
+        nodes, made, names = list(body), list(body.outputs), [value.name for value in node.outputs]
+        body.outputs.clear()
+        body.remove(nodes)
+        ir.convenience.replace_nodes_and_values(graph, node, [node], nodes, node.outputs, made)
+        for value, name in zip(made, names, strict=True):
+            value.name = name
+    return bool(found)
+
+
+def _counts_rows(value: ir.Value | None) -> bool:
+    """Whether a condition is one that `LongInputs` writes."""
+    for op in ("GreaterOrEqual", "ReduceProd", "Shape"):
+        node = None if value is None else value.producer()
+        if node is None or not is_op(node, op):
+            return False
+        value = node.inputs[0]
+    return True
 
 
 def rows_in_int8(node: ir.Node) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
+from support.checkpoints import write_checkpoint
+from support.decoders import tiny_config, tiny_weights
 from support.gguf_files import random_blocks, write_gguf
 
 import edgec
@@ -240,3 +242,22 @@ def test_matrices_behind_a_change_of_their_inputs_are_refused(tmp_path):
         f"{bundle.path}: stores its matrices behind a change of their inputs (scheme w2h), which GGUF has no place "
         "for. Compile it with another scheme, say w3 or w4."
     )
+
+
+def test_of_two_forms_of_a_product_the_one_for_few_rows_is_written(tmp_path):
+    config = tiny_config(hidden=64, heads=4, intermediate=128)
+    folder = write_checkpoint(tmp_path / "checkpoint", config, tiny_weights(config))
+    written = []
+    for long_inputs in (False, True):
+        bundle = edgec.compile(
+            folder,
+            target="host",
+            scheme="w4",
+            block_size=32,
+            weight_form="packed",
+            long_inputs=long_inputs,
+            prove=False,
+        )
+        written.append(export(bundle, tmp_path / f"{long_inputs}.gguf").file.read_bytes())
+
+    assert written[0] == written[1]

@@ -11,9 +11,10 @@ import pytest
 from support.decoders import feeds_of, in_blocks, tiny_config, tiny_weights
 
 from edgec.compiler.sources.decoder import build
+from edgec.passes.normalize.remove_unused import RemoveUnused
 from edgec.passes.weight_only.blocks import BlockForm
 from edgec.passes.weight_only.choose_once import ChooseOnce
-from edgec.passes.weight_only.long_inputs import LongInputs
+from edgec.passes.weight_only.long_inputs import LongInputs, keep_few
 
 _TWO = """
 <ir_version: 10, opset_import: ["": 21]>
@@ -55,6 +56,29 @@ def test_both_branches_answer_as_before() -> None:
         found = _answers(model, feeds_of(config, each))
         assert all(np.array_equal(answers[name], found[name]) for name in answers)
     assert not ChooseOnce()(model).modified
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_few_rows_alone_are_as_before(once: bool) -> None:
+    config = tiny_config()
+    form = BlockForm(bits=4, size=16)
+    stored = {name: in_blocks(w, form) if w.ndim == 2 else w for name, w in tiny_weights(config).items()}
+    model = build(config, stored)
+    ops = Counter(node.op_type for node in model.graph)
+    feeds = feeds_of(config, np.random.default_rng(5).integers(0, 61, 9))
+    before = _answers(model, feeds)
+    LongInputs(rows=4)(model)
+    if once:
+        ChooseOnce()(model)
+
+    assert keep_few(model)
+
+    RemoveUnused()(model)
+    assert Counter(node.op_type for node in model.graph) == ops
+    found = _answers(model, feeds)
+    assert list(found) == list(before)
+    assert all(np.array_equal(before[name], found[name]) for name in before)
+    assert not keep_few(model)
 
 
 @pytest.mark.parametrize("chosen", [True, False])
