@@ -24,6 +24,7 @@ from ..targets.spec import TargetSpec
 from .adapters.adapt import sparing_adapters
 from .compile import load_for, resolve_recipe
 from .data import CompileData, open_data, with_cache
+from .learned import as_trained, is_trained
 from .load import Loaded
 from .materialize import weight_bytes
 from .observing.part import counted_every
@@ -95,9 +96,9 @@ def plan(model: Any, **options: Any) -> Plan:
     request = sparing_adapters(request)
     loaded = load_for(request, target, request.shapes)
     inputs = inputs_of(loaded.model)
-    request = with_cache(request, loaded.model)
+    request = with_cache(as_trained(request, loaded.model, target), loaded.model)
     data = open_data(request, inputs, loaded.baking, loaded.companions)
-    calibrated = data.calibration is not None
+    calibrated = data.calibration is not None or is_trained(loaded.model)
     scheme, reason = choose_scheme(
         request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native, stored=loaded.stored
     )

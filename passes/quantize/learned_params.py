@@ -55,6 +55,9 @@ class LearnedParams(Pass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         learned = read_learned(model)
         if learned is None:
+            wanting = next((value for value, _ in decided_values(model.graph) if params_of(value) is None), None)
+            if wanting is not None:
+                raise _differs(f"value {wanting.name!r}")
             return ir.passes.PassResult(model, modified=False)
         self._activations(model, learned)
         self._weights(model, learned)

@@ -129,7 +129,9 @@ def trained(subject: Subject, scheme: str, epochs: int, threads: int) -> tuple[A
     groups = edgec.qat.parameter_groups(module, lr=1e-3 if scheme == "a4w4" else 1e-5)
     optimizer = torch.optim.Adam(groups)
     rounds = epochs * -(-len(subject.train) // batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds)
+    # Few bits do not survive full steps from the first one on.
+    rates = [group["lr"] for group in groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=rounds, pct_start=0.15)
     generator = torch.Generator().manual_seed(0)
     start = time.perf_counter()
     module.train()

@@ -82,9 +82,15 @@ def test_params_and_integers_are_those_that_were_learned() -> None:
 
 
 def test_a_model_that_was_not_trained_is_left_alone() -> None:
-    source = decided()
+    source = chain()
     assert not LearnedParams()(source).modified
     assert read_learned(source) is None
+
+
+def test_a_recipe_of_a_trained_model_is_for_no_other() -> None:
+    with pytest.raises(ModelError) as caught:
+        LearnedParams().call(decided())
+    assert str(caught.value) == DIFFERS.format(where="value 'x'")
 
 
 @pytest.mark.parametrize(
