@@ -92,5 +92,7 @@ def _fits(least: np.ndarray, largest: np.ndarray, form: BlockForm) -> np.ndarray
     """Whether whole numbers from least to largest are codes less a zero point."""
     if form.symmetric:
         middle = 1 << form.bits - 1
-        return (least >= -middle) & (largest <= middle - 1)
-    return np.maximum(largest, 0) - np.minimum(least, 0) <= form.largest
+        within: np.ndarray = (least >= -middle) & (largest <= middle - 1)
+    else:
+        within = np.maximum(largest, 0) - np.minimum(least, 0) <= form.largest
+    return within
