@@ -122,6 +122,8 @@ def dynamic(texts: Iterable[str]) -> dict[str, tuple[str | int, ...]]:
         if name in found:
             raise OptionError(f"--dynamic {text}", f"names {name!r} a second time", remedy="Give each input once")
         try:
+            if not name:
+                raise ValueError("no input is named")
             found[name] = dims_of(dims)
         except ValueError as error:
             raise OptionError(
