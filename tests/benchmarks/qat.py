@@ -96,7 +96,7 @@ def resnet56() -> Subject:
         x=standardized(data["eval_x"]),
         y=data["eval_y"],
         mirrored=True,
-        epochs={"a4w4": 6, "a8w8": 1},
+        epochs={"a4w4": 16, "a8w8": 1},
     )
 
 
@@ -126,7 +126,7 @@ def trained(subject: Subject, scheme: str, epochs: int, threads: int) -> tuple[A
     x = torch.from_numpy(np.ascontiguousarray(images))
     wanted = functional.softmax(torch.from_numpy(answers(subject.path, subject, images)) / SOFT, dim=1)
     batch = 20 if len(x) < 500 else 50
-    groups = edgec.qat.parameter_groups(module, lr=1e-3 if scheme == "a4w4" else 1e-5)
+    groups = edgec.qat.parameter_groups(module, lr=1e-3 if scheme == "a4w4" else 1e-6)
     optimizer = torch.optim.Adam(groups)
     rounds = epochs * -(-len(subject.train) // batch)
     # Few bits do not survive full steps from the first one on.
