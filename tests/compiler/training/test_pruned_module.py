@@ -20,7 +20,7 @@ def test_it_opens_and_trains(digits: Path, tmp_path: Path) -> None:
     from edgec.compiler.training.graph import as_module
 
     with np.load(digits / "calibration.npz") as samples:
-        image, label = samples["image"][:32], samples["label"][:32] if "label" in samples else np.arange(32) % 10
+        image, label = samples["image"][:6], samples["label"][:6] if "label" in samples else np.arange(6)
     bundle = edgec.compile(
         digits / "digits.onnx",
         target="x86-64-vnni",
@@ -38,12 +38,12 @@ def test_it_opens_and_trains(digits: Path, tmp_path: Path) -> None:
     assert np.allclose(module(one).detach().numpy(), wanted, atol=1e-4)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
     losses = []
-    for _ in range(3):
+    for _ in range(2):
         logits = torch.cat([module(torch.from_numpy(each[None])) for each in image])
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(label.astype(np.int64)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
     assert {name: tuple(each.shape) for name, each in as_module(module.to_model()).state_dict().items()} == shapes
