@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 DIGITS := examples/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all test-targets test-torch check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode clean
+.PHONY: help demo dev test test-all test-targets test-torch check golden bench bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode bench-prune bench-qat bench-distill bench-qlora clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,7 +44,7 @@ check: $(VENV)/dev  ## ruff and mypy
 golden: $(VENV)/dev  ## rewrite the golden tables; review the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode  ## all benchmarks
+bench: bench-zoo bench-memory bench-startup bench-alignment bench-calibration bench-rounding bench-rewrites bench-portability bench-builds bench-slopes bench-groups bench-pads bench-against-float bench-blocks bench-busy bench-releases bench-weight-only bench-gptq bench-long-inputs bench-decode bench-prune bench-qat bench-distill bench-qlora  ## all benchmarks
 
 bench-zoo: $(VENV)/bench  ## edgec beside onnxruntime.quantization on the real models of EDGEC_ZOO
 	$(BIN)/python tests/benchmarks/zoo.py
@@ -109,6 +109,18 @@ bench-decode: $(VENV)/bench  ## tokens per second of decoders, beside other engi
 
 bench-rewrites: $(VENV)/bench  ## what equalization and SmoothQuant buy, on models that need them
 	$(BIN)/python tests/benchmarks/rewrites.py
+
+bench-prune: $(VENV)/bench  ## what pruning costs and buys, and that zeros stay
+	$(BIN)/python tests/benchmarks/prune.py
+
+bench-qat: $(VENV)-torch/made  ## what training for integers buys, and that bundles answer as the module did
+	$(VENV)-torch/bin/python tests/benchmarks/qat.py
+
+bench-distill: $(VENV)-torch/made  ## what data-free distillation brings back at 4 bits
+	$(VENV)-torch/bin/python tests/benchmarks/distill.py
+
+bench-qlora: $(VENV)-torch/made  ## adapters trained beside a base of 4 bits, switched at run time
+	$(VENV)-torch/bin/python tests/benchmarks/qlora.py
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .build build dist bench-out edgec.egg-info $(DIGITS)/out

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx_ir as ir
 
 from ..errors import ModelError, OptionError
@@ -78,8 +79,8 @@ def prepare(
             too; and of `CompileRequest` that say how samples are read.
 
     Returns:
-        A `torch.nn.Module`; no parameter of it wants a gradient. Products are `torch.nn.Linear` at the paths that the
-        source has them at, which is where `peft` looks.
+        A `torch.nn.Module`; no parameter of it wants a gradient, and a cache may be left out. Products are
+        `torch.nn.Linear` at the paths that the source has them at, which is where `peft` looks.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
@@ -88,6 +89,8 @@ def prepare(
         SamplesError: The samples cannot be used.
     """
     require_torch("edgec.qlora.prepare")
+    import torch
+
     from .training.graph.linear import Linear
     from .training.graph.module import GraphModule
     from .training.low_rank.frozen_linear import FrozenLinear
@@ -119,6 +122,8 @@ def prepare(
             f"has no product whose weights {scheme} stores in few bits",
             remedy="Train a larger model, or choose another scheme",
         )
+    for name, start in request.state.start.items():
+        module.starts[name] = torch.from_numpy(np.asarray(start))
     module.requires_grad_(False)
     return module
 

@@ -34,7 +34,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_makes_both_bundles_and_what_joins_them(edgec: Edgec, here: Path) -> None:
     made = edgec(
         "compile", "small", "--scheme", "w8", "-o", "out", "--calibration", "samples.npz", "--metric", "perplexity",
-        "--max-drop", "50%", "--rounding", "gptq", "--depfile", "out.d", "--no-report", "--no-probe", "--format", "json",
+        "--max-drop", "50%", "--rounding", "gptq", "--depfile", "out.d", "--no-report", "--no-probe", "--format",
+        "json",
     )  # fmt: skip
 
     assert made.code == 0, made.err

@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.checkpoints import write_checkpoint
+from support.decoders import tiny_config, tiny_weights
 
 pytest.importorskip("torch", reason="needs edgec[torch]")
+pytest.importorskip("peft", reason="needs peft")
 
 pytestmark = pytest.mark.torch
 
@@ -22,6 +25,8 @@ def test_the_document_runs(repository: Path, digits: Path, tmp_path: Path) -> No
     """Python blocks are one program; commands follow it, in the folder it leaves."""
     for file, name in (("digits.onnx", "model.onnx"), ("calibration.npz", "calib.npz"), ("evaluation.npz", "eval.npz")):
         shutil.copy(digits / file, tmp_path / name)
+    config = tiny_config()
+    write_checkpoint(tmp_path / "checkpoint", config, tiny_weights(config))
     found = list(BLOCK.finditer((repository / "docs" / "training.md").read_text(encoding="utf-8")))
     program = "\n".join(each["body"] for each in found if each["language"] == "python")
     lines = "".join(each["body"] for each in found if each["language"] == "sh").splitlines()

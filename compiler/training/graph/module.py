@@ -37,11 +37,13 @@ class GraphModule(nn.Module):
         edges: Modules that values go through: see `put`.
         input_names: Of the graph, in order.
         output_names: Of the graph, in order.
+        starts: Inputs that may be left out, and what a row of the batch reads then: caches, empty.
     """
 
     def __init__(self, model: ir.Model, *, origin: str = "<onnx_ir.Model>") -> None:
         super().__init__()
         self.edges = Edges()
+        self.starts: dict[str, torch.Tensor] = {}
         self._source = Source(model)
         graph = self._source.model.graph
         self._origin = origin
@@ -292,15 +294,19 @@ class GraphModule(nn.Module):
                 f"the model has no input {unknown[0]!r}",
                 remedy=f"Its inputs are {', '.join(self.input_names)}.",
             )
+        given = {name: torch.as_tensor(value) for name, value in feeds.items()}
+        batch = next((len(value) for value in given.values() if value.ndim), 1)
+        for name, start in self.starts.items():
+            given.setdefault(name, start.expand(batch, *start.shape[1:]))
         defaults = self._source.model.graph.initializers
-        missing = [name for name in self.input_names if name not in feeds and name not in defaults]
+        missing = [name for name in self.input_names if name not in given and name not in defaults]
         if missing:
             raise SamplesError(
                 self._origin,
                 f"the input {missing[0]!r} is missing",
                 remedy=f"Give {', '.join(self.input_names)}.",
             )
-        return {name: torch.as_tensor(value) for name, value in feeds.items()}
+        return given
 
     def _check_wanted(self, wanted: Sequence[str]) -> None:
         for name in wanted:

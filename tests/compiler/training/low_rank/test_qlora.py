@@ -103,6 +103,15 @@ def test_what_is_learned_ships(tmp_path: Path, folder: Path) -> None:
     assert all(torch.equal(kept[name], each) for name, each in before.items())
 
 
+def test_a_cache_that_is_left_out_is_empty(folder: Path) -> None:
+    module = edgec.qlora.prepare(folder, scheme="w4", **FORM)
+    rows = torch.from_numpy(np.stack([TOKENS, TOKENS[::-1].copy()]))
+
+    logits, *_ = module(input_ids=rows, attention_mask=torch.ones_like(rows))
+
+    assert torch.equal(logits[0], answer(module)[0])
+
+
 def test_nothing_but_adapters_learns(folder: Path) -> None:
     module = edgec.qlora.prepare(folder, scheme="nf4", block_size=16)
 
