@@ -30,7 +30,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise MissingExtraError("--dask", "distributed", "dask") from error
     try:
-        client: Any = Client(address, timeout=_PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise HostError(
             f"--dask {address}",
