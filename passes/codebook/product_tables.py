@@ -1,7 +1,7 @@
 """Gather(table, i) -> Reshape(Gather(centers, Gather(codes, i) + starts)): embeddings in one or two bits a number.
 
 1. Tables (V, D) that only Gathers on axis 0 read, with indices of a known rank: D / length bytes a row, and 256 centers
-   for each part, in float16, for all rows together.
+   for each part, in float16, for all rows together. Not those of rotary positions (`weight_only/angles.py`).
 
 1024 rows of 384 in 48 bytes each, one thread, ms: .470; float .054, 8 bits a number .163 (ONNX Runtime 1.31.1): for
 tables that are most of a file. Left alone, with the reason: rows that parts do not divide, numbers that float16 does
@@ -19,6 +19,7 @@ import onnx_ir as ir
 from ..base import Pass
 from ..edit import add_initializer, constant_array, fresh_name, insert_after, is_op, is_overridable, skip
 from ..scope import out_of_scope
+from ..weight_only.angles import holds_angles
 from ..weight_only.storage import keep
 from ..weight_only.stored import every_name
 from .product import CENTERS, ProductCodes, product_codes
@@ -77,7 +78,7 @@ class ProductTables(Pass):
         held = table.const_value
         if held is None or held.dtype != ir.DataType.FLOAT or len(held.shape) != 2 or is_overridable(table):
             return False
-        return not table.is_graph_output() and held.shape.numpy()[0] >= self.minimum
+        return not table.is_graph_output() and held.shape.numpy()[0] >= self.minimum and not holds_angles(table)
 
     def _why_not(self, node: ir.Node, x: np.ndarray) -> str | None:
         if node.name in self.float_nodes:

@@ -3,7 +3,8 @@
 ========== ==========================================================================================================
 role       found by
 ========== ==========================================================================================================
-embedding  a table of at least two rows of floats, read by Gather at positions that are not constant
+embedding  a table of at least two rows of floats, read by Gather at positions that are not constant, and not of angles
+           (`angles.py`)
 attention  a matrix whose product comes, moved, scaled and added to, before a product of two values that are no
            constants, or before an attention operator; or that multiplies what such a product or operator wrote
 lm_head    a matrix whose product reaches an output of the graph, with no matrix and no residual sum behind it
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from ..edit import is_constant, is_op
+from .angles import holds_angles
 
 __all__ = ["ROLES", "role_of"]
 
@@ -43,7 +45,7 @@ def role_of(weight: ir.Value) -> str | None:
     """The role of a constant; None where nothing multiplies or looks it up."""
     readers = [(node, index) for node, index in weight.uses() if node.graph is not None]
     if any(is_op(node, "Gather") and index == 0 and not is_constant(node.inputs[1]) for node, index in readers):
-        return "embedding"
+        return None if holds_angles(weight) else "embedding"
     if any(is_op(node, *_RECURRENT) for node, _ in readers):
         return "recurrent"
     if any(is_op(node, *_CONVS) for node, _ in readers):

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ..edit import is_op
+from .angles import holds_angles
 
 __all__ = ["Site", "known_rows", "weight_sites"]
 
@@ -40,6 +41,8 @@ def weight_sites(node: ir.Node) -> list[Site]:
     Gather along axis a   any               not a
     ===================== ================= ======
 
+    Tables of rotary positions are none (`angles.py`).
+
     Behind nodes that only move elements (gates put into another order) lie the constants they are cut from: of
     those, each row is taken for one output.
     """
@@ -52,7 +55,7 @@ def weight_sites(node: ir.Node) -> list[Site]:
             continue
         if value.producer() is not None:
             found += [Site(value=root, summed=_rows(node, len(root.shape or ()))) for root in _roots(value)]
-        elif value.shape is not None and len(value.shape) >= 2:
+        elif value.shape is not None and len(value.shape) >= 2 and not holds_angles(value):
             found.append(Site(value=value, summed=summed(node, len(value.shape))))
     return found
 
