@@ -4,9 +4,9 @@
     python tests/benchmarks/qat.py --models digits --epochs 2
 
 Two classifiers learn to answer as their float model does, from their calibration images alone, no label seen: at
-`a4w4` beside post-training quantization at the same bits, of the same form, and at `a8w8` beside float. What trains is
-the graph of the ONNX file as a module (`compiler/training/graph`), which stands for a definition in PyTorch: it has its
-weights. Needs torch; the real model and its images are those of EDGEC_ZOO.
+`a4w4` beside post-training quantization at the same bits, of the same form, and at `a8w8` beside float. The digits are
+prepared from their ONNX file, resnet56_cifar10 from a definition in PyTorch (`resnet56.py`) with the weights of its
+file. Needs torch; the real model and its images are those of EDGEC_ZOO.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Subject:
 
     Attributes:
         path: The float model.
+        module: The same as a PyTorch module, where that is what trains.
         name: Of its input.
         train, x, y: Images to learn from; to judge by, with their classes.
         mirrored: Images are what they are left for right, too.
@@ -46,12 +48,18 @@ class Subject:
     """
 
     path: Path
+    module: Callable[[], Any] | None = None
     name: str
     train: np.ndarray
     x: np.ndarray
     y: np.ndarray
     mirrored: bool
     epochs: dict[str, int]
+
+    @property
+    def source(self) -> Any:
+        """What is prepared and compiled."""
+        return self.path if self.module is None else self.module()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,15 +91,21 @@ def digits() -> Subject:
 
 def resnet56() -> Subject:
     """The residual net of the zoo, 55 convolutions deep."""
-    data = np.load(zoo_folder() / "data" / "cifar10.npz")
+    from resnet56 import load
+
+    data, path = (
+        np.load(zoo_folder() / "data" / "cifar10.npz"),
+        zoo_folder() / "models" / "resnet56_cifar10" / "model.onnx",
+    )
     mean, deviation = (np.asarray(each, np.float32) for each in IMAGENET)
 
     def standardized(images: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(((images / np.float32(255) - mean) / deviation).transpose(0, 3, 1, 2), np.float32)
 
     return Subject(
-        path=zoo_folder() / "models" / "resnet56_cifar10" / "model.onnx",
-        name="input",
+        path=path,
+        module=partial(load, path),
+        name="x",
         train=standardized(data["calib_x"]),
         x=standardized(data["eval_x"]),
         y=data["eval_y"],
@@ -103,13 +117,14 @@ def resnet56() -> Subject:
 SUBJECTS: dict[str, Callable[[], Subject]] = {"digits": digits, "resnet56_cifar10": resnet56}
 
 
-def answers(path: Path, subject: Subject, x: np.ndarray) -> np.ndarray:
+def answers(path: Path, x: np.ndarray) -> np.ndarray:
     """Logits of a model file."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(path)
+    taken = session.get_inputs()[0].name
     parts = np.array_split(x, max(1, len(x) // 100))
-    return np.concatenate([session.run(None, {subject.name: part})[0] for part in parts])
+    return np.concatenate([session.run(None, {taken: part})[0] for part in parts])
 
 
 def trained(subject: Subject, scheme: str, epochs: int, threads: int) -> tuple[Any, float]:
@@ -121,10 +136,10 @@ def trained(subject: Subject, scheme: str, epochs: int, threads: int) -> tuple[A
 
     torch.set_num_threads(threads)
     samples = [{subject.name: each[None]} for each in subject.train[:OBSERVED]]
-    module = edgec.qat.prepare(subject.path, scheme=scheme, calibration=samples)
+    module = edgec.qat.prepare(subject.source, scheme=scheme, calibration=samples)
     images = np.concatenate([subject.train, subject.train[..., ::-1]]) if subject.mirrored else subject.train
     x = torch.from_numpy(np.ascontiguousarray(images))
-    wanted = functional.softmax(torch.from_numpy(answers(subject.path, subject, images)) / SOFT, dim=1)
+    wanted = functional.softmax(torch.from_numpy(answers(subject.path, images)) / SOFT, dim=1)
     batch = 20 if len(x) < 500 else 50
     groups = edgec.qat.parameter_groups(module, lr=1e-3 if scheme == "a4w4" else 1e-6)
     optimizer = torch.optim.Adam(groups)
@@ -146,14 +161,14 @@ def trained(subject: Subject, scheme: str, epochs: int, threads: int) -> tuple[A
     return module.eval(), time.perf_counter() - start
 
 
-def steps_between(module: Any, path: Path, subject: Subject) -> float:
+def steps_between(module: Any, path: Path, x: np.ndarray) -> float:
     """The largest difference of a module and its bundle on images that neither has seen, in steps of an output."""
     import torch
 
     from edgec.compiler.proving.steps import output_steps
 
-    x = subject.x[:COMPARED]
-    shipped = answers(path, subject, x)
+    x = x[:COMPARED]
+    shipped = answers(path, x)
     with torch.no_grad():
         made = torch.cat([module(part) for part in torch.from_numpy(x).split(50)]).numpy()
     step = next(iter(output_steps(path).values()), float(shipped.max() - shipped.min()) / 255)
@@ -167,19 +182,19 @@ def measured(subject: Subject, scheme: str, epochs: int | None, threads: int, fo
     common: dict[str, Any] = {"prove": False, "overwrite": True}
     samples = [{subject.name: each[None]} for each in subject.train[:OBSERVED]]
     plain = edgec.compile(
-        subject.path, scheme=scheme, calibration=samples, search=False, output=folder / "plain", **common
+        subject.source, scheme=scheme, calibration=samples, search=False, output=folder / "plain", **common
     )
     module, seconds = trained(subject, scheme, subject.epochs[scheme] if epochs is None else epochs, threads)
     bundle = edgec.compile(module, output=folder / "trained", **common)
     exact, before, after = (
-        float(np.mean(answers(path, subject, subject.x).argmax(1) == subject.y))
+        float(np.mean(answers(path, subject.x).argmax(1) == subject.y))
         for path in (subject.path, plain.model, bundle.model)
     )
     return Found(
         exact=exact,
         before=before,
         after=after,
-        steps=steps_between(module, bundle.model, subject),
+        steps=steps_between(module, bundle.model, subject.x),
         seconds=seconds,
     )
 
