@@ -16,7 +16,10 @@ Scope: the main graph; (batch, heads, tokens, size) of float32, heads and sizes 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import mul
 
 import numpy as np
 import onnx_ir as ir
@@ -55,7 +58,9 @@ class FuseAttention(Pass):
             return ir.passes.PassResult(model, modified=False)
         sizes = Sizes(model.graph)
         entries, writer, done = Entries(sizes), Writer(model.graph, sizes), 0
-        for each in found:
+        # What the first one writes is read by all: it has to be before them.
+        places = {node: place for place, node in enumerate(model.graph)}
+        for each in sorted(found, key=lambda each: places[each.product]):
             decided = _decide(each, sizes, entries, steps=self.steps)
             if isinstance(decided, str):
                 skip(each.node, decided)
@@ -80,8 +85,13 @@ def _decide(found: Attends, sizes: Sizes, entries: Entries, *, steps: bool) -> O
     if heads is None or size is None or total is None or size % _KERNEL or total[3] != dims[3]:
         return f"is an attention whose heads or their sizes do not fit its kernel, multiples of {_KERNEL}"
     shared = _shared(sizes.of(found.key), key, value)
-    placed = [_place(each, letters, size) for each, letters in ((query, "s"), (key, "t"), (value, "t"))]
-    if shared is None or None in placed:
+    if shared is None or heads % shared or any(each[0] != dims[0] for each in (sizes.of(found.key) or (None,), total)):
+        return "is an attention whose batches or heads are not as many for queries as for keys and values"
+    placed = [
+        _place(each, letters, count)
+        for each, letters, count in ((query, "s", heads), (key, "t", shared), (value, "t", shared))
+    ]
+    if None in placed:
         return "is an attention whose operands are laid out as no kernel reads them"
     tokens, new = dims[2], _tokens(key)
     if (key.cache is None) != (value.cache is None) or new != tokens or _tokens(value) != tokens:
@@ -98,11 +108,13 @@ def _decide(found: Attends, sizes: Sizes, entries: Entries, *, steps: bool) -> O
         return "is an attention with a mask that may hide a whole row, of which its kernel makes something else"
     if visible == "masked" and (mask is None or not _reaches(mask, sizes.of(mask.value), wanted)):
         return "is an attention with a mask that its kernel cannot add"
-    scale = found.scale if found.scale is not None else size**-0.5
+    scale = (found.scale if found.scale is not None else size**-0.5) * query.scale * key.scale
+    if not scale:
+        return "is an attention whose scale is 0, which its kernel takes for none given"
     q_place, k_place, v_place = (each for each in placed if each is not None)
     return Operands(
         query=q_place, key=k_place, value=v_place, heads=heads, shared=shared, size=size,
-        scale=scale * query.scale * key.scale, causal=visible == "causal", mask=mask,
+        scale=scale, causal=visible == "causal", mask=mask,
         caches=None if key.cache is None or value.cache is None else (key.cache, value.cache),
         tokens=tokens, total=total[2],
     ) if value.scale == 1.0 else "is an attention whose values are scaled"  # fmt: skip
@@ -122,22 +134,26 @@ def _shared(dims: Dims | None, key: Followed, value: Followed) -> int | None:
     return parts[0].size.number if parts else None
 
 
-def _place(found: Followed, tokens: str, size: int) -> Place | None:
-    """The furthest value on an operand's way that holds tokens in rows, else the last with its heads apart."""
+def _place(found: Followed, tokens: str, heads: int) -> Place | None:
+    """The furthest value on an operand's way that holds tokens in rows, else the last with so many heads apart."""
     after = 0
     if found.cache is not None:
         after = next(k for k, laid in enumerate(found.places) if laid.value is found.cache.node.outputs[0]) + 1
     best: Place | None = None
     for laid in found.places[after:]:
-        form = _form(laid, tokens, size)
+        form = _form(laid, tokens) if _heads(laid) == heads else None
         if form is not None and (form == "joined" or best is None or best.form != "joined"):
             best = Place(laid.value, form)
     return best
 
 
-def _form(laid: Laid, tokens: str, size: int) -> str | None:
+def _heads(laid: Laid) -> int | None:
+    """How many heads a value holds."""
+    return _product(part.size for axis in laid.axes for part in axis if part.name.startswith("h")).number
+
+
+def _form(laid: Laid, tokens: str) -> str | None:
     """`joined` (batch, tokens, heads · size), `apart` (batch, tokens, heads, size) or `turned`, heads before tokens."""
-    heads = [axis for axis, parts in enumerate(laid.axes) if any(part.name.startswith("h") for part in parts)]
     names = ["".join("h" if part.name.startswith("h") else part.name for part in axis) for axis in laid.axes]
 
     def fits(*wanted: str) -> bool:
@@ -148,20 +164,23 @@ def _form(laid: Laid, tokens: str, size: int) -> str | None:
 
     if fits("b", tokens, "hd") and names[-1] in ("hd", "d"):
         return "joined"
-    if fits("b", tokens, "h", "d") and (heads or size):
+    if fits("b", tokens, "h", "d"):
         return "apart"
     return "turned" if fits("b", "h", tokens, "d") else None
 
 
 def _tokens(found: Followed) -> Size:
     """The tokens that are new."""
-    parts = [part for axis in found.places[-1].axes for part in axis if part.name == "t"]
-    return parts[0].size if parts else ONE
+    return _product(part.size for axis in found.places[-1].axes for part in axis if part.name.startswith("t"))
+
+
+def _product(sizes: Iterable[Size]) -> Size:
+    return reduce(mul, sizes, ONE)
 
 
 def _visible(found: Attends, tokens: Size, total: Size, entries: Entries) -> str:
     """`causal`, `all` or `masked`: what a token sees."""
-    proved = [_is_causal(mask, total - tokens, entries) for mask in found.masks]
+    proved = [_is_causal(mask, tokens, total, entries) for mask in found.masks]
     if not all(proved):
         return "masked"
     if found.causal and total != tokens:
@@ -171,10 +190,11 @@ def _visible(found: Attends, tokens: Size, total: Size, entries: Entries) -> str
     return "all"
 
 
-def _is_causal(mask: Mask, before: Size, entries: Entries) -> bool:
-    """Whether a mask hides column j from row i just where j > i + before."""
-    entry = entries.of(mask.value)
-    if not isinstance(entry, Choice) or entry.test is None:
+def _is_causal(mask: Mask, tokens: Size, total: Size, entries: Entries) -> bool:
+    """Whether a mask hides column j from row i just where j > i + total - tokens."""
+    entry, dims = entries.of(mask.value), entries.sizes.of(mask.value) or ()
+    # One row for all tokens, or one column, is no triangle.
+    if not isinstance(entry, Choice) or entry.test is None or dims[-2:] != (tokens, total):
         return False
     then, otherwise = entry.then, entry.otherwise
     if mask.filled is not None:
@@ -190,7 +210,7 @@ def _is_causal(mask: Mask, before: Size, entries: Entries) -> bool:
     if then != 0 or otherwise > _HIDDEN:
         return False
     plain = entries.sizes.plain
-    return sees.factors == frozenset({(-2, 1), (-1, -1)}) and plain(sees.constant) == plain(before)
+    return sees.factors == frozenset({(-2, 1), (-1, -1)}) and plain(sees.constant) == plain(total - tokens)
 
 
 def _reaches(mask: Mask, dims: Dims | None, wanted: Dims) -> bool:

@@ -223,6 +223,8 @@ class Writer:
             if len(uses) != 1 or value.is_graph_output() or uses[0].node.op_type != op or uses[0].idx:
                 return None
             node = uses[0].node
+            if node.graph is not self._graph:
+                return None
             if op == "Transpose" and tuple(node.attributes.get_ints("perm", ())) != _TURN:
                 return None
             value = node.outputs[0]

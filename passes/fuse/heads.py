@@ -103,6 +103,9 @@ def _step(found: Followed, sizes: Sizes) -> Laid | None:
     before = sizes.of(given)
     if node is None or given is None or before is None:
         return None
+    if found.cache is not None and is_op(node, "Mul", "Div", "Expand"):
+        # A cache holds what this makes: the kernel is to append just that.
+        return None
     if is_op(node, "Mul", "Div"):
         return _scaled(found, node)
     axes: _Axes | None = None

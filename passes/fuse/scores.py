@@ -36,7 +36,7 @@ class Attends:
     Attributes:
         node: The Softmax, or the operator: what a reason is told of.
         query, key, value: (batch, heads, tokens, size); keys of `transposed` have the last two exchanged.
-        output: (batch, heads, tokens, size).
+        product: Whose output is (batch, heads, tokens, size).
         scale: Of the scores; None is 1/√size.
         masks: All that is laid over them.
         causal: The operator says that no token sees a later one.
@@ -47,12 +47,17 @@ class Attends:
     query: ir.Value
     key: ir.Value
     value: ir.Value
-    output: ir.Value
+    product: ir.Node
     scale: float | None = 1.0
     masks: list[Mask] = field(default_factory=list)
     transposed: bool = True
     causal: bool = False
     guarded: bool = False
+
+    @property
+    def output(self) -> ir.Value:
+        """What the attention answers."""
+        return self.product.outputs[0]
 
 
 def attends(node: ir.Node) -> Attends | None:
@@ -78,9 +83,8 @@ def _of_operator(node: ir.Node) -> Attends | None:
         masks.append(Mask(rest[0], -float("inf"), True) if held else Mask(rest[0]))
     scale = said["scale"].as_float() if "scale" in said else None
     causal = bool(said.get_int("is_causal", 0))
-    output = node.outputs[0]
     return Attends(
-        node=node, query=query, key=key, value=value, output=output, masks=masks, scale=scale, transposed=False,
+        node=node, query=query, key=key, value=value, product=node, masks=masks, scale=scale, transposed=False,
         causal=causal,
     )  # fmt: skip
 
@@ -92,7 +96,7 @@ def _of_softmax(node: ir.Node) -> Attends | None:
         return None
     guarded = any(is_op(use.node, "IsNaN") for use in node.outputs[0].uses())
     product = _weighing(node.outputs[0])
-    if product is None or node.inputs[0] is None:
+    if product is None or product.graph is not node.graph or node.inputs[0] is None:
         return None
     value = product.inputs[1]
     masks: list[Mask] = []
@@ -103,9 +107,8 @@ def _of_softmax(node: ir.Node) -> Attends | None:
     query, key = scores.inputs
     if query is None or key is None:
         return None
-    output = product.outputs[0]
     return Attends(
-        node=node, query=query, key=key, value=value, output=output, scale=scale, masks=masks, guarded=guarded
+        node=node, query=query, key=key, value=value, product=product, scale=scale, masks=masks, guarded=guarded
     )
 
 

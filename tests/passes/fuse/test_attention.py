@@ -9,6 +9,7 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx_ir.passes.common import CheckerPass
 from support.graphs import feeds_of, model
 from support.numerics import assert_same, run
 from support.rewrites import leaves_alone, rewrites
@@ -255,3 +256,122 @@ def test_any_heads(groups: int, shared: int, size: int, tokens: int) -> None:
     node = fuses(sized(groups, shared, size), S=tokens)
 
     assert node.attributes.get_int("kv_num_heads") == shared
+
+
+def test_a_cache_of_repeated_keys_keeps_them_so() -> None:
+    repeated = REPEATED.replace("k7 =", "k8 =").replace("v7 =", "v8 =")
+    after = CACHED[CACHED.index("t = Transpose") :]
+    body = f"{Q} \n {K} \n {V} \n {repeated} \n k7 = Concat <axis = 2> (pk, k8) \n v7 = Concat <axis = 2> (pv, v8)"
+    found = graph(f"{body} \n {after}", inputs=f"{NARROW}, {PAST.replace('B,2', 'B,4')}",
+                  outputs="float[B,S,32] y, float[B,4,N,8] k7, float[B,4,N,8] v7")  # fmt: skip
+    feeds = feeds_of(found, sizes={"B": 2, "P": 3, "S": 1})
+    before = run(found, feeds)
+
+    assert FuseAttention(steps=True)(found).modified
+
+    [node] = (node for node in found.graph if node.op_type == "GroupQueryAttention")
+    assert node.attributes.get_int("kv_num_heads") == 4
+    assert_same(before, run(found, feeds), tolerance=1e-5)
+
+
+def test_a_cache_of_scaled_keys_keeps_them_so() -> None:
+    body = CACHED.replace("(pk, k4)", "(pk, ks)").replace(f"{V} \n", f"{V} \n ks = Mul(k4, flipped) \n")
+
+    fuses(graph(body, inputs=GIVEN, outputs=BESIDE), steps=True, B=2, P=3, S=1)
+
+
+# Queries, keys and values as (batch, heads, tokens, size), and a causal mask.
+PARTED = (
+    "s = Shape <start: int = 2, end: int = 3> (q) \n n = Squeeze(s) \n r = Range(zero_, n, one_) \n"
+    " rows = Unsqueeze(r, one) \n columns = Unsqueeze(r, zero) \n t = Transpose <perm = [0, 1, 3, 2]> (k) \n"
+    " a = MatMul(q, t) \n b = Mul(a, scale) \n g = Greater(columns, rows) \n m = Where(g, low, nothing) \n"
+    " c = Add(b, m) \n p = Softmax <axis = -1> (c) \n y = MatMul(p, v)"
+)
+UNEQUAL = "is an attention whose batches or heads are not as many for queries as for keys and values"
+LAID_OUT = "is an attention whose operands are laid out as no kernel reads them"
+
+
+@pytest.mark.parametrize(
+    ("query", "key", "value", "reason"),
+    [
+        ("2,4", "1,4", "2,4", UNEQUAL),
+        ("1,4", "1,4", "2,4", UNEQUAL),
+        ("2,1", "2,4", "2,4", UNEQUAL),
+        ("2,4", "2,1", "2,4", LAID_OUT),
+        ("2,4", "2,4", "2,1", LAID_OUT),
+    ],
+)
+def test_products_that_spread_batches_or_heads_stay(query: str, key: str, value: str, reason: str) -> None:
+    inputs = f"float[{query},S,8] q, float[{key},S,8] k, float[{value},S,8] v"
+
+    leaves_alone(FuseAttention(), graph(PARTED, inputs=inputs, outputs="float[2,4,S,8] y"), p=reason)
+
+
+def test_one_head_of_keys_for_all_queries() -> None:
+    inputs = "float[2,4,S,8] q, float[2,1,S,8] k, float[2,1,S,8] v"
+
+    assert fuses(graph(PARTED, inputs=inputs, outputs="float[2,4,S,8] y"), S=5).attributes.get_int("kv_num_heads") == 1
+
+
+def test_one_query_for_all_of_an_image_stays() -> None:
+    body = (
+        "kk = Reshape(k, pixels) \n vv = Reshape(v, pixels) \n t = Transpose <perm = [0, 1, 3, 2]> (kk) \n"
+        " a = MatMul(q, t) \n p = Softmax <axis = -1> (a) \n y = MatMul(p, vv)"
+    )
+    found = model(
+        f"g (float[2,4,1,8] q, float[2,4,3,3,8] k, float[2,4,3,3,8] v) => (float[2,4,1,8] y) {{ {body} }}",
+        opset=18, pixels=np.array([0, 4, 9, 8]),
+    )  # fmt: skip
+
+    leaves_alone(FuseAttention(), found, p="is an attention to other tokens than its own and those before them")
+
+
+def test_one_row_of_a_triangle_for_all_tokens_is_no_causal_mask() -> None:
+    first = (
+        f"{COUNT} \n f = Slice(triangle, zero, one, two) \n h = Slice(f, zero, s, three) \n g = Equal(h, nothing)"
+        " \n c = Where(g, bare, b)"
+    )
+
+    assert not FuseAttention()(graph(decoder(first))).modified
+
+
+def test_a_scale_of_nothing_is_no_scale_left_out() -> None:
+    body = "y = Attention <is_causal = 1, scale = 0.0> (q, k, v)"
+    inputs = "float[2,4,S,8] q, float[2,2,S,8] k, float[2,2,S,8] v"
+
+    leaves_alone(
+        FuseAttention(), graph(body, inputs=inputs, outputs="float[2,4,S,8] y", opset=23),
+        y="is an attention whose scale is 0, which its kernel takes for none given",
+    )  # fmt: skip
+
+
+def test_attentions_beside_each_other_in_any_order() -> None:
+    """What all attentions read is written before the first of them."""
+    scores = "{0}t = Transpose <perm = [0, 1, 3, 2]> ({0}k) \n {0}a = MatMul({0}q, {0}t) \n {0}b = Add({0}a, m)"
+    begun = " \n".join(f"{scores} \n {{0}}p = Softmax <axis = -1> ({{0}}b)".format(each) for each in "ij")
+    index = PARTED[: PARTED.index("t = Transpose")].replace("(q)", "(iq)")
+    mask = "g = Greater(columns, rows) \n m = Where(g, low, nothing)"
+    found = graph(
+        f"{index} {mask} \n {begun} \n jy = MatMul(jp, jv) \n iy = MatMul(ip, iv)",
+        inputs=", ".join(f"float[2,4,S,8] {each}{name}" for each in "ij" for name in "qkv"),
+        outputs="float[2,4,S,8] iy, float[2,4,S,8] jy",
+    )  # fmt: skip
+    feeds = feeds_of(found, sizes={"S": 5})
+    before = run(found, feeds)
+
+    assert FuseAttention()(found).modified
+
+    CheckerPass()(found.clone())
+    assert_same(before, run(found, feeds), tolerance=1e-5)
+
+
+def test_weights_that_a_body_multiplies_with_stay() -> None:
+    body = (
+        "a = MatMul(q, k) \n p = Softmax <axis = -1> (a) \n y = If (asked) <then_branch = yes () =>"
+        " (float[2,4,5,8] u) { u = MatMul(p, v) }, else_branch = no () => (float[2,4,5,8] w) { w = Identity(v) }>"
+    )
+    found = graph(
+        body, inputs="float[2,4,5,8] q, float[2,4,8,5] k, float[2,4,5,8] v, bool asked", outputs="float[2,4,5,8] y"
+    )
+
+    assert not FuseAttention()(found).modified
