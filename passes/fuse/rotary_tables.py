@@ -85,7 +85,7 @@ class Tables:
             return self.constant("rotary_first", np.asarray([0], np.int64))
         key = (rows, batch, tokens)
         if key not in self._counted:
-            self._counted[key] = self._count(table.leaf, rows, before, (batch, tokens))
+            self._counted[key] = self._count(table.leaf, rows, tokens)
         return self._counted[key]
 
     def _write(self, table: Table) -> ir.Value:
@@ -116,21 +116,25 @@ class Tables:
         insert_after(self._graph, leaf, nodes)
         return value
 
-    def _count(self, leaf: ir.Value, rows: ir.Value, before: list[Size], wanted: tuple[Size, Size]) -> ir.Value:
+    def _count(self, leaf: ir.Value, rows: ir.Value, tokens: Size) -> ir.Value:
         """0, 1, … rows - 1 as (batch, tokens)."""
-        assert before == list(wanted)
         name, whole = str(leaf.name), ir.TensorType(ir.DataType.INT64)
         number = self.constant("rotary_0", np.asarray(0, np.int64))
         nodes = [ir.node("Shape", [rows], {"start": 0, "end": 1}, name=f"{name}_rows_Shape")]
         nodes.append(ir.node("Squeeze", [nodes[-1].outputs[0]], name=f"{name}_rows_Squeeze"))
         one = self.constant("rotary_1", np.asarray(1, np.int64))
         nodes.append(ir.node("Range", [number, nodes[-1].outputs[0], one], name=f"{name}_rows_Range"))
-        nodes.append(ir.node("Shape", [leaf], {"start": 0, "end": -1}, name=f"{name}_Shape"))
-        # Axes of one beside those of batch and tokens fall away.
-        keep = [axis for axis, size in enumerate(self._lanes.sizes(leaf)[:-1]) if size != ONE]
-        picked = self.constant(f"rotary_axes_{'_'.join(map(str, keep))}", np.asarray(keep, np.int64))
-        nodes.append(ir.node("Gather", [nodes[-1].outputs[0], picked], name=f"{name}_batch_and_tokens"))
-        nodes.append(ir.node("Reshape", [nodes[2].outputs[0], nodes[-1].outputs[0]], name=f"{name}_positions"))
+        counted = nodes[-1].outputs[0]
+        if tokens == ONE:
+            shape = self.constant("rotary_one_token", np.asarray([-1, 1], np.int64))
+        else:
+            nodes.append(ir.node("Shape", [leaf], {"start": 0, "end": -1}, name=f"{name}_Shape"))
+            # Axes of one beside those of batch and tokens fall away.
+            keep = [axis for axis, size in enumerate(self._lanes.sizes(leaf)[:-1]) if size != ONE]
+            picked = self.constant(f"rotary_axes_{'_'.join(map(str, keep))}", np.asarray(keep, np.int64))
+            nodes.append(ir.node("Gather", [nodes[-1].outputs[0], picked], name=f"{name}_batch_and_tokens"))
+            shape = nodes[-1].outputs[0]
+        nodes.append(ir.node("Reshape", [counted, shape], name=f"{name}_positions"))
         for node in nodes:
             for output in node.outputs:
                 output.type = whole

@@ -231,3 +231,16 @@ def test_any_sizes(heads: int, half: int, tokens: int, batch: int, *, pairs: boo
     found = model(f"g (float[B,T,{2 * half * heads}] x) => ({ends}) {{ {text} }}", opset=18, **constants)
 
     fuses(found, T=tokens, B=batch)
+
+
+def test_one_token_of_each_sequence_at_a_place_of_its_own() -> None:
+    """A step of decoding: tables have a row per sequence, and positions one column."""
+    angles = (
+        "f = Cast <to = 1> (p) \n g = Unsqueeze(f, two) \n a = Mul(g, frequencies) \n d = Concat <axis = -1> (a, a) \n"
+        " e = Cos(d) \n i = Sin(d) \n c = Unsqueeze(e, one) \n n = Unsqueeze(i, one)"
+    )
+    found = graph(
+        f"{TURNED} \n {angles} \n {ROTATE_HALF}", inputs="float[B,1,24] x, int64[B,1] p", outputs="float[B,3,1,8] y"
+    )
+
+    fuses(found, B=3)
