@@ -22,6 +22,9 @@ class _Sizes(Protocol):
     def meet(self, a: Size, b: Size) -> None: ...
 
 
+# A Slice that ends there ends with what it cuts.
+_ALL = 2**31 - 1
+
 _Found: TypeAlias = Sequence[Size | None] | None
 _Rule: TypeAlias = Callable[[_Sizes, ir.Node], _Found]
 
@@ -162,12 +165,13 @@ def _cut(size: Size, start: Size, end: Size, step: int) -> Size | None:
     numbers = (size.number, start.number, end.number)
     if None not in numbers:
         return Size.of(len(range(*slice(numbers[1], numbers[2], step).indices(numbers[0] or 0))))
-    if step != 1:
+    # A number may be beyond the end of what it cuts, where nobody knows that.
+    if step != 1 or (size.number is None and not all(n is None or abs(n) <= 1 or n >= _ALL for n in numbers[1:])):
         return None
     first, last = start.number, end.number
     if first is not None and first < 0:
         start = size + start
-    if last is not None and (last < 0 or last >= 2**31 - 1):
+    if last is not None and (last < 0 or last >= _ALL):
         end = size + end if last < 0 else size
     return end - start
 

@@ -109,3 +109,22 @@ def test_symbols_that_meet_are_one() -> None:
     one, other = (sizes.of(value) for value in found.graph.inputs)
 
     assert one == other
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(0, 2**62, "S"), (1, 2**62, "S-1"), (0, -1, "S-1"), (-1, 2**62, "1"), (0, 1, "1"), (0, 4, None), (-4, 2**62, None),
+     (4, 2**62, None), (0, -4, None)],
+)  # fmt: skip
+def test_a_slice_that_may_end_beyond_what_it_cuts(start: int, end: int, expected: str | None) -> None:
+    """Four tokens at most of S are four, or S: nobody knows which."""
+    found = model(
+        "g (float[S,2] x) => (float[N,2] y) { y = Slice(x, start, end, zero) }",
+        infer=False, start=np.array([start]), end=np.array([end]), zero=np.array([0]),
+    )  # fmt: skip
+
+    dims = Sizes(found.graph).of(found.graph.outputs[0])
+
+    tokens, one = Size.of("S"), Size.of(1)
+    assert dims is not None
+    assert dims[0] == {"S": tokens, "S-1": tokens - one, "1": one, None: Size.of("N")}[expected]
