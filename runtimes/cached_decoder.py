@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ _IDS, _MASK, _LOGITS = "input_ids", "attention_mask", "logits"
 _CHUNK, _SCORES = 512, 1 << 19
 # Memory of an open model, by what its files hold: weights as kernels read them, and as they are stored.
 _PREPARED = 2.5
+# What is set while a decoder is opened holds for the whole process.
+_ONE_AT_A_TIME = Lock()
 
 
 def open_decoder(there: Runtime, model: Path, settings: SessionSettings) -> Session:
@@ -49,7 +52,7 @@ def open_decoder(there: Runtime, model: Path, settings: SessionSettings) -> Sess
         ModelError: It is refused.
     """
     beside = sum(file.stat().st_size for file in model.parent.glob("*") if file.is_file())
-    with large_pages(int(_PREPARED * beside)), _set("ORT_GQA_DISABLE_FLASH_ATTENTION", "1"):
+    with _ONE_AT_A_TIME, large_pages(int(_PREPARED * beside)), _set("ORT_GQA_DISABLE_FLASH_ATTENTION", "1"):
         return there.open(model, replace(settings, patterns=False))
 
 

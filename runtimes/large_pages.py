@@ -39,8 +39,8 @@ def large_pages(size: int) -> Iterator[None]:
     if libc is None:
         yield
         return
-    _lengthen(libc, size)
     try:
+        _lengthen(libc, size)
         yield
     finally:
         for option, value in _USUAL:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,39 @@ def test_opened_to_decode_it_answers_as_otherwise(tmp_path: Path) -> None:
 
     assert np.allclose(plain.feed([1, 5, 9]), decoder.feed([1, 5, 9]), atol=1e-5)
     assert np.allclose(plain.feed([7]), decoder.feed([7]), atol=1e-5)
+    assert "ORT_GQA_DISABLE_FLASH_ATTENTION" not in os.environ
+
+
+class Meeting:
+    """Opens nothing: remembers how many openings were under way at once, and what they found in the environment."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, str | None]] = []
+        self._under_way = 0
+
+    def open(self, model: Path, settings: SessionSettings) -> None:
+        self._under_way += 1
+        time.sleep(0.01)
+        self.found.append((self._under_way, os.environ.get("ORT_GQA_DISABLE_FLASH_ATTENTION")))
+        self._under_way -= 1
+        raise ModelError(where="here", problem="it is refused", affects="all", remedy="none")
+
+
+def test_decoders_are_opened_one_at_a_time_and_what_was_set_is_taken_back(tmp_path: Path) -> None:
+    there = Meeting()
+    (tmp_path / "model.onnx").write_bytes(b"")
+
+    def attempt(_: int) -> bool:
+        try:
+            open_decoder(there, tmp_path / "model.onnx", SessionSettings())  # type: ignore[arg-type]
+        except ModelError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(attempt, range(8)))
+
+    assert there.found == [(1, "1")] * 8
     assert "ORT_GQA_DISABLE_FLASH_ATTENTION" not in os.environ
 
 
