@@ -6,11 +6,17 @@ import numpy as np
 import onnxruntime
 import pytest
 from outlier_layer import OutlierLayer
-from weight_only_cell import Cell, Counts, cell, kept
+from support.graphs import feeds_of, model, weights
+from support.recipes import measure_on
+from weight_only_cell import Cell, Counts, _Applicable, _NotApplicable, cell, kept
 from weight_only_forms import CODEBOOK, TABLE, Form, forms
 from weight_only_table import judge, model_table
 
 from edgec.compiler.metrics import metric_named
+from edgec.compiler.pipeline import run_passes
+from edgec.passes.codebook.pack_incoherent import PackIncoherent
+from edgec.passes.codebook.round_incoherent import RoundIncoherent
+from edgec.passes.weight_only.decide_storage import DecideStorage
 
 
 def answered(noise_db: float) -> Cell:
@@ -102,3 +108,22 @@ def test_what_failed_is_tried_again_and_what_has_no_place_is_not(tmp_path: Path)
     wrong = Form(bits=4, block=128, method="nearest", options={"scheme": "w4", "awq": True, "block_size": 1})
     assert cell("layer", tmp_path, wrong, counts).failed
     assert kept(tmp_path, wrong, counts) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (32, None),
+        (36, "no matrix takes a codebook; 1 node: sums 36 products, which points of 8 numbers do not divide: its "
+             "weight is stored in another form"),
+    ],
+)  # fmt: skip
+def test_a_form_of_none_of_its_codebooks_is_no_cell_of_theirs(columns: int, said: str | None) -> None:
+    source = model(f"g (float[N, {columns}] x) => (y) {{ y = MatMul (x, w) }}", w=weights(columns, 64))
+    passes = (DecideStorage(bits=2, block_size=0), RoundIncoherent(), PackIncoherent())
+    found = None
+    try:
+        run_passes(source, passes, measure=measure_on([feeds_of(source, sizes={"N": 64})]), observers=(_Applicable(),))
+    except _NotApplicable as reason:
+        found = str(reason)
+    assert found == said

@@ -166,6 +166,9 @@ class _Applicable:
         if each.name == "RotateHidden" and not report.modified:
             said = [note for note in remarks(model) if "is not rotated" in note]
             raise _NotApplicable("; ".join(said) or "has no hidden state and no heads that can be rotated")
+        if each.name == "PackIncoherent" and not report.modified:  # what is left is the nearest of another form
+            said = [note for note in remarks(model) if "stored in another form" in note]
+            raise _NotApplicable("; ".join(["no matrix takes a codebook", *said]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
