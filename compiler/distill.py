@@ -19,6 +19,7 @@ import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ from .materialize import EXTERNAL_ABOVE, in_memory, weight_bytes
 from .observers import SignatureGuard
 from .older import target_of
 from .pipeline import run_passes
+from .pruned import check_unpruned
 from .qat import prepare
 from .request import CompileRequest
 from .samples.base import DataSource
@@ -63,6 +65,8 @@ _OPTIONS = (
     *("shapes", "seed", "preprocess", "threads", "max_memory", "cache", "cache_dir", "progress"),
     *("weights", "dynamic"),
 )
+# What moves weights before they are rounded: a compile of a student would do it again, and move them off their grid.
+_MOVES = ("awq", "rotate", "smooth", "equalize", "balance", "fit_bits")
 # Steps after which what was learned is kept.
 _EVERY = 50
 
@@ -95,6 +99,8 @@ class Teaching:
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch", 1), ("texts", 1), ("length", 2)):
+            if not isinstance(getattr(self, name), Integral):
+                raise OptionError(name, f"{getattr(self, name)!r} is no whole number", remedy=f"Give one from {least}")
             if getattr(self, name) < least:
                 raise OptionError(name, f"{getattr(self, name)} is below {least}", remedy=f"Give at least {least}")
         for name in ("rate", "scale_rate", "feature_weight"):
@@ -185,6 +191,7 @@ def taught(
     teaching, rest = _sorted(scheme, options)
     given = {"target": target, "scheme": scheme, "calibration": samples, "prove": False, "search": False}
     request = CompileRequest.of(model, {**given, **rest})
+    check_unpruned(request.policy)
     spec = target_of(request)
     loaded = load_for(request, spec, request.shapes)
     inputs = inputs_of(loaded.model)
@@ -271,7 +278,13 @@ def _in_integers(
 
 def _until_rounding(recipe: Recipe) -> tuple[Pass, ...]:
     """The passes up to what chooses codes."""
-    at = next(k for k, each in enumerate(recipe.passes) if isinstance(each, RoundBlocks | RoundInTurn))
+    at = next((k for k, each in enumerate(recipe.passes) if isinstance(each, RoundBlocks | RoundInTurn)), None)
+    if at is None:
+        raise OptionError(
+            f"scheme {recipe.scheme!r}",
+            "stores no blocks of weights on this target",
+            remedy="Choose w4, or another target",
+        )
     return recipe.passes[:at]
 
 
@@ -315,6 +328,12 @@ def _sorted(scheme: str, options: Mapping[str, Any]) -> tuple[Teaching, dict[str
                 f"option {name!r}",
                 "is not one of edgec.distill",
                 remedy="Give what concerns the bundle (evaluation, contract, output) to edgec.compile",
+            )
+        if scheme in BLOCK_SCHEMES and name in _MOVES and options[name] not in (None, getattr(Policy(), name)):
+            raise OptionError(
+                f"option {name!r}",
+                "would be done again when the student is compiled, which undoes what it learned",
+                remedy="Leave it out; what is learned takes its place",
             )
     given = {name: value for name, value in options.items() if value is not None}
     teaching = Teaching(**{name: value for name, value in given.items() if name in lessons})

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from ..errors import OptionError
+from ..errors import ModelError, OptionError
 from ..passes.base import Pass
 from ..passes.quantize.code_scales import CodeScales
 from ..passes.quantize.compute_params import ComputeParams
@@ -52,12 +52,20 @@ def as_trained(request: CompileRequest, model: ir.Model, target: TargetSpec) -> 
 
     Raises:
         OptionError: The request asks for another target or another policy.
+        ModelError: The policy it was trained under has fields that there are not.
     """
     learned = read_learned(model)
     if learned is None or request.recipe is not None:
         return request
     options: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in learned.options.items()}
-    policy = Policy(**options)
+    try:
+        policy = Policy(**options)
+    except TypeError as error:
+        raise ModelError(
+            "metadata 'edgec.learned'",
+            f"names an option that this edgec does not have: {error}",
+            remedy="Compile it with the edgec that trained it, or prepare and train again",
+        ) from error
     _check_target(request, learned, target)
     asked, trained, usual = asdict(request.policy), asdict(policy), asdict(Policy())
     for name, value in asked.items():

@@ -27,7 +27,7 @@ from .observers import SignatureGuard
 from .pipeline import PassReport, run_passes
 from .request import CompileRequest
 
-__all__ = ["Pruned", "prune", "rest_of", "without_pruning"]
+__all__ = ["Pruned", "check_unpruned", "prune", "rest_of", "without_pruning"]
 
 _FIELDS = tuple(
     each.name for each in fields(Policy) if each.name.startswith("prune_") or each.name.startswith("sparsity")
@@ -65,6 +65,21 @@ def without_pruning(policy: Policy) -> Policy:
     """The policy of a model that is pruned already."""
     defaults = Policy()
     return replace(policy, **{name: getattr(defaults, name) for name in _FIELDS})
+
+
+def check_unpruned(policy: Policy) -> None:
+    """Refuse what leaves parts out, where a model is to be trained: a compile would do so behind it, and undo it.
+
+    Raises:
+        OptionError: It asks for that.
+    """
+    name = next((name for name in _FIELDS if getattr(policy, name) != getattr(Policy(), name)), None)
+    if name is not None:
+        raise OptionError(
+            f"option {name!r}",
+            "leaves parts of a model out, which comes before training",
+            remedy="Compile with it under scheme float, and train the model of that bundle",
+        )
 
 
 def prune(request: CompileRequest, loaded: Loaded, data: CompileData, clock: Clock) -> Pruned:

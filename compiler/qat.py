@@ -39,6 +39,7 @@ from .learned import UNTRAINED
 from .observers import SignatureGuard
 from .older import target_of
 from .pipeline import run_passes
+from .pruned import check_unpruned
 from .request import CompileRequest
 from .samples.base import DataSource
 from .scheme import choose_scheme
@@ -101,6 +102,7 @@ def prepare(
     _check_options(scheme, options)
     given = {"target": target, "scheme": scheme, "calibration": calibration, "prove": False, "search": False}
     request = CompileRequest.of(model, {**given, **options})
+    check_unpruned(request.policy)
     spec = target_of(request)
     recipe = _recipe(request, spec)
     loaded = load_for(request, spec, request.shapes)
@@ -193,7 +195,13 @@ def _recipe(request: CompileRequest, target: TargetSpec) -> Recipe:
 
 def _until_insertion(recipe: Recipe) -> tuple[Pass, ...]:
     """The passes that load, decide, observe and compute; not those that choose integers."""
-    at = next(k for k, each in enumerate(recipe.passes) if isinstance(each, InsertQdq))
+    at = next((k for k, each in enumerate(recipe.passes) if isinstance(each, InsertQdq)), None)
+    if at is None:
+        raise OptionError(
+            f"scheme {recipe.scheme!r}",
+            "puts no Q/DQ into a graph on this target, so there is nothing to train for",
+            remedy="Choose another target",
+        )
     return tuple(each for each in recipe.passes[:at] if not isinstance(each, RoundWeights))
 
 

@@ -41,6 +41,7 @@ from .data import open_data, with_cache
 from .observers import SignatureGuard
 from .older import target_of
 from .pipeline import run_passes
+from .pruned import check_unpruned
 from .request import CompileRequest
 from .samples.base import DataSource
 from .signature import inputs_of
@@ -98,6 +99,7 @@ def prepare(
     _check(scheme, options)
     given = {"target": target, "scheme": scheme, "calibration": calibration, "prove": False, "search": False}
     request = CompileRequest.of(model, {**given, **options})
+    check_unpruned(request.policy)
     spec = target_of(request)
     loaded = load_for(request, spec, request.shapes)
     request = with_cache(request, loaded.model)
@@ -143,7 +145,13 @@ def _check(scheme: str, options: dict[str, Any]) -> None:
 
 def _apart(recipe: Recipe) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:
     """The passes that end in rounded weights, and what stores the others."""
-    at = next(k for k, each in enumerate(recipe.passes) if isinstance(each, _WRITERS))
+    at = next((k for k, each in enumerate(recipe.passes) if isinstance(each, _WRITERS)), None)
+    if at is None:
+        raise OptionError(
+            f"scheme {recipe.scheme!r}",
+            "stores no blocks of weights on this target",
+            remedy="Choose w4, or another target",
+        )
     return recipe.passes[:at], tuple(each for each in recipe.passes[at:] if isinstance(each, CompactWeights))
 
 

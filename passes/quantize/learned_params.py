@@ -26,7 +26,7 @@ from ..spec import PerAxis, PerBlock, PerTensor, QuantParams, QuantSpec
 from .decision import Rounded, decided_nodes, decided_values, params_of, set_params, set_rounded
 from .params import quantize
 
-__all__ = ["Learned", "LearnedParams", "read_learned", "write_learned"]
+__all__ = ["Learned", "LearnedParams", "forget_learned", "read_learned", "write_learned"]
 
 _KEY = "edgec.learned"
 
@@ -95,7 +95,10 @@ class LearnedParams(Pass):
                 raise _differs(f"node {node.name!r}")
             key = (value, id(params))
             if key not in made:
-                made[key] = Rounded(params=params, codes=quantize(x, params))
+                try:
+                    made[key] = Rounded(params=params, codes=quantize(x, params))
+                except (ValueError, IndexError) as error:  # another shape than they were learned for
+                    raise _differs(f"node {node.name!r}") from error
             set_rounded(node, made[key])
 
 
@@ -113,6 +116,11 @@ def write_learned(model: ir.Model, learned: Learned) -> None:
         ],
     }
     model.metadata_props[_KEY] = json.dumps(values)
+
+
+def forget_learned(model: ir.Model) -> None:
+    """Take the learned params off a model: its weights are no longer those they were learned with."""
+    model.metadata_props.pop(_KEY, None)
 
 
 def read_learned(model: ir.Model) -> Learned | None:
@@ -136,7 +144,7 @@ def read_learned(model: ir.Model) -> Learned | None:
             activations={name: _params(plain) for name, plain in values["activations"].items()},
             weights=weights,
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
             f"metadata {_KEY!r}",
             f"cannot be read: {error}",

@@ -418,3 +418,35 @@ def test_two_processes_learn_as_one(tmp_path: Path, repository: Path) -> None:
         optimizer.step()
     for name, tensor in alone.state_dict().items():
         torch.testing.assert_close(one[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("option", [{"sparsity": "2:4"}, {"prune_channels": "30%"}])
+def test_nothing_is_left_out_behind_training(option: dict[str, Any]) -> None:
+    with pytest.raises(OptionError) as caught:
+        prepared(**option)
+    assert str(caught.value) == (
+        f"option {next(iter(option))!r}: leaves parts of a model out, which comes before training. "
+        "Compile with it under scheme float, and train the model of that bundle."
+    )
+
+
+def test_weights_that_are_no_numbers_are_not_handed_on() -> None:
+    module = prepared()
+    with torch.no_grad():
+        module.mix_weight[0, 0] = float("nan")
+    with pytest.raises(ModelError) as caught:
+        edgec.qat.to_model(module)
+    assert str(caught.value) == (
+        "initializer 'mix_weight': cannot be quantized as it was trained: it holds numbers that are not finite. "
+        "Train with a smaller learning rate, or resume from an earlier checkpoint."
+    )
+
+
+def test_options_of_another_version_are_told(tmp_path: Path) -> None:
+    trained = edgec.qat.to_model(prepared())
+    values = json.loads(trained.metadata_props["edgec.learned"])
+    trained.metadata_props["edgec.learned"] = json.dumps({**values, "options": {"later": 1}})
+    with pytest.raises(ModelError) as caught:
+        edgec.compile(trained, target=TARGET, output=tmp_path / "out", prove=False)
+    assert str(caught.value).startswith("metadata 'edgec.learned': names an option that this edgec does not have: ")
+    assert str(caught.value).endswith(" Compile it with the edgec that trained it, or prepare and train again.")

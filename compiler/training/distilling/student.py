@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
@@ -16,13 +15,11 @@ from ....passes.weight_only.nearest import nearest
 from ....passes.weight_only.on_grid import on_grid
 from ....passes.weight_only.storage import as_matrix, stored_values
 from ..graph.module import GraphModule
+from ..zeros import kept_of
 from .fake_blocks import FakeBlocks
 from .fake_tokens import FakeTokens
 
 __all__ = ["Student", "student_of"]
-
-# From this share of exact zeros on, a weight was pruned: no training in floats leaves so many.
-_PRUNED = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,9 +80,9 @@ def student_of(model: ir.Model, *, activations: int | None, cache: int | None, o
         if array is None or weight.graph is not model.graph or not weight.name:
             continue
         W = as_matrix(array, storage.summed)  # noqa: N806 - the papers' letter
-        start = on_grid(W, storage.form) or nearest(W, storage.form)
-        kept = W != 0 if np.mean(W == 0) >= _PRUNED else None
-        fakes[weight.name] = FakeBlocks(start, storage.summed, array.shape, kept)
+        grid = on_grid(W, storage.form)
+        start = nearest(W, storage.form) if grid is None else grid
+        fakes[weight.name] = FakeBlocks(start, storage.summed, array.shape, kept_of(W))
         module.put(weight.name, fakes[weight.name])
     if not fakes:
         raise ModelError(

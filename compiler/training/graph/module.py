@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ....errors import ModelError, SamplesError
+from ....passes.quantize.learned_params import forget_learned
 from .edges import Edges
 from .frame import Frame
 from .linear import Linear
@@ -206,6 +207,8 @@ class GraphModule(nn.Module):
     def to_model(self, others: Mapping[str, np.ndarray] | None = None) -> ir.Model:
         """The graph with the present numbers of its parameters and buffers; without what is put on edges.
 
+        Params that the graph came with from an earlier training are of other weights: they are left out.
+
         Args:
             others: Arrays that initializers take instead, by name.
         """
@@ -215,7 +218,9 @@ class GraphModule(nn.Module):
             value = initializers.get(name)
             if value is not None and value.dtype is not None:
                 arrays[name] = from_torch(self.present(name), value.dtype)
-        return self._source.rewritten({**arrays, **(others or {})})
+        made = self._source.rewritten({**arrays, **(others or {})})
+        forget_learned(made)
+        return made
 
     def _hold(self, graph: ir.Graph, products: Sequence[Product]) -> None:
         """Make parameters, buffers and modules of the constants."""

@@ -9,18 +9,17 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from ....errors import ModelError
 from ....passes.quantize.learned_params import Learned, write_learned
 from ..graph.frame import Frame
 from ..graph.module import GraphModule
 from ..graph.steps import Step
+from ..zeros import kept_of
 from .fake import FakeBias, FakeQuantize, SameParams
 from .kernels import brought_back, mean_of, sum_of
 from .sites import Kernel, Sites, find_sites
 
 __all__ = ["QatModule"]
-
-# From this share of exact zeros on, a weight was pruned or padded: no rounding of floats leaves so many.
-_PRUNED = 0.25
 
 
 class QatModule(GraphModule):
@@ -70,6 +69,7 @@ class QatModule(GraphModule):
         Raises:
             ModelError: Training left a weight or a scale that is no finite number.
         """
+        self._check_finite()
         model = self.to_model(self._pruned())
         learned = Learned(
             target=self.target,
@@ -104,6 +104,15 @@ class QatModule(GraphModule):
                 assert operand is not None
                 return mean_of(y, operand.numel() // max(1, y.numel()), params[0][0], scale)
 
+    def _check_finite(self) -> None:
+        for name, parameter in self.parameters_in().items():
+            if not torch.isfinite(parameter).all():
+                raise ModelError(
+                    f"initializer {name!r}",
+                    "cannot be quantized as it was trained: it holds numbers that are not finite",
+                    remedy="Train with a smaller learning rate, or resume from an earlier checkpoint",
+                )
+
     def _pruned(self) -> dict[str, np.ndarray]:
         """Weights whose zeros stay, with them."""
         return {
@@ -124,7 +133,8 @@ class QatModule(GraphModule):
                 self.put(value, SameParams(owner), reader)
             self.__dict__["_activations"][each.name] = owner
         for weight in sites.weights:
-            owner = FakeQuantize(weight.name, weight.params, batched=False, kept=_kept(self.present(weight.name)))
+            kept = kept_of(self.present(weight.name).detach().cpu().numpy())
+            owner = FakeQuantize(weight.name, weight.params, batched=False, kept=kept)
             first, *rest = weight.readers
             self.put(weight.name, owner, None if weight.whole else first)
             if not weight.whole:
@@ -134,9 +144,3 @@ class QatModule(GraphModule):
         for bias in sites.biases:
             fake = FakeBias(self.activations[bias.activation], self.weights[bias.weight])
             self.put(bias.name, fake, None if bias.whole else bias.reader)
-
-
-def _kept(weight: torch.Tensor) -> np.ndarray | None:
-    """Where a weight is not 0, if its zeros are to stay; else None."""
-    kept = weight.detach() != 0
-    return kept.cpu().numpy() if float(kept.float().mean()) <= 1.0 - _PRUNED else None

@@ -183,3 +183,19 @@ def test_what_somebody_wrote_is_not_believed(text: str, told: str) -> None:
     assert str(caught.value) == (
         f"metadata 'edgec.learned': cannot be read: {told}. Write the model again with edgec.qat.to_model."
     )
+
+
+def test_params_of_another_shape_are_refused() -> None:
+    source = decided()
+    params = of_tensor(W8, weights(8, 5))
+    write_learned(source, learned_of(source, weights={**learned_of(source).weights, ("a", 1): params}))
+    with pytest.raises(ModelError) as caught:
+        LearnedParams()(source)
+    assert str(caught.value).startswith("node 'a': is to run in integers, and training has left no params for it.")
+
+
+def test_a_list_in_place_of_a_map_is_told() -> None:
+    source = chain()
+    source.metadata_props[KEY] = json.dumps({"target": "t", "options": {}, "activations": [1], "weights": []})
+    with pytest.raises(ModelError, match=r"^metadata 'edgec.learned': cannot be read: 'list' object has no attribute"):
+        read_learned(source)

@@ -176,6 +176,15 @@ def test_what_was_pruned_stays_so() -> None:
     assert (taught["second.weight"] == 0).mean() < 0.2
 
 
+def test_what_was_learned_for_integers_is_forgotten_in_blocks(tmp_path: Path) -> None:
+    """The params of another training are not of the weights that are learned here."""
+    source = edgec.qat.to_model(edgec.qat.prepare(net(), target="x86-64-vnni", scheme="a8w8", calibration=feeds(8, 1)))
+    made = edgec.distill(source, samples=feeds(8, 1), steps=1, threads=1, **FORM)
+    assert "edgec.learned" in source.metadata_props
+    assert "edgec.learned" not in made.metadata_props
+    assert compiled(made, tmp_path / "out").manifest["scheme"] == "w2"
+
+
 def test_integers_are_learned_and_carried(tmp_path: Path) -> None:
     """At 4 bits of both, nearer to float than what is rounded without learning."""
     x = np.concatenate([each["x"] for each in feeds(64, 5)])
@@ -207,6 +216,23 @@ def test_what_cannot_be_learned_is_refused() -> None:
     assert str(scheme.value) == (
         "scheme 'fp16': has nothing that is learned. Choose one of w8, w4, w3, w2, a8w8, a8w4, a16w8, a16w4, "
         "a6w6, a5w5, a4w8, a4w4, a3w3, a2w2."
+    )
+    with pytest.raises(OptionError) as twice:
+        edgec.distill(net(), samples=feeds(2, 0), rotate=True)
+    assert str(twice.value) == (
+        "option 'rotate': would be done again when the student is compiled, which undoes what it learned. "
+        "Leave it out; what is learned takes its place."
+    )
+    with pytest.raises(OptionError) as pruned:
+        edgec.distill(net(), samples=feeds(2, 0), sparsity="2:4")
+    assert str(pruned.value) == (
+        "option 'sparsity': leaves parts of a model out, which comes before training. "
+        "Compile with it under scheme float, and train the model of that bundle."
+    )
+    with pytest.raises(OptionError) as target:
+        edgec.distill(net(), samples=feeds(2, 0), scheme="w8", target="web-webgpu")
+    assert str(target.value) == (
+        "scheme 'w8': stores no blocks of weights on this target. Choose w4, or another target."
     )
     with pytest.raises(OptionError) as cache:
         edgec.distill(net(), scheme="a8w8", samples=feeds(2, 0), cache=8)
@@ -240,6 +266,7 @@ def test_what_cannot_be_learned_is_refused() -> None:
     [
         ({"steps": 0}, "steps: 0 is below 1. Give at least 1."),
         ({"length": 1}, "length: 1 is below 2. Give at least 2."),
+        ({"batch": 1.5}, "batch: 1.5 is no whole number. Give one from 1."),
         ({"rate": -1.0}, "rate: -1.0 is no rate. Give a number from 0."),
         ({"cache": 1}, "cache: 1 is no number of bits. Give one from 2 to 16."),
     ],
