@@ -145,12 +145,13 @@ def _digest(file: Path, changed: int, size: int) -> str:
     return sha256_of(file)
 
 
-def _metric(request: CompileRequest) -> str:
+def _metric(request: CompileRequest) -> tuple[str, str | None]:
+    """What the user calls a metric, and the output that it looks at."""
     if request.metric is None:
-        return ""
+        return "", None
     if request.metric.name.split(",")[0] not in METRICS:
         raise Uncacheable(f"metric {request.metric.name!r} is code")
-    return request.metric.name
+    return request.metric.name, request.metric.output
 
 
 def _pieces(value: Any) -> Iterable[str]:

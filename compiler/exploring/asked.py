@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
 from ...errors import EdgecError
 from ..building.key import Uncacheable, bundle_key
-from ..projecting.choices import MetricChoice
 from .candidate import Candidate
 from .kept import Failure
 from .trial import tried
@@ -50,7 +48,7 @@ def ask(candidates: Sequence[Candidate]) -> Asked:
     notes: list[str] = []
     for candidate in candidates:
         try:
-            keys[candidate.name] = _key(candidate)
+            keys[candidate.name] = bundle_key(tried(candidate))
         except Uncacheable as why:
             keys[candidate.name] = uuid4().hex * 2
             notes.append(f"{candidate.name} is tried every time: {why}")
@@ -61,10 +59,3 @@ def ask(candidates: Sequence[Candidate]) -> Asked:
         if earlier != candidate.name:
             alike[candidate.name] = earlier
     return Asked(candidates=tuple(candidates), keys=keys, alike=alike, failures=failures, notes=tuple(notes))
-
-
-def _key(candidate: Candidate) -> str:
-    """That of the bundle, and the output its metric looks at."""
-    metric = candidate.metric
-    looked_at = metric.output if isinstance(metric, MetricChoice) else None
-    return hashlib.sha256(f"{bundle_key(tried(candidate))} {looked_at or ''}".encode()).hexdigest()

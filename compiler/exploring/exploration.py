@@ -22,7 +22,7 @@ class Row:
 
     Attributes:
         name, model, recipe: Which.
-        state: `front`, `beaten`, `failed`, `alike` (the same compile as another) or `left out` (of a budget of trials).
+        state: `front`, `beaten`, `failed` or `alike` (the same compile as another).
         point: What was made of it; None where nothing was.
         values: Objective → number.
         standing: Among the other points.

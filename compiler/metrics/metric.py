@@ -48,6 +48,7 @@ class Metric:
             `aggregate` of the records repeated by their weights; None resamples one at a time.
         bounded: One sample more or less right moves the value by about 1/n: the rule of three applies
             when no sample differs.
+        output: The output of the model that `record` looks at, where one was named.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Metric:
     weighted: Weighted | None = None
     bounded: bool = False
     ragged: bool = False
+    output: str | None = None
 
     def __post_init__(self) -> None:
         if self.direction not in ("higher", "lower"):

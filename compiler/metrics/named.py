@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ def metric_named(name: str, output: str | None = None) -> Metric:
     """
     known, *said = name.split(",")
     if known in METRICS:
-        return METRICS[known](output, **_options(name, known, said))
+        return replace(METRICS[known](output, **_options(name, known, said)), output=output)
     if ":" not in name:
         raise ContractError(
             f"metric {name!r}",

@@ -45,6 +45,7 @@ def test_nor_on_how_it_is_compiled(project: Path) -> None:
         lambda request: replace(request, shapes={"image": (1, 3, 8, 8)}),
         lambda request: replace(request, contract=Contract.from_table({"sqnr": "6dB"}, where="")),
         lambda request: replace(request, metric=metric_named("top5")),
+        lambda request: replace(request, metric=metric_named("top1")),
         lambda request: replace(request, evaluation=None),
         lambda request: replace(request, prove=False),
         lambda request: replace(request, state=State(carried={"a": "b"})),
@@ -56,6 +57,12 @@ def test_everything_said_counts(project: Path, change: Callable[[CompileRequest]
     request = request_of(project)
     keys = {bundle_key(change(request)), bundle_key(request)}
     assert len(keys) == 2
+
+
+def test_the_output_that_a_metric_looks_at_counts(project: Path) -> None:
+    request = request_of(project)
+    asked = [replace(request, metric=metric_named("top1", output)) for output in (None, "logits", "other")]
+    assert len({bundle_key(each) for each in asked}) == 3
 
 
 def test_arrays_count_by_their_elements(project: Path) -> None:
