@@ -128,7 +128,7 @@ def _open_built(built: Built, origin: str) -> Source:
 
 
 def _open_torch(model: TorchModel) -> Source:
-    """A model that PyTorch defines; told by what it computes, not by the code that defines it."""
+    """A model that PyTorch defines; told by what it computes and ships, not by the code that defines it."""
     built, weights = model.export(), Weights()
     proto = proto_of(built.model, weights, model.origin)
     return Source(
@@ -136,10 +136,19 @@ def _open_torch(model: TorchModel) -> Source:
         weights=weights,
         origin=model.origin,
         files=built.files,
-        digest=cache(partial(digest_of, proto.SerializeToString(deterministic=True), weights)),
+        digest=cache(partial(_digest_with, proto.SerializeToString(deterministic=True), weights, built.companions)),
         companions=built.companions,
         notes=built.notes,
     )
+
+
+def _digest_with(structure: bytes, weights: Weights, companions: Mapping[str, bytes]) -> str:
+    """sha256 of a model, and of what ships with it."""
+    whole = digest_of(structure, weights)
+    if not companions:
+        return whole
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}" for name, data in sorted(companions.items())]
+    return hashlib.sha256("\n".join((f"{whole}  model", *lines)).encode()).hexdigest()
 
 
 def _is_gguf(path: Path) -> bool:

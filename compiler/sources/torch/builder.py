@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +35,24 @@ def build_module(name: str) -> tuple[torch.nn.Module, Any]:
         The module, and the example inputs that came with it; None where none did.
 
     Raises:
-        ModelError: It cannot be found, raises, or gives no module.
+        ModelError: It cannot be found, raises or ends the process, or gives no module.
     """
+    with _at_home():
+        return _built(name)
+
+
+@contextmanager
+def _at_home() -> Iterator[None]:
+    """What the user's code prints goes to stderr, since stdout is the answer; the working folder is put back."""
+    here = Path.cwd()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.chdir(here)
+
+
+def _built(name: str) -> tuple[torch.nn.Module, Any]:
     try:
         found = find_object(name)
     except SamplesError as error:
@@ -46,14 +64,18 @@ def build_module(name: str) -> tuple[torch.nn.Module, Any]:
             f"{error.problem}{at}",
             remedy="Run where the module is, or give `path/to/file.py:build`, which returns a torch.nn.Module",
         ) from error
+    except SystemExit as error:
+        raise _ended(name, error) from error
     import torch
 
     if isinstance(found, torch.nn.Module):
-        return found, None
+        return parted(found, name)
     if not callable(found):
         raise ModelError(name, f"is a {type(found).__name__}, not a function", remedy=_GIVE)
     try:
         given = found()
+    except SystemExit as error:
+        raise _ended(name, error) from error
     except Exception as error:  # the user's own code may raise anything
         line = line_of_error(error)
         at = f" at {line}" if line else ""
@@ -66,18 +88,35 @@ def build_module(name: str) -> tuple[torch.nn.Module, Any]:
 
 
 def parted(given: object, origin: str) -> tuple[torch.nn.Module, Any]:
-    """A module, or a pair of one and its example inputs.
+    """A module, or a pair of one and its example inputs; of `torch.compile`, the module that was compiled.
 
     Raises:
-        ModelError: It is neither.
+        ModelError: It is neither, or TorchScript, which has no code to capture.
     """
     import torch
 
-    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], torch.nn.Module):
-        return given[0], given[1]
-    if isinstance(given, torch.nn.Module):
-        return given, None
-    raise ModelError(origin, f"gave {_kind(given)}, not a torch.nn.Module", remedy=_GIVE)
+    module, example = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    if not isinstance(module, torch.nn.Module):
+        raise ModelError(origin, f"gave {_kind(given)}, not a torch.nn.Module", remedy=_GIVE)
+    inner = getattr(module, "_orig_mod", None)
+    module = inner if isinstance(inner, torch.nn.Module) else module
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            origin,
+            "is TorchScript, which torch.export does not take",
+            remedy="Give the module that it was scripted or traced from",
+        )
+    return module, example
+
+
+def _ended(name: str, error: SystemExit) -> ModelError:
+    line = line_of_error(error)
+    at = f" at {line}" if line else ""
+    return ModelError(
+        name,
+        f"ended the process{at}",
+        remedy="Keep what a script does under `if __name__ == '__main__':`, and let the function return the module",
+    )
 
 
 def source_files(name: str, module: torch.nn.Module) -> tuple[Path, ...]:

@@ -6,11 +6,11 @@ back.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....errors import ModelError
+from ..huggingface.reading import read_json
 from .cached import with_cache
 from .explain import first_line
 from .extras import need_transformers
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_with_transformers"]
 
+# What hides parts of the input while a model is trained; many checkpoints leave it out, and no graph reads it.
+_IN_TRAINING = ("masked_spec_embed", "mask_token")
 _TOKENS, _SECONDS, _RATE, _FRAMES = 16, 1, 16000, 200
 _BESIDE = (
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
@@ -49,35 +51,40 @@ def read_with_transformers(folder: Path, origin: str) -> Program:
             "holds pickled weights (pytorch_model.bin), which would run code when they are read",
             remedy="Save it again with model.save_pretrained(folder, safe_serialization=True)",
         )
-    module, notes = _built(folder, origin)
+    module = _built(folder, origin)
     beside = [folder / name for name in _BESIDE if (folder / name).is_file()]
     common: dict[str, Any] = {
         "origin": origin,
         "files": tuple(file.resolve() for file in (folder / "config.json", *weights, *beside)),
         "companions": {file.name: file.read_bytes() for file in beside},
     }
+    notes: tuple[str, ...] = ()
     if module.config.is_encoder_decoder:
-        notes = (*notes, f"of {type(module).__name__} the encoder alone is exported")
+        notes = (f"of {type(module).__name__} the encoder alone is exported",)
         module = module.get_encoder().eval()
     elif _is_decoder(module):
-        return Program(notes=notes, **with_cache(module), **common)
+        return Program(**with_cache(module), **common)
     inputs, dims = _example(module, origin)
     return Program(module=module, inputs=inputs, dynamic=dims, notes=notes, **common)
 
 
-def _built(folder: Path, origin: str) -> tuple[Any, tuple[str, ...]]:
-    """The module, in the class that the checkpoint was saved from."""
+def _built(folder: Path, origin: str) -> Any:
+    """The module, in the class that the checkpoint was saved from, none of its weights made up."""
     import torch
     import transformers
 
-    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    classes = said.get("architectures") or ()
-    known = getattr(transformers, str(classes[0]), None) if classes else None
     with quiet():
         try:
-            module = (known or transformers.AutoModel).from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, trust_remote_code=False
+            module, info = _class_of(folder, origin).from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
+        except ModelError:
+            raise
         except Exception as error:  # KeyError, ValueError, OSError, ImportError: each for another thing missing
             raise ModelError(
                 origin,
@@ -85,7 +92,40 @@ def _built(folder: Path, origin: str) -> tuple[Any, tuple[str, ...]]:
                 remedy="Install the transformers that it was saved with, or give the code that builds it: "
                 "package.module:build",
             ) from error
-    return module.eval(), ()
+    missing = sorted(name for name in map(str, info["missing_keys"]) if not name.endswith(_IN_TRAINING))
+    if missing:  # transformers draws them at random
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ModelError(
+            origin,
+            f"lacks weights of a {type(module).__name__}: {', '.join(missing[:3])}{more}",
+            remedy="Copy the checkpoint again, or name the class that it was saved from under architectures in "
+            "config.json",
+        )
+    return module.eval()
+
+
+def _class_of(folder: Path, origin: str) -> Any:
+    """The class that a configuration names; that of its kind where it names none.
+
+    Raises:
+        ModelError: `transformers` has no such class.
+    """
+    import transformers
+
+    where = f"{origin}/config.json"
+    classes = read_json(folder / "config.json", where).get("architectures")
+    name = classes[0] if isinstance(classes, list) and classes else classes
+    if not name:
+        return transformers.AutoModel
+    found = getattr(transformers, name, None) if isinstance(name, str) else None
+    if not hasattr(found, "from_pretrained"):
+        raise ModelError(
+            where,
+            f"architectures: transformers {transformers.__version__} has no model {name!r}",
+            remedy="Install the transformers that it was saved with, or give the code that builds it: "
+            "package.module:build",
+        )
+    return found
 
 
 def _is_decoder(module: Any) -> bool:

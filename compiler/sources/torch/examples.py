@@ -46,8 +46,11 @@ def named_cases(
 
     Raises:
         SamplesError: They do not give what forward needs, or give something else.
+        ModelError: The arguments of forward have no names.
     """
     accepted, required = _arguments(module)
+    if not accepted:
+        raise _nameless(f"<{type(module).__name__}>", inspect.signature(module.forward))
     for where, arrays in cases:
         found = {name: array for name, array in arrays.items() if name not in LABELS or name in accepted}
         if len(found) == 1 and len(required) <= 1 and not (found.keys() & set(accepted)):
@@ -80,23 +83,44 @@ def bound(module: torch.nn.Module, given: Any, origin: str) -> dict[str, Any]:
     Raises:
         ModelError: They do not fit forward.
     """
+    import torch
     from torch.utils import _pytree
 
     args: Sequence[Any] = given if isinstance(given, tuple | list) else () if isinstance(given, Mapping) else (given,)
     kwargs = dict(given) if isinstance(given, Mapping) else {}
+    signature = inspect.signature(module.forward)
     try:
-        arguments = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+        arguments = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
         raise ModelError(
             origin,
-            f"its example inputs do not fit forward{inspect.signature(module.forward)}: {error}",
+            f"its example inputs do not fit forward{signature}: {error}",
             remedy="Return (module, (first, second)) or (module, {'name': tensor})",
         ) from error
+    nameless = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if any(signature.parameters[name].kind in nameless for name in arguments):
+        raise _nameless(origin, signature)
 
     def converted(leaf: Any) -> Any:
-        return _tensor(leaf, origin) if isinstance(leaf, np.ndarray) else leaf
+        if isinstance(leaf, np.ndarray):
+            return _tensor(leaf, origin)
+        return _plain(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
     return {name: _pytree.tree_map(converted, value) for name, value in arguments.items()}
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor as the module is exported: on the CPU, in float32, without a gradient."""
+    tensor = tensor.detach().cpu()
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _nameless(origin: str, signature: inspect.Signature) -> ModelError:
+    return ModelError(
+        origin,
+        f"its forward{signature} does not name what it takes",
+        remedy="Name the arguments of forward: inputs of the model are called after them",
+    )
 
 
 def _arguments(module: torch.nn.Module) -> tuple[list[str], list[str]]:

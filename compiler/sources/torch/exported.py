@@ -47,13 +47,15 @@ def program_of(exported: object, origin: str, files: tuple[Path, ...] = ()) -> P
         raise ModelError(origin, "has no example inputs", remedy="Export it again with torch.export.export")
     args, kwargs = example
     inputs = {**{f"input_{place}": value for place, value in enumerate(args)}, **kwargs}
-    names = exported.graph_signature.user_inputs
+    # None and numbers of Python were given too, and are constants by now.
+    tensors = {node.name for node in exported.graph.nodes if isinstance(node.meta.get("val"), torch.Tensor)}
+    names = [str(name) for name in exported.graph_signature.user_inputs if name in tensors]
     return Program(
         origin=origin,
         module=exported.module(),
         inputs=inputs,
         exported=exported,
         positional=len(args),
-        names=tuple(str(name) for name, _ in zip(names, leaves(inputs), strict=True)),
+        names=tuple(name for name, _ in zip(names, leaves(inputs), strict=True)),
         files=files,
     )

@@ -165,5 +165,5 @@ def _described(inputs: Mapping[str, Any]) -> str:
     parts = []
     for name, value in inputs.items():
         shapes = ", ".join(f"{str(leaf.dtype).removeprefix('torch.')} {list(leaf.shape)}" for leaf in leaves(value))
-        parts.append(f"{name}: {shapes}")
+        parts.append(f"{name}: {shapes or type(value).__name__}")
     return "; ".join(parts)

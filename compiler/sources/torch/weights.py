@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import MissingExtraError, ModelError
 from .explain import first_line
+from .quiet import quiet
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +47,12 @@ def load_weights(module: torch.nn.Module, file: Path) -> None:
                 f"has shape {list(tensor.shape)}, the module's is {list(expected[name].shape)}",
                 remedy="Build the module in the size that these weights were saved from",
             )
+        if tensor.is_complex() and not expected[name].is_complex():
+            raise ModelError(
+                f"{where}, weight {name!r}",
+                "is complex, the module's is not",
+                remedy="Build the module that these weights were saved from",
+            )
     module.load_state_dict(dict(state))
 
 
@@ -69,7 +76,8 @@ def _torch(file: Path) -> Mapping[str, torch.Tensor]:
     import torch
 
     try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
+        with quiet():
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             str(file),

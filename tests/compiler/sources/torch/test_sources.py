@@ -199,6 +199,7 @@ def test_weights_that_are_refused(desk: Path) -> None:
     files = {
         "names.pth": {"linear.weight": good["linear.weight"], "head.bias": torch.zeros(3)},
         "shapes.pth": {**good, "linear.weight": torch.zeros(4, 5)},
+        "complex.pth": {**good, "linear.bias": torch.zeros(3, dtype=torch.complex64)},
         "objects.pth": {"state": Harmless()},
         "numbers.pth": {"linear.weight": 3},
     }
@@ -218,6 +219,10 @@ def test_weights_that_are_refused(desk: Path) -> None:
     assert refusal("shapes.pth") == (
         "shapes.pth, weight 'linear.weight': has shape [4, 5], the module's is [3, 5]. Build the module in the size "
         "that these weights were saved from."
+    )
+    assert refusal("complex.pth") == (
+        "complex.pth, weight 'linear.bias': is complex, the module's is not. Build the module that these weights were "
+        "saved from."
     )
     again = "Save it again: torch.save(module.state_dict(), 'weights.pth')."
     assert refusal("objects.pth") == f"objects.pth: holds more than weights: unpickling it would run code. {again}"

@@ -11,11 +11,13 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
+from edgec.compiler.load import load_model
 from edgec.compiler.sources.torch.model import TorchModel, is_torch
 from edgec.errors import ModelError, OptionError
 
 torch = pytest.importorskip("torch", reason="needs edgec[torch]")
 pytest.importorskip("onnxscript", reason="needs edgec[torch]")
+safetensors = pytest.importorskip("safetensors.torch", reason="needs edgec[torch]")
 transformers = pytest.importorskip("transformers", reason="needs edgec[transformers]")
 pytestmark = pytest.mark.torch
 
@@ -129,11 +131,42 @@ def test_folders_that_cannot_be_built(tmp_path: Path) -> None:
     )
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "newer", "architectures": ["NewerModel"]}))
-    said = refusal(TorchModel(given=folder))
-    assert said.startswith(f"folder: cannot be built by transformers {transformers.__version__}: ")
-    assert said.endswith(
-        ". Install the transformers that it was saved with, or give the code that builds it: package.module:build."
+    install = "Install the transformers that it was saved with, or give the code that builds it: package.module:build."
+    version = transformers.__version__
+    assert refusal(TorchModel(given=folder)) == (
+        f"folder/config.json: architectures: transformers {version} has no model 'NewerModel'. {install}"
     )
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "newer", "architectures": None}))
+    said = refusal(TorchModel(given=folder))
+    assert said.startswith(f"folder: cannot be built by transformers {version}: ")
+    assert said.endswith(f". {install}")
+
+
+def test_weights_that_a_checkpoint_lacks_are_not_made_up(tmp_path: Path) -> None:
+    """transformers draws them at random; what only training reads may be missing."""
+    folder = checkpoint(tmp_path / "bert", "BertModel", **TEXT)
+    stored = safetensors.load_file(folder / "model.safetensors")
+    lost = "encoder.layer.0.attention.self.query.weight"
+    left = {name: weight for name, weight in stored.items() if name != lost}
+    safetensors.save_file(left, folder / "model.safetensors", metadata={"format": "pt"})
+    assert refusal(TorchModel(given=folder)) == (
+        f"folder: lacks weights of a BertModel: {lost}. Copy the checkpoint again, or name the class that it was saved "
+        "from under architectures in config.json."
+    )
+    heard = checkpoint(tmp_path / "wav2vec2", "Wav2Vec2Model", **SMALL, **SPEECH)
+    stored = safetensors.load_file(heard / "model.safetensors")
+    del stored["masked_spec_embed"]
+    safetensors.save_file(stored, heard / "model.safetensors", metadata={"format": "pt"})
+    assert load_model(heard).digest == load_model(heard).digest
+
+
+def test_what_ships_with_a_model_counts_in_its_digest(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "bert", "BertModel", **TEXT)
+    digests = [load_model(folder).digest]
+    for words in ("a\nb\n", "a\nc\n"):
+        (folder / "vocab.txt").write_text(words, encoding="utf-8")
+        digests.append(load_model(folder).digest)
+    assert len(set(digests)) == 3
 
 
 def test_decoders_that_are_built_here_stay_here(tmp_path: Path) -> None:
