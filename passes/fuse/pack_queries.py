@@ -123,7 +123,8 @@ def _multiplied(graph: ir.Graph, value: ir.Value, factor: float, taken: set[str]
     assert value.shape is not None
 
     def make() -> np.ndarray:
-        return np.asarray(tensor.numpy() * np.float32(factor))
+        array = tensor.numpy()
+        return np.asarray(array * np.asarray(factor, array.dtype))
 
     if len(tuple(value.uses())) == 1:
         del graph.initializers[name]

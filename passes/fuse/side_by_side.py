@@ -42,7 +42,7 @@ def alike(products: Sequence[ir.Node]) -> bool:
         node.graph is first.graph
         and node.inputs[0] is first.inputs[0]
         and _numbers(node) == _numbers(first)
-        and all((_input(node, k) is None) == (_input(first, k) is None) for k in _BY_OUTPUT)
+        and all(_kind(node, k) == _kind(first, k) for k in _BY_OUTPUT)
         for node in products
     )
 
@@ -76,7 +76,9 @@ def part(graph: ir.Graph, product: ir.Node, rows: slice, rename: Rename, taken: 
         whole = constant_array(_input(product, k))
         if whole is not None:
             name = fresh_name(rename(str(product.inputs[k].name)), taken)  # type: ignore[union-attr]
-            inputs[k] = add_initializer(graph, name, np.ascontiguousarray(whole[rows]))
+            # Older writers store scales and zero points as one row.
+            by_output = whole.reshape(product.attributes.get_int("N", 0), -1)[rows]
+            inputs[k] = add_initializer(graph, name, by_output.reshape(-1, *whole.shape[1:]))
     made = _product(inputs, product, rows.stop - rows.start, rename, taken)
     graph.insert_before(product, made)
     return made
@@ -120,6 +122,12 @@ def _joined(graph: ir.Graph, name: str, parts: Sequence[ir.Value]) -> ir.Value:
 
 def _numbers(node: ir.Node) -> tuple[int, ...]:
     return tuple(node.attributes.get_int(name, 0) for name in _ALIKE)
+
+
+def _kind(node: ir.Node, index: int) -> tuple[ir.DataType | None, int] | None:
+    """Type and rank of an input that holds a row per output, which differ between writers."""
+    value = _input(node, index)
+    return None if value is None else (value.dtype, -1 if value.shape is None else len(value.shape))
 
 
 def _input(node: ir.Node, index: int) -> ir.Value | None:

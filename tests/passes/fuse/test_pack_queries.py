@@ -83,6 +83,48 @@ def test_a_factor_that_is_no_power_of_two_stays() -> None:
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_scales_of_float16_stay_so() -> None:
+    model = _model(tiny_config(layers=1), FOUR)
+    for node in model.graph:
+        if node.op_type == "MatMulNBits" and "_proj" in str(node.name):
+            scale = node.inputs[2]
+            assert scale is not None
+            assert scale.const_value is not None
+            scale.const_value = ir.tensor(scale.const_value.numpy().astype(np.float16), name=scale.name)
+            scale.dtype = ir.DataType.FLOAT16
+    (query,) = (node for node in model.graph if str(node.name).endswith("q_proj/MatMul"))
+    assert query.inputs[2] is not None
+    before = query.inputs[2].const_value
+    assert before is not None
+
+    assert PackQueries()(model).modified
+
+    (packed,) = (node for node in model.graph if "qkv" in str(node.name))
+    assert packed.inputs[2] is not None
+    after = packed.inputs[2].const_value
+    assert after is not None
+    assert after.numpy().dtype == np.float16
+    assert np.array_equal(after.numpy()[: len(before.numpy())], before.numpy() / 4)
+
+
+def test_scales_in_one_row_are_taken_apart_by_output() -> None:
+    config = tiny_config(layers=1)
+    model = _model(config, BlockForm(bits=4, size=16, symmetric=False))
+    answers = _answers(model, config)
+    PackQueries()(model)
+    (packed,) = (node for node in model.graph if "qkv" in str(node.name))
+    for index in (2, 3):
+        value = packed.inputs[index]
+        assert value is not None
+        assert value.const_value is not None
+        value.const_value = ir.tensor(value.const_value.numpy().reshape(-1), name=value.name)
+        value.shape = value.const_value.shape
+
+    assert part_queries(model)
+
+    assert all(np.array_equal(each, answers[name]) for name, each in _answers(model, config).items())
+
+
 @pytest.mark.parametrize(
     "changed",
     [
