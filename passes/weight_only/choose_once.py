@@ -7,7 +7,7 @@ caches meanwhile: 49 of them 15 % of decoding 125 M weights in 4 bits (ONNX Runt
 Caches stay in place: what a branch writes goes to the memory that is bound to the output of the If.
 
 Nodes are there twice, constants once. Scope: the main graph, where all that has branches has the same condition, which
-does not depend on them; outputs are made by nodes.
+does not depend on them; outputs are made by nodes, branches have no constants of their own.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def _choices(graph: ir.Graph) -> list[ir.Node]:
     before = _before(condition)
     if condition is None or before & set(branching) or condition.is_graph_output():
         return []
+    if not all(_is_plain(_body(node, name)) for node in branching for name in (_THEN, _ELSE)):
+        return []
     made = [value.producer() for value in graph.outputs]
     whole = all(node is not None and node not in before for node in made)
     return branching if whole and len(set(graph.outputs)) == len(graph.outputs) else []
@@ -54,6 +56,16 @@ def _choices(graph: ir.Graph) -> list[ir.Node]:
 
 def _is_body(attribute: ir.Attr) -> bool:
     return attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+
+
+def _is_plain(body: ir.Graph) -> bool:
+    """Whether a branch is nodes, which make all it gives out, and nothing else."""
+    inner = set(body)
+    return (
+        not body.initializers
+        and all(value.producer() in inner for value in body.outputs)
+        and len(set(body.outputs)) == len(body.outputs)
+    )
 
 
 def _before(value: ir.Value | None) -> set[ir.Node]:
@@ -100,9 +112,10 @@ class _Hoist:
             if node in self._choices:
                 body = _body(node, _THEN)
                 results = list(body.outputs)
-                for each in (inner := list(body)):
+                for each in ir.traversal.RecursiveGraphIterator(body):
                     for index, value in enumerate(each.inputs):
                         each.replace_input_with(index, None if value is None else new.get(value, value))
+                inner = list(body)
                 body.outputs.clear()
                 body.remove(inner)
                 nodes += inner

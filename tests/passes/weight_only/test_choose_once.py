@@ -101,6 +101,13 @@ _NESTED = """d = If (c) <then_branch = f () => (float[N] d1) { d1 = Abs(b) },
     }>"""
 
 
+_NESTED_THEN = """d = If (c) <else_branch = f () => (float[N] d1) { d1 = Abs(b) },
+    then_branch = h () => (float[N] d2) {
+        d2 = If (c) <then_branch = p () => (float[N] p1) { p1 = Neg(b) },
+                     else_branch = q () => (float[N] q1) { q1 = Neg(b) }>
+    }>"""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "modified"),
     [
@@ -108,9 +115,12 @@ _NESTED = """d = If (c) <then_branch = f () => (float[N] d1) { d1 = Abs(b) },
         ("y = If (c)", "m = ReduceMax(d) k = Cast <to = 9> (m) y = If (k)", False),
         ("a = Neg(x)", "w = Not(c) a = Neg(x)", True),
         ("d = Abs(b)", _NESTED, True),
+        ("d = Abs(b)", _NESTED_THEN, True),
+        ("b1 = Mul(a, x)", "k = Constant <value_float = 2.0> () b1 = Mul(a, k)", True),
     ],
-    ids=["two conditions", "a condition that depends on a choice", "a condition others read", "one within another"],
-)
+    ids=["two conditions", "a condition that depends on a choice", "a condition others read", "one within another",
+         "one within the first of another", "a branch with a constant"],
+)  # fmt: skip
 def test_what_does_not_choose_alike_stays(old: str, new: str, modified: bool) -> None:
     model = ir.from_onnx_text(_TWO.replace(old, new))
     feeds = {"x": np.linspace(-2, 3, 6).astype(np.float32), "c": np.asarray(True)}
@@ -120,6 +130,15 @@ def test_what_does_not_choose_alike_stays(old: str, new: str, modified: bool) ->
 
     found = _answers(model, feeds)
     assert all(np.array_equal(before[name], found[name]) for name in before)
+
+
+def test_branches_with_constants_of_their_own_stay() -> None:
+    model = ir.from_onnx_text(_TWO.replace("b1 = Mul(a, x)", "b1 = Mul(a, k)").replace(
+        "then_branch = one () => (float[N] b1) {", "then_branch = one () => (float[N] b1) <float[1] k = {2.0}> {"
+    ))  # fmt: skip
+    assert model.graph[1].attributes["then_branch"].as_graph().initializers
+
+    assert not ChooseOnce()(model).modified
 
 
 def test_an_output_that_the_condition_is_made_by_stays() -> None:
