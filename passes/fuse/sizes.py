@@ -4,9 +4,9 @@ Fusions compare sizes: a Reshape keeps the axes before the last, a cache grows b
 computes of Shape is followed as sizes too, since Reshape, Expand and Slice read it. A size that nothing tells is a
 symbol of its own: equal to itself alone.
 
-Presumed, as by whoever wrote the graph: a name of a dimension stands for one number; no axis is empty; a Slice
-that ends at a computed size ends inside of what it cuts; symbols that meet in an elementwise operator or a product are equal, and
-none of them is 1 there.
+Presumed, as by whoever wrote the graph: a name of a dimension stands for one number; no axis is empty; a Slice that
+ends at a computed size ends inside of what it cuts; symbols that meet in an elementwise operator or a product are
+equal, and none of them is 1 there.
 
 Scope: the main graph.
 """
