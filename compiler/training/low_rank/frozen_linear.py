@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ....errors import ModelError
 from ....passes.codebook.levels import Levelled
 from ....passes.weight_only.blocks import Blocks
 from ..graph.linear import Linear
@@ -54,6 +55,11 @@ class FrozenLinear(Linear):
     @property
     def weight(self) -> Tensor:
         """What the codes stand for, (out, in), made anew whenever it is read."""
+        made = self._wide().as_subclass(_ReadOnly)
+        made.initializer = self._name
+        return made
+
+    def _wide(self) -> Tensor:
         codes = self.codes
         if self._narrow:
             codes = torch.stack([codes & 15, codes >> 4], -1).flatten(1)[:, : self.in_features]
@@ -70,17 +76,38 @@ class FrozenLinear(Linear):
         return each.repeat_interleave(self._size, 1)[:, : self.in_features]
 
 
+class _ReadOnly(Tensor):
+    """A tensor whose numbers nobody else holds: an adapter that is merged into it would be lost without a word."""
+
+    initializer: str
+    # What is computed of it is a plain tensor.
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @property
+    def data(self) -> Tensor:
+        """The numbers."""
+        return self.detach()
+
+    @data.setter
+    def data(self, _: Tensor) -> None:
+        raise ModelError(
+            f"initializer {self.initializer!r}",
+            "is kept in few bits: no adapter can be merged into it",
+            remedy="Save the adapter, and give it to edgec.compile: adapters={...}, or merge_adapter",
+        )
+
+
 class _Product(torch.autograd.Function):
     """x Ŵᵀ, which keeps the codes for its way back, not the wide matrix."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, linear: FrozenLinear) -> Tensor:
         ctx.linear = linear
-        return nn.functional.linear(x, linear.weight)
+        return nn.functional.linear(x, linear._wide())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0] @ ctx.linear.weight, None
+        return gradients[0] @ ctx.linear._wide(), None
 
 
 def _paired(codes: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgec.errors import ModelError
 from edgec.passes.codebook.levels import NF4, nearest_levels
 from edgec.passes.weight_only.blocks import BlockForm
 from edgec.passes.weight_only.nearest import nearest
@@ -78,3 +79,16 @@ def test_the_wide_matrix_is_not_kept_for_the_way_back() -> None:
         frozen(x)
 
     assert kept == []
+
+
+def test_nothing_is_merged_into_it_without_a_word() -> None:
+    """As `merge_and_unload` of peft does; the weight is made anew whenever it is read, so nothing would be kept."""
+    blocks = nearest(np.ones((4, 32), np.float32), BlockForm(bits=4, size=16))
+    frozen = FrozenLinear(linear(4, 32), blocks)
+    assert type(frozen.weight.t() @ frozen.weight) is torch.Tensor
+    with pytest.raises(ModelError) as caught:
+        frozen.weight.data += 1.0
+    assert str(caught.value) == (
+        "initializer 'w': is kept in few bits: no adapter can be merged into it. "
+        "Save the adapter, and give it to edgec.compile: adapters={...}, or merge_adapter."
+    )

@@ -112,6 +112,15 @@ def test_a_cache_that_is_left_out_is_empty(folder: Path) -> None:
     assert torch.equal(logits[0], answer(module)[0])
 
 
+def test_an_adapter_is_not_merged_and_lost(folder: Path) -> None:
+    peft = pytest.importorskip("peft", reason="needs peft")
+    learner = peft.get_peft_model(
+        edgec.qlora.prepare(folder, scheme="w4", **FORM), peft.LoraConfig(r=2, target_modules=["q_proj"])
+    )
+    with pytest.raises(ModelError, match=r"is kept in few bits: no adapter can be merged into it\."):
+        learner.merge_and_unload()
+
+
 def test_nothing_but_adapters_learns(folder: Path) -> None:
     module = edgec.qlora.prepare(folder, scheme="nf4", block_size=16)
 
