@@ -17,6 +17,8 @@ __all__ = ["on_grid"]
 
 # A quotient of two float32 is off by no more than this many units of the last place from what was multiplied.
 _ULPS = (0, 1, -1, 2, -2)
+# Elements of a block that are tried first: a block may be a row of many thousands.
+_SOME = 1024
 
 
 def on_grid(W: np.ndarray, form: BlockForm) -> Blocks | None:
@@ -46,13 +48,17 @@ def on_grid(W: np.ndarray, form: BlockForm) -> Blocks | None:
 
 
 def _may_be(w: np.ndarray, form: BlockForm) -> bool:
-    """Whether the first block that is not 0 lies on a grid: all its candidates at once, as most weights do not."""
-    first = w[np.abs(w).any(axis=1).argmax()]
-    most = first[np.abs(first).argmax(keepdims=True)]
+    """Whether the block with the fewest zeros may lie on a grid: all its candidates at once, as most weights do not.
+
+    A block of a pruned weight that has one number left lies on every grid.
+    """
+    fullest = w[np.count_nonzero(w, axis=1).argmax()]
+    most = fullest[np.abs(fullest).argmax(keepdims=True)]
+    some = fullest[:_SOME]
     s = np.concatenate(list(_candidates(most, form)))[:, None]
     with np.errstate(all="ignore"):
-        whole = np.rint(first / s)
-        same: np.ndarray = (whole * s == first).all(axis=1) & _fits(whole.min(axis=1), whole.max(axis=1), form)
+        whole = np.rint(some / s)
+        same: np.ndarray = (whole * s == some).all(axis=1) & _fits(whole.min(axis=1), whole.max(axis=1), form)
     return bool(same.any() or not most.any())
 
 

@@ -8,7 +8,8 @@
    as they were. `gptq-in-order`: as they lie, under scales of what earlier columns left.
 5. `adaround`: learned; slow.
 
-Whatever the method, a weight that lies on a grid of its form keeps it: what training under fake quantization left.
+Whatever the method, a weight that lies on a grid of its form keeps it: what training under fake quantization left. It
+loses nothing, and is remarked on where more than the nearest was asked for.
 
 A weight that several nodes read is rounded once, under the sum of their Gram matrices, which are those of the float
 inputs (`RoundInTurn` sees what earlier layers really give). Rounded to the nearest, with the reason: weights whose
@@ -84,6 +85,9 @@ def round_weight(model: ir.Model, weight: ir.Value, storage: Storage, method: st
     W, H = as_matrix(array, storage.summed), None
     settled = on_grid(W, storage.form)
     if settled is not None:
+        if method != "nearest":
+            for node, _ in weight.uses():
+                remark(node, f"its weight lies on a grid of its form already and is kept, not rounded by {method}")
         set_blocks(weight, settled)
         return settled
     if method in SECOND_ORDER:

@@ -59,6 +59,26 @@ def test_one_element_off_the_grid_is_enough() -> None:
     assert on_grid(W, form) is None
 
 
+def test_a_pruned_weight_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of one number lie on every grid: the first of them says nothing of the others."""
+    W = np.random.default_rng(0).standard_normal((6, 64)).astype(np.float32)
+    W[0] = 0
+    W[0, 3] = 1.5
+    monkeypatch.setattr("edgec.passes.weight_only.on_grid._scales", None)
+    assert on_grid(W, BlockForm(bits=4, size=32)) is None
+
+
+def test_a_long_row_is_read_to_its_end() -> None:
+    form = BlockForm(bits=4, size=0)
+    W = nearest(np.random.default_rng(0).standard_normal((2, 3000)).astype(np.float32), form).real
+    found = on_grid(W, form)
+    assert found is not None
+    np.testing.assert_array_equal(found.real, W)
+    W[:, -1] *= np.float32(1.5)
+    W[:, -1] += np.float32(1e-3)
+    assert on_grid(W, form) is None
+
+
 def test_a_grid_of_more_codes_is_not_one_of_fewer() -> None:
     W = (np.arange(-8, 8, dtype=np.float32) * np.float32(0.3)).reshape(1, 16)
     assert on_grid(W, BlockForm(bits=4, size=16)) is not None

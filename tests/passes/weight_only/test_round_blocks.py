@@ -185,3 +185,13 @@ def test_a_method_must_be_one_of_ours(each: type) -> None:
         methods = methods.removeprefix("nearest, hqq, ")
     with pytest.raises(ValueError, match=f"^method: 'best' is not one of {methods}$"):
         each(method="best")
+
+
+@pytest.mark.parametrize("method", ["nearest", "gptq"])
+def test_a_weight_on_its_grid_is_kept_and_told(method: str) -> None:
+    w = nearest(weights(48, 24).T, FORM).real.T
+    source = model(MATMUL, w=w)
+    found = rounded(source, RoundBlocks(method=method))["w"]
+    np.testing.assert_array_equal(found.real.T, w)
+    told = "its weight lies on a grid of its form already and is kept, not rounded by gptq"
+    assert remarks_of(source) == ({"y": (told,)} if method == "gptq" else {})
