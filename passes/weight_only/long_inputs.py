@@ -39,6 +39,8 @@ __all__ = ["LongInputs", "keep_few", "rows_in_int8"]
 # ReduceMax takes its axes as an input, Shape its end as an attribute.
 _OPSET = 18
 _CHUNK = 1 << 22
+# The largest code of a weight; 2 * 255 * 63 is less than 2^15.
+_EIGHT_BITS, _SEVEN_BITS = 127, 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,11 @@ class LongInputs(Pass):
 
     Attributes:
         rows: From how many rows of the input on int8 is multiplied.
+        reduce_range: Weights have 7 bits, for kernels that add two products in 16 bits.
     """
 
     rows: int = 16
+    reduce_range: bool = False
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         found = []
@@ -60,7 +64,7 @@ class LongInputs(Pass):
                     found.append(node)
                 else:
                     remark(node, reason)
-        writer = _Writer(model, self.rows)
+        writer = _Writer(model, self.rows, _SEVEN_BITS if self.reduce_range else _EIGHT_BITS)
         for node in found:
             writer.branch(node)
         return ir.passes.PassResult(model, modified=bool(found))
@@ -91,8 +95,12 @@ def _counts_rows(value: ir.Value | None) -> bool:
     return True
 
 
-def rows_in_int8(node: ir.Node) -> tuple[np.ndarray, np.ndarray]:
+def rows_in_int8(node: ir.Node, largest: int = _EIGHT_BITS) -> tuple[np.ndarray, np.ndarray]:
     """The matrix of a MatMulNBits in int8 with one scale per row, to the nearest.
+
+    Args:
+        node: The product.
+        largest: Of the codes.
 
     Returns:
         int8, (K, N), as MatMulInteger reads it; scales, float32, (N,).
@@ -112,7 +120,7 @@ def rows_in_int8(node: ir.Node) -> tuple[np.ndarray, np.ndarray]:
         some = slice(start, start + each)
         codes = codes_in(packed.reshape(rows, blocks, -1)[some], bits)
         w = ((codes.astype(np.float32) - zeros[some]) * scale[some]).reshape(len(codes), -1)[:, :columns]
-        s = np.abs(w).max(axis=1) / np.float32(127)
+        s = np.abs(w).max(axis=1) / np.float32(largest)
         scales[some] = s = np.where(s < np.finfo(np.float32).tiny, np.float32(1), s)
         made[:, some] = np.rint(w / s[:, None]).astype(np.int8).T
     return made, scales
@@ -136,10 +144,11 @@ def _unfit(node: ir.Node, model: ir.Model) -> str | None:
 class _Writer:
     """Writes branches and what they share: constants, and one condition for each count of rows."""
 
-    def __init__(self, model: ir.Model, rows: int) -> None:
+    def __init__(self, model: ir.Model, rows: int, largest: int) -> None:
         self._graph = model.graph
         self._taken = every_name(model)
         self._rows = rows
+        self._largest = largest
         self._conditions: dict[tuple[object, ...], ir.Value] = {}
         self._shared: dict[str, ir.Value] = {}
         self._stored: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
@@ -206,7 +215,7 @@ class _Writer:
         packed = node.inputs[1]
         assert packed is not None
         if packed not in self._stored:
-            codes, scales = rows_in_int8(node)
+            codes, scales = rows_in_int8(node, self._largest)
             stem = str(packed.name).removesuffix("_quantized")
             self._stored[packed] = (
                 add_initializer(self._graph, fresh_name(f"{stem}_int8", self._taken), codes),

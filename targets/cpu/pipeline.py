@@ -111,8 +111,10 @@ def recipe(
     passes: tuple[Pass, ...] = first + normalize() + prepare() + product_tables(policy)
     passes += fused(target, policy)
     activations, weights = widths(policy.scheme)
-    rules = tuple(of_widths(bend(rule, policy), activations=activations, weights=weights) for rule in target.rules)
-    reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in rules)
+    bent = tuple(bend(rule, policy) for rule in target.rules)
+    rules = tuple(of_widths(rule, activations=activations, weights=weights) for rule in bent)
+    # Of 8 bits, whatever the scheme: what is multiplied in int8 beside it saturates as well.
+    reduced = any(rule.weights is not None and rule.weights.reduce_range for rule in bent)
     nodes, ops, only = policy.exclude_nodes, policy.exclude_ops, policy.only_ops
     compact = CompactWeights(
         dtype="int4" if weights <= 4 else "int8",
@@ -181,7 +183,7 @@ def recipe(
     if target.family == "cpu":
         cache += (PackQueries(), PackGates())
     # Behind what puts matrices side by side.
-    cache += (LongInputs(),) if policy.long_inputs else ()
+    cache += (LongInputs(reduce_range=reduced),) if policy.long_inputs else ()
     if target.max_opset <= _OLD:
         last = (SpellAxes(), *last)
     # Behind all that looks at nodes of the main graph alone.

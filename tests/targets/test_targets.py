@@ -12,9 +12,12 @@ import pytest
 import edgec
 from edgec.errors import TargetError
 from edgec.passes.spec import Fixed, Given, OpRule, PerAxis, QuantSpec
+from edgec.passes.weight_only.long_inputs import LongInputs
 from edgec.runtimes import RUNTIMES
 from edgec.targets import ALIASES, find_target, target_names
 from edgec.targets.cpu.kinds import of_widths
+from edgec.targets.pipeline import recipe_for
+from edgec.targets.policy import Policy
 from edgec.targets.spec import TargetSpec
 
 DEVICES = {
@@ -146,3 +149,10 @@ def test_the_report_shows_the_places() -> None:
 
     for name, places in DEVICES.items():
         assert json.loads(json.dumps(target_json(find_target(name))))["proof"] == list(places)
+
+
+@pytest.mark.parametrize(("target", "seven"), [("x86-64-avx2", True), ("x86-64-vnni", False)])
+def test_long_inputs_meet_seven_bits_where_kernels_saturate(target: str, seven: bool) -> None:
+    passes = recipe_for(find_target(target), Policy(scheme="w4", long_inputs=True)).passes
+
+    assert [each.reduce_range for each in passes if isinstance(each, LongInputs)] == [seven]

@@ -12,7 +12,7 @@ from support.numerics import run
 
 from edgec.passes.edit import remarks_on
 from edgec.passes.weight_only.blocks import BlockForm, Blocks
-from edgec.passes.weight_only.long_inputs import LongInputs
+from edgec.passes.weight_only.long_inputs import LongInputs, rows_in_int8
 from edgec.passes.weight_only.nbits import DOMAIN, add_operands, matmul_nbits
 
 K, N = 96, 24
@@ -84,6 +84,24 @@ def test_many_rows_are_multiplied_in_int8_and_few_as_they_were(
     np.testing.assert_allclose(many.reshape(16, N), expected, atol=2 * step, rtol=1e-4)
     exact = -x.reshape(16, columns) @ stored.real.T + (0 if bias is None else bias)
     assert np.linalg.norm(many.reshape(16, N) - exact) < 0.02 * np.linalg.norm(exact)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_seven_bits_where_two_products_are_added_in_sixteen(seed: int) -> None:
+    """Kernels without VNNI saturate there: none of the largest inputs may reach it."""
+    stored = blocks(np.random.default_rng(seed))
+    whole = product(stored)
+    codes, scales = rows_in_int8(whole.graph[1], 63)
+    narrow = whole.clone()
+
+    assert LongInputs(rows=1, reduce_range=True)(narrow).modified
+
+    held = narrow.graph.initializers["w_int8"].const_value
+    assert held is not None
+    assert np.array_equal(held.numpy(), codes)
+    assert 2 * 255 * int(np.abs(codes.astype(np.int16)).max()) < 2**15
+    assert np.allclose(codes.T * scales[:, None], stored.real, atol=float(scales.max()) / 2 * 1.001)
 
 
 def test_rows_of_zeros_stay_zeros() -> None:
