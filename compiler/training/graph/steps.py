@@ -40,7 +40,7 @@ def steps_of(
     opsets: Mapping[str, int],
     operators: Mapping[str, Operator],
     refusals: Mapping[str, Callable[[Call], str | None]],
-    linears: Mapping[str, str],
+    linears: Mapping[ir.Node, str],
     origin: str,
 ) -> list[Step]:
     """The steps of a graph in order; Constant nodes are none.
@@ -50,7 +50,7 @@ def steps_of(
         opsets: Versions of operator sets by domain.
         operators: What computes each operator, by name, with the domain where it is not ONNX's.
         refusals: Says by operator what in a call cannot be computed, None where all can.
-        linears: By the name of a node: the matrix of its module.
+        linears: By node: the matrix of its module.
         origin: For messages.
 
     Raises:
@@ -76,7 +76,7 @@ def steps_of(
             call=call,
             inputs=tuple(value.name if value is not None and value.name else None for value in node.inputs),
             outputs=tuple(value.name or None for value in node.outputs),
-            linear=linears.get(call.name),
+            linear=linears.get(node),
         )
         made.append(step)
     return made

@@ -42,13 +42,13 @@ class Product:
         weight: Its name.
         flipped: It is (in, out).
         shape: (out, in).
-        nodes: Names of the nodes.
+        nodes: That multiply by it.
     """
 
     weight: str
     flipped: bool
     shape: tuple[int, int]
-    nodes: tuple[str, ...]
+    nodes: tuple[ir.Node, ...]
 
 
 def constants_of(graph: ir.Graph) -> dict[str, ir.Value]:
@@ -74,9 +74,9 @@ def is_weight(value: ir.Value) -> bool:
 
 def products_of(graph: ir.Graph) -> list[Product]:
     """Matrices that MatMul or a plain Gemm multiplies by from the right; the first node decides how one is laid."""
-    found: dict[str, tuple[bool, tuple[int, int], list[str]]] = {}
+    found: dict[str, tuple[bool, tuple[int, int], list[ir.Node]]] = {}
     for node in graph:
-        if not is_op(node, "MatMul", "Gemm") or not node.name:
+        if not is_op(node, "MatMul", "Gemm"):
             continue
         weight = node.inputs[1]
         if weight is None or not is_weight(weight) or weight.const_value is None or not weight.name:
@@ -88,7 +88,7 @@ def products_of(graph: ir.Graph) -> list[Product]:
         shape = (dims[1], dims[0]) if flipped else (dims[0], dims[1])
         known = found.setdefault(weight.name, (flipped, shape, []))
         if known[0] == flipped:
-            known[2].append(node.name)
+            known[2].append(node)
     return [
         Product(weight=name, flipped=flipped, shape=shape, nodes=tuple(nodes))
         for name, (flipped, shape, nodes) in found.items()

@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
+from support.graphs import model, weights
 
 from edgec.compiler.training.graph import as_module
 from edgec.errors import ModelError, SamplesError
@@ -366,3 +367,18 @@ def test_what_fails_names_its_node() -> None:
     with pytest.raises(RuntimeError) as error:
         as_module(net())(np.zeros((2, 5, 8, 8), np.float32))
     assert error.value.__notes__ == ["in node 'features.0.Conv' (Conv)"]
+
+
+@pytest.mark.parametrize("names", [("MatMul", None), (None, "MatMul"), (None, None)])
+def test_nodes_without_names_are_told_apart(names: tuple[str | None, str | None]) -> None:
+    """As they come where nothing was loaded: a node is not known by its name."""
+    source = model(
+        "g (float[N,8] x) => (float[N,8] y) { h = MatMul(x, v)  y = MatMul(h, w) }",
+        v=weights(8, 8),
+        w=weights(8, 8, seed=1),
+    )
+    for node, name in zip(source.graph, names, strict=True):
+        node.name = name
+    x = weights(3, 8, seed=2)
+    made = as_module(source)(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(made, x @ weights(8, 8) @ weights(8, 8, seed=1), rtol=1e-4, atol=1e-4)
