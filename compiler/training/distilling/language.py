@@ -1,6 +1,7 @@
 """Language models by their inputs and outputs: tokens in, logits of the next token out, with or without a cache.
 
-1. Whole sequences: one input, tokens (batch, tokens); the first output is logits (batch, tokens, vocabulary).
+1. Whole sequences: one input, tokens (batch, tokens), looked up in a table; the first output of three axes is logits
+   (batch, tokens, vocabulary), its vocabulary that of the table.
 2. Decoders with a cache, as ONNX Runtime calls them: `input_ids`, `attention_mask`, `past_key_values.0.key`…
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from ....passes.edit import is_op
 from ....runtimes.base import Session, TensorInfo
 from ...samples.decoders import IDS, MASK, decoder_state, is_decoder
 from ...signature import inputs_of, outputs_of
@@ -109,6 +111,25 @@ def language_of(model: ir.Model) -> Language | None:
         return None
     if any(isinstance(dim, int) for dim in (*ids.shape, *logits.shape[:2])):  # texts of one length alone
         return None
+    if not past and not _is_vocabulary(model, ids.name, logits.shape[-1]):
+        return None
     return Language(
         ids=ids.name, dtype=ids.dtype, logits=logits.name, vocabulary=logits.shape[-1], past=past, caches=caches
     )
+
+
+def _is_vocabulary(model: ir.Model, ids: str, size: int) -> bool:
+    """Whether what is answered for every token may be a token: the table they are looked up in has about as many rows.
+
+    An encoder answers features, a tagger classes.
+    """
+    following = [value for value in model.graph.inputs if value.name == ids]
+    for value in following:
+        for node, index in value.uses():
+            table = node.inputs[0]
+            if is_op(node, "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity") and index == 0:
+                following.append(node.outputs[0])
+            elif is_op(node, "Gather") and index == 1 and table is not None and table.const_value is not None:
+                rows = table.const_value.shape.numpy()[0]  # more than tokens, where it was filled up
+                return size <= rows < 2 * size
+    return False

@@ -15,9 +15,14 @@ __all__ = ["divergence", "of_features", "of_outputs"]
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL(softmax(teacher) ‖ softmax(student)) over the last axis, nats, the mean over the rest."""
+    """KL(softmax(teacher) ‖ softmax(student)) over the last axis, nats, the mean over the rest.
+
+    What the teacher gives no probability, a masked token, adds nothing.
+    """
     ours, theirs = torch.log_softmax(student, -1), torch.log_softmax(teacher, -1)
-    return (theirs.exp() * (theirs - ours)).sum(-1).mean()
+    possible = theirs > -torch.inf
+    difference = theirs.where(possible, 0.0) - ours.where(possible, 0.0)
+    return (theirs.exp() * difference).sum(-1).mean()
 
 
 def of_outputs(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], logits: Sequence[str]) -> Tensor:

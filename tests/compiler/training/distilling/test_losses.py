@@ -26,6 +26,15 @@ def test_divergence_of_two_distributions() -> None:
     assert divergence(teacher + 7, teacher).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_tokens_that_are_masked_add_nothing() -> None:
+    inf = float("inf")
+    teacher, masked = torch.tensor([[1.0, -inf, 2.0]]), torch.tensor([[0.5, -inf, 1.0]], requires_grad=True)
+    found = divergence(masked, teacher)
+    found.backward()
+    assert found.item() == pytest.approx(divergence(torch.tensor([[0.5, 1.0]]), torch.tensor([[1.0, 2.0]])).item())
+    assert torch.isfinite(masked.grad).all()
+
+
 def test_outputs_are_distributions_or_numbers() -> None:
     teacher = {"y": torch.tensor([[2.0, 0.0]]), "boxes": torch.tensor([3.0, 4.0])}
     student = {"y": torch.tensor([[5.0, 3.0]]), "boxes": torch.tensor([3.0, 5.0])}
