@@ -21,6 +21,7 @@ from ..edit import constant_array, is_constant, is_op
 from .edits import Padded, Sliced
 from .follow import Followed
 from .move import concat, expand, gather, reshape, shifted, slice_, split, transpose
+from .read_sizes import computes_with_size
 from .tracks import Track
 
 __all__ = ["carry"]
@@ -180,10 +181,12 @@ def _attended(node: ir.Node, found: Followed) -> Carried:
     return [Track(axis=axis, labels=labels)]
 
 
-def _nothing(node: ir.Node, found: Followed) -> Carried:
-    """Sizes follow what they are taken of."""
-    del found
-    return [None] * len(node.outputs)
+def _sizes(node: ir.Node, found: Followed) -> Carried:
+    """Sizes follow what they are taken of, where values are laid out by them."""
+    track, rank = found.track_of(node.inputs[0]), rank_of(node.inputs[0])
+    if track is None or rank is None:
+        return "tells sizes of a value of unknown rank"
+    return "tells how many there are" if computes_with_size(node, track.axis, rank) else [None] * len(node.outputs)
 
 
 def rank_of(value: ir.Value | None) -> int | None:
@@ -202,8 +205,8 @@ _RULES: dict[str, Callable[[ir.Node, Followed], Carried]] = {
     "Resize": _resize,
     "Pad": _pad,
     "MatMul": _attended,
-    "Shape": _nothing,
-    "Size": _nothing,
+    "Shape": _sizes,
+    "Size": _sizes,
     "Transpose": transpose,
     "Expand": expand,
     "Concat": concat,

@@ -424,3 +424,41 @@ def test_options_that_are_none(options: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=r"^") as caught:
         PruneChannels(**options)  # type: ignore[arg-type]
     assert str(caught.value) == said
+
+
+_TOLD = (
+    "g (float[1,3,9,9] x) => (float[1,5,7,7] y{outputs}) {{ a = Conv(x, w)  b = Relu(a)  {more}  y = Conv({last}, v) }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "last", "outputs", "stays"),
+    [
+        ("z = Shape(b)", "b", ", int64[4] z", True),
+        ("z = Size(b)", "b", ", int64 z", True),
+        ("s = Shape(b)  i = Gather(s, one)  f = Cast <to = 1> (i)  c = Div(b, f)", "c", "", True),
+        ("s = Shape <start: int = 1, end: int = 2> (b)  f = Cast <to = 1> (s)  c = Mul(b, f)", "c", "", True),
+        ("s = Shape(b)  i = Slice(s, two, three)  f = Cast <to = 1> (i)  c = Div(b, f)", "c", "", False),
+        ("s = Shape(b)  i = Gather(s, minus)  f = Cast <to = 1> (i)  c = Div(b, f)", "c", "", False),
+        ("s = Shape <start: int = 2> (b)  f = Cast <to = 1> (s)  p = ReduceProd(f)  c = Div(b, p)", "c", "", False),
+        ("s = Shape(b)  c = Reshape(b, s)", "c", "", None),
+    ],
+)  # fmt: skip
+def test_who_computes_with_the_number_of_channels_keeps_it(
+    more: str, last: str, outputs: str, stays: bool | None
+) -> None:
+    """Channels of zeros go for nothing, unless somebody counts them."""
+    rng = np.random.default_rng(SEED)
+    w, v = (rng.standard_normal(shape).astype(np.float32) for shape in ((8, 3, 3, 3), (5, 8, 1, 1)))
+    w[[1, 3, 4]], v[:, [1, 3, 4]] = 0, 0
+    text = _TOLD.format(outputs=outputs, more=more, last=last)
+    numbers = {"one": np.array(1), "two": np.array([2]), "three": np.array([3]), "minus": np.array(-1)}
+    found = model(text, opset=18, w=w, v=v, **{name: each for name, each in numbers.items() if f", {name}" in text})
+    feeds = feeds_of(found)
+    before = run(found, feeds)
+
+    modified = PruneChannels(share="37%", by="magnitude", multiple=1)(found).modified
+
+    if stays is not None:
+        assert modified is not stays
+    assert_same(before, run(found, feeds), tolerance=1e-5)
