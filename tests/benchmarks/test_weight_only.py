@@ -61,9 +61,9 @@ def test_a_layer_answers_its_own_labels() -> None:
 
 
 def test_every_form_of_the_table_once() -> None:
-    """Six scalars and NF4 at two sizes of blocks, and what has none."""
+    """Six scalars at two sizes of blocks, NF4 and two with larger tables, too, and what has no blocks."""
     found = list(forms((8, 4, 3, 2), (32, 128), TABLE))
-    assert len(found) == len(set(found)) == 4 * 2 * 6 + 2 + 2
+    assert len(found) == len(set(found)) == 4 * 2 * 6 + 2 + 4 + 2
     assert {form.options["scheme"] for form in found} == {"w8", "w4", "w3", "w2", "nf4", "w2h", "w2e8"}
     assert all(form.options.get("block_size") == form.block for form in found)
 

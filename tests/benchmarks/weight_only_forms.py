@@ -18,12 +18,25 @@ SCALAR: dict[str, dict[str, Any]] = {
     "AWQ, GPTQ": {"awq": True, "rounding": "gptq"},
     "rotation, GPTQ": {"rotate": True, "rounding": "gptq"},
 }
-# By bits and name: levels have blocks, codebooks behind a change of the inputs have none.
-LEVELS: dict[int, dict[str, dict[str, Any]]] = {4: {"NF4": {"scheme": "nf4"}, "FP4": {"scheme": "fp4"}}}
+# By bits and name: what has blocks at these bits alone. Beside codebooks, which matrices take, tables have 4 bits: what
+# a codebook is set against has them in 4, too.
+BLOCKED: dict[int, dict[str, dict[str, Any]]] = {
+    4: {"NF4": {"scheme": "nf4"}, "FP4": {"scheme": "fp4"}},
+    2: {
+        "GPTQ, tables in 4 bits": {"scheme": "w2", "rounding": "gptq", "keep": ["embedding=int4"]},
+        "rotation, GPTQ, tables in 4 bits": {
+            "scheme": "w2",
+            "rotate": True,
+            "rounding": "gptq",
+            "keep": ["embedding=int4"],
+        },
+    },
+}
+# Codebooks behind a change of the inputs have no blocks.
 WHOLE: dict[int, dict[str, dict[str, Any]]] = {
     2: {"incoherent, 4 levels": {"scheme": "w2h"}, CODEBOOK: {"scheme": "w2e8"}}
 }
-EVERY = (*SCALAR, *LEVELS[4], *WHOLE[2])
+EVERY = (*SCALAR, *BLOCKED[4], *BLOCKED[2], *WHOLE[2])
 # What the table of acceptance has; the others are run on request.
 TABLE = tuple(name for name in EVERY if name not in ("GPTQ in turn", "FP4"))
 
@@ -45,7 +58,7 @@ class Form:
 def forms(bits: Collection[int], blocks: Collection[int], methods: Collection[str]) -> Iterator[Form]:
     """Every form asked for."""
     for each in bits:
-        scalar = {name: {"scheme": f"w{each}"} | chosen for name, chosen in SCALAR.items()} | LEVELS.get(each, {})
+        scalar = {name: {"scheme": f"w{each}"} | chosen for name, chosen in SCALAR.items()} | BLOCKED.get(each, {})
         for block in blocks:
             for method, chosen in scalar.items():
                 if method in methods:
