@@ -180,8 +180,13 @@ def taught(
         OptionError: The scheme cannot be learned, or an option has no meaning here.
         ModelError: There are no samples and the model is no language model; or it cannot be trained.
         SamplesError: The samples cannot be used.
+        OutputError: The checkpoint has no folder.
     """
     require_torch("edgec.distill")
+    if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
+        raise OutputError(
+            str(checkpoint), f"has no folder {Path(checkpoint).parent}", remedy="Make it, or name another file"
+        )
     from .training.distilling.compared import Compared
     from .training.distilling.feeds import of_samples, of_texts
     from .training.distilling.in_turn import blocks_of

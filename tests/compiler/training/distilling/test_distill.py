@@ -18,7 +18,7 @@ from edgec.compiler.cli.app import run
 from edgec.compiler.distill import Teaching
 from edgec.compiler.sources.decoder import build
 from edgec.compiler.training.distilling.language import language_of
-from edgec.errors import ModelError, OptionError, SamplesError
+from edgec.errors import ModelError, OptionError, OutputError, SamplesError
 from edgec.passes.weight_only.blocks import codes_in
 
 torch = pytest.importorskip("torch", reason="needs edgec[torch]")
@@ -259,6 +259,14 @@ def test_what_cannot_be_learned_is_refused() -> None:
     assert str(logits.value) == "logits 'hidden': is not an output that is compared. Name one of y."
     with pytest.raises(SamplesError):
         edgec.distill(net(), samples=[])
+
+
+def test_a_checkpoint_without_a_folder_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as error:
+        edgec.distill(net(), samples=[], checkpoint=tmp_path / "none" / "state.pt")
+    assert str(error.value) == (
+        f"{tmp_path / 'none' / 'state.pt'}: has no folder {tmp_path / 'none'}. Make it, or name another file."
+    )
 
 
 @pytest.mark.parametrize(
