@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from ..bundle import Bundle
-from ..errors import OptionError
+from ..errors import OptionError, SamplesError
 from ..runtimes.base import Session, TensorInfo
 from ..runtimes.ort import OrtCpu
 from .compile import CompileResult, compile_request
@@ -33,6 +33,7 @@ from .request import CompileRequest
 from .samples import open_samples
 from .samples.base import DataSource, Sample, Samples, State
 from .samples.decoders import IDS
+from .sources.decoder.genai import GENAI_CONFIG
 from .sources.huggingface import files_beside, is_checkpoint, part_of, parts_of
 
 __all__ = ["COMPONENTS", "compile_components", "components_of"]
@@ -64,16 +65,19 @@ def compile_components(requests: Mapping[str, CompileRequest]) -> dict[str, Comp
 
     Raises:
         OptionError: No output is named, or an option is of one model only.
+        SamplesError: Tokens of a sample are none of the model's, or there is but one.
         EdgecError: As `compile`.
     """
     first = requests[_ENCODER]
-    source, output = str(first.model), first.output
+    source, output = str(Path(str(first.model))), first.output  # `whisper/` is `whisper`
     if output is None:
         raise OptionError("-o/--output", "is missing", remedy="Name the folder of the bundles, say -o out/")
     _check(first)
     check_destination(output, overwrite=first.overwrite, marker=COMPONENTS)
+    files = files_beside(Path(source).expanduser().absolute(), source)  # what is wrong with them is told first
+    vocabulary = json.loads(files[GENAI_CONFIG])["model"]["vocab_size"]
     results = {}
-    with _heard(first) as heard, writing(output) as folder:
+    with _heard(first, vocabulary) as heard, writing(output) as folder:
         for name, request in requests.items():
             about = replace(
                 request,
@@ -85,7 +89,7 @@ def compile_components(requests: Mapping[str, CompileRequest]) -> dict[str, Comp
                 evaluation=heard(name, request.evaluation, "evaluation"),
             )
             results[name] = compile_request(about)
-        _join(folder, source, {name: result.bundle.digest for name, result in results.items()})
+        _join(folder, files, {name: result.bundle.digest for name, result in results.items()})
     return {name: replace(result, bundle=Bundle.open(output / name)) for name, result in results.items()}
 
 
@@ -98,12 +102,14 @@ class _Heard:
         encoder: The float encoder, open; None gives what the encoder itself hears.
         features: The encoder's input.
         cached: The decoder's inputs of what the encoder knows → outputs of the encoder.
+        vocabulary: How many tokens there are.
     """
 
     samples: Samples
     encoder: Session | None
     features: str
     cached: Mapping[str, str]
+    vocabulary: int
 
     @property
     def origin(self) -> str:
@@ -123,9 +129,24 @@ class _Heard:
                 yield Sample(id=sample.id, steps=(features,))
                 continue
             known = self.encoder.run(features)
-            ids = np.asarray(sample.feeds[IDS])
+            ids = self._checked(np.asarray(sample.feeds[IDS]), sample.id)
             across = {name: known[output] for name, output in self.cached.items()}
             yield Sample(id=sample.id, steps=({IDS: ids[:, :-1], **across},), label=ids[0, 1:])
+
+    def _checked(self, ids: np.ndarray, where: str) -> np.ndarray:
+        if ids.shape[1] < 2:
+            raise SamplesError(
+                f"{where}, input {IDS!r}",
+                "has one token, behind which none is said",
+                remedy="Give the token that starts a text, and those that should be said",
+            )
+        if ids.min() < 0 or ids.max() >= self.vocabulary:
+            raise SamplesError(
+                f"{where}, input {IDS!r}",
+                f"has tokens from {ids.min()} to {ids.max()}, the model's are 0 to {self.vocabulary - 1}",
+                remedy="Make them with the tokenizer of this checkpoint",
+            )
+        return ids
 
     def digest(self) -> str:
         return hashlib.sha256(f"{self.samples.digest()} heard".encode()).hexdigest()
@@ -134,8 +155,8 @@ class _Heard:
 class _Ear:
     """Makes samples of the whole into those of one model."""
 
-    def __init__(self, request: CompileRequest, encoder: Session | None) -> None:
-        self._request, self._encoder = request, encoder
+    def __init__(self, request: CompileRequest, encoder: Session | None, vocabulary: int) -> None:
+        self._request, self._encoder, self._vocabulary = request, encoder, vocabulary
 
     def __call__(
         self, name: str, data: DataSource | None, role: Literal["calibration", "evaluation"]
@@ -151,18 +172,19 @@ class _Ear:
             self._encoder if name == _DECODER else None,
             features.name,
             {each.replace("present_", "past_"): each for each in known},
+            self._vocabulary,
         )
 
 
 @contextmanager
-def _heard(request: CompileRequest) -> Iterator[_Ear]:
+def _heard(request: CompileRequest, vocabulary: int) -> Iterator[_Ear]:
     """What makes samples, the float encoder open as long as they are read."""
     if request.calibration is None and request.evaluation is None:
-        yield _Ear(request, None)
+        yield _Ear(request, None, vocabulary)
         return
     loaded = load_model(f"{request.model}#{_ENCODER}")
     with materialize(loaded.model) as opened:
-        yield _Ear(request, OrtCpu().open(opened))
+        yield _Ear(request, OrtCpu().open(opened), vocabulary)
 
 
 def _check(request: CompileRequest) -> None:
@@ -189,9 +211,8 @@ def _without_metric(contract: Contract) -> Contract:
     return replace(contract, clauses=tuple(each for each in contract.clauses if each.id not in _OF_TASK))
 
 
-def _join(folder: Path, source: str, digests: Mapping[str, str]) -> None:
+def _join(folder: Path, files: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
     """Write what reads the models together, and what binds all of it."""
-    files = files_beside(Path(source).expanduser().absolute(), source)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     bound = {

@@ -34,6 +34,7 @@ from .planning.macs import macs_by_op, unsized_notes
 from .planning.peak import compile_peak
 from .planning.unmeasured import run_unmeasured
 from .planning.weights import weights_in_blocks
+from .pruned import to_prune, without_pruning
 from .request import CompileRequest
 from .scheme import choose_scheme
 from .search import LARGEST_WEIGHTS
@@ -102,11 +103,16 @@ def plan(model: Any, **options: Any) -> Plan:
     scheme, reason = choose_scheme(
         request.policy.scheme, loaded.model, calibrated=calibrated, native=target.native, stored=loaded.stored
     )
+    first = to_prune(request, calibrated=data.calibration is not None)
+    request = replace(request, policy=without_pruning(request.policy))
     recipe = resolve_recipe(request, target, scheme)
+    recipe = replace(recipe, passes=(*first, *recipe.passes))
     whole = scheme in STATIC_SCHEMES or not target.rules
     static = recipe_for(target, replace(request.policy, scheme=scheme if whole else "a8w8")).without_samples()
     decided = _at_sample_shapes(request, target, loaded, data)
     macs, notes = macs_by_op(decided), (*loaded.notes, *unread(request, target, scheme), *unsized_notes(decided))
+    if first:
+        notes = (*notes, "MACs and memory are those of the model before anything is left out of it")
     blocked = _in_blocks(decided, target, request.policy)
     _decide(decided, static)
     decides = scheme in STATIC_SCHEMES

@@ -27,7 +27,7 @@ from .observers import SignatureGuard
 from .pipeline import PassReport, run_passes
 from .request import CompileRequest
 
-__all__ = ["Pruned", "check_unpruned", "prune", "rest_of", "without_pruning"]
+__all__ = ["Pruned", "check_unpruned", "prune", "rest_of", "to_prune", "without_pruning"]
 
 _FIELDS = tuple(
     each.name for each in fields(Policy) if each.name.startswith("prune_") or each.name.startswith("sparsity")
@@ -94,12 +94,7 @@ def prune(request: CompileRequest, loaded: Loaded, data: CompileData, clock: Clo
     Raises:
         OptionError: Samples are asked for, and there are none.
     """
-    calibrated = data.calibration is not None
-    if request.recipe is None:
-        _check_measured(request.policy, calibrated=calibrated)
-        passes = pruning(request.policy, calibrated=calibrated)
-    else:
-        passes = _first_of(read_lock(request.recipe))
+    passes = to_prune(request, calibrated=data.calibration is not None)
     options = {name: value for name, value in request.payload_options().items() if name in _FIELDS}
     if not passes:
         return Pruned(loaded=loaded, options=options)
@@ -115,6 +110,22 @@ def prune(request: CompileRequest, loaded: Loaded, data: CompileData, clock: Clo
         notes=notes,
         options=options,
     )
+
+
+def to_prune(request: CompileRequest, *, calibrated: bool) -> tuple[Pass, ...]:
+    """The passes that leave out what the request, or the lock it replays, says; none where it says nothing.
+
+    Args:
+        request: What the user asked for.
+        calibrated: Whether there are samples to go by.
+
+    Raises:
+        OptionError: Samples are asked for, and there are none.
+    """
+    if request.recipe is not None:
+        return _first_of(read_lock(request.recipe))
+    _check_measured(request.policy, calibrated=calibrated)
+    return pruning(request.policy, calibrated=calibrated)
 
 
 def rest_of(recipe: Recipe) -> Recipe:

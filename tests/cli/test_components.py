@@ -94,13 +94,74 @@ def test_replaces_what_it_made_and_nothing_else(edgec: Edgec, here: Path) -> Non
             "edgec: error: features.npz: input 'input_ids' is missing; there is 'audio_features'. "
             "The data must give 'audio_features', 'input_ids'.",
         ),
+        (
+            ("--calibration", "others.npz"),
+            "edgec: error: others.npz[0], input 'input_ids': has tokens from 0 to 90, the model's are 0 to 36. "
+            "Make them with the tokenizer of this checkpoint.",
+        ),
+        (
+            ("--calibration", "short.npz"),
+            "edgec: error: short.npz[0], input 'input_ids': has one token, behind which none is said. "
+            "Give the token that starts a text, and those that should be said.",
+        ),
     ],
 )
 def test_refuses_in_words(edgec: Edgec, here: Path, words: tuple[str, ...], message: str) -> None:
-    np.savez(here / "features.npz", audio_features=np.zeros((2, 6, 20), np.float32))
+    heard = np.zeros((2, 6, 20), np.float32)
+    np.savez(here / "features.npz", audio_features=heard)
+    np.savez(here / "others.npz", audio_features=heard, input_ids=[[0, 90], [1, 2]])
+    np.savez(here / "short.npz", audio_features=heard, input_ids=[[3], [4]])
 
     answer = edgec("compile", "small", "--scheme", "w8", "-o", "out", *words)
 
     assert answer.code == 2
     assert " ".join(answer.err.split()) == message
     assert not (here / "out").exists()
+
+
+def test_a_slash_behind_the_folder_changes_nothing(edgec: Edgec, here: Path) -> None:
+    words = ("--scheme", "w8", "--no-prove", "--calibration", "samples.npz", "-o")
+    made = [edgec("compile", folder, *words, name) for folder, name in (("small", "one"), ("small/", "two"))]
+
+    assert [each.code for each in made] == [0, 0], made[1].err
+    assert (here / "one" / "components.json").read_bytes() == (here / "two" / "components.json").read_bytes()
+    assert load_model("small/#decoder").digest == load_model("small#decoder").digest
+    assert (
+        edgec("plan", "small/").err.split()
+        == (
+            "edgec: error: small/: has an encoder and a decoder, which are two models. Name one: small#encoder or "
+            "small#decoder; `edgec compile small` makes both."
+        ).split()
+    )
+
+
+def test_what_joins_them_is_read_before_anything_is_compiled(
+    edgec: Edgec, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "small" / "preprocessor_config.json").write_text('{"n_fft": "x"}')
+    monkeypatch.setattr("edgec.compiler.components.compile_request", None)
+
+    answer = edgec("compile", "small", "--scheme", "w8", "-o", "out")
+
+    assert answer.code == 2
+    assert " ".join(answer.err.split()) == (
+        "edgec: error: small/preprocessor_config.json: n_fft: 'x' is not a whole number. Copy the checkpoint again."
+    )
+    assert sorted(path.name for path in here.iterdir()) == ["samples.npz", "small"]
+
+
+def test_a_compile_that_fails_behind_the_encoder_leaves_nothing(
+    edgec: Edgec, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgec.compiler import components
+
+    whole = components.compile_request
+
+    def encoder_only(request: Any) -> Any:
+        if str(request.model).endswith("#decoder"):
+            raise KeyboardInterrupt
+        return whole(request)
+
+    monkeypatch.setattr(components, "compile_request", encoder_only)
+    assert edgec("compile", "small", "--scheme", "w8", "--no-prove", "-o", "out").code == 130
+    assert sorted(path.name for path in here.iterdir()) == ["samples.npz", "small"]

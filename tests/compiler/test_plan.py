@@ -14,6 +14,7 @@ from support.graphs import model as onnx_model
 from support.graphs import weights
 
 import edgec
+from edgec.compiler.lockfile import read_lock
 from edgec.compiler.planning.liveness import peak_activation_bytes
 from edgec.compiler.planning.macs import macs_by_op, unsized, unsized_notes
 from edgec.compiler.planning.memory import peak_bytes, resident_bytes
@@ -217,6 +218,17 @@ def test_macs_of_matrices_in_blocks_are_those_of_their_floats() -> None:
 def test_what_goes_by_samples_is_planned_without_them(digits: Path, settings: dict[str, object]) -> None:
     planned = edgec.plan(digits / "digits.onnx", calibration=digits / "calibration.npz", **settings)
     assert planned.macs
+
+
+def test_what_is_left_out_stands_in_the_recipe(digits: Path, tmp_path: Path) -> None:
+    options = {"calibration": digits / "calibration.npz", "prune_channels": "30%", "search": False}
+    planned = edgec.plan(digits / "digits.onnx", **options)
+    bundle = edgec.compile(digits / "digits.onnx", output=tmp_path / "out", prove=False, **options)
+    assert [each.name for each in planned.recipe.passes] == [each.name for each in read_lock(bundle.path).passes]
+    assert "PruneChannels" in [each.name for each in planned.recipe.passes]
+    assert planned.notes == ("MACs and memory are those of the model before anything is left out of it",)
+    plain = {name: value for name, value in options.items() if name != "prune_channels"}
+    assert planned.macs == edgec.plan(digits / "digits.onnx", **plain).macs
 
 
 @pytest.mark.parametrize("options", [{}, {"block_size": 32}, {"zero_points": True}, {"weight_form": "folded"}])

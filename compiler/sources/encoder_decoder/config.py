@@ -59,3 +59,6 @@ class EncoderDecoderConfig:
         for name in ("encoder_heads", "decoder_heads"):
             if self.hidden % getattr(self, name):
                 raise ValueError(f"hidden: {self.hidden} is no multiple of {name}, {getattr(self, name)}")
+        for token in (self.bos, self.pad, self.start, *self.eos):
+            if token is not None and token >= self.vocabulary:
+                raise ValueError(f"token {token} is beyond its vocabulary of {self.vocabulary}")

@@ -36,9 +36,9 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def part_of(path: Path) -> tuple[Path, Part | None]:
-    """`folder#encoder` → the folder of a checkpoint, and which part of it; others as they are."""
+    """`folder#encoder` or `folder/#encoder` → the folder of a checkpoint, and which part of it; others as they are."""
     name, mark, part = path.name.rpartition("#")
-    folder = path.with_name(name) if name else path
+    folder = path.with_name(name) if name else path.parent
     for each in PARTS:
         if mark and each == part and not path.exists() and is_checkpoint(folder):
             return folder, each

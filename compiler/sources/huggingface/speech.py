@@ -41,10 +41,11 @@ def read_speech(
         ModelError: No part is named, or the checkpoint cannot be built.
     """
     if part is None:
+        named = str(Path(origin))  # `whisper/` is `whisper`
         raise ModelError(
             origin,
             "has an encoder and a decoder, which are two models",
-            remedy=f"Name one: {origin}#encoder or {origin}#decoder; `edgec compile {origin}` makes both",
+            remedy=f"Name one: {named}#encoder or {named}#decoder; `edgec compile {named}` makes both",
         )
     config = encoder_decoder_config(said, generation, f"{origin}/{_CONFIG}")
     files = shards_of(folder, origin)
@@ -116,7 +117,8 @@ def encoder_decoder_config(said: Mapping[str, Any], generation: Mapping[str, Any
 def _spectrogram(folder: Path, origin: str, config: EncoderDecoderConfig) -> Spectrogram:
     """How sound becomes features: as the checkpoint says, else as Whisper was trained."""
     file = folder / _PREPROCESSOR
-    read = ConfigReader(read_json(file, f"{origin}/{_PREPROCESSOR}") if file.is_file() else {}, str(file))
+    where = f"{origin}/{_PREPROCESSOR}"
+    read = ConfigReader(read_json(file, where) if file.is_file() else {}, where)
     return Spectrogram(
         seconds=read.whole("chunk_length", 30),
         window=read.whole("n_fft", 400),

@@ -111,6 +111,12 @@ def test_both_answer_as_transformers_does(tmp_path: Path) -> None:
             "small/config.json: describes no model that runs: hidden: 25 is no multiple of encoder_heads, 4. "
             "Export it to ONNX with the code that defines it, and give the .onnx file.",
         ),
+        (
+            "#encoder",
+            {"decoder_start_token_id": 37},
+            "small/config.json: describes no model that runs: token 37 is beyond its vocabulary of 37. "
+            "Export it to ONNX with the code that defines it, and give the .onnx file.",
+        ),
         ("#decoder", {"d_model": None}, "small/config.json: has no 'd_model'. Copy the checkpoint again."),
         (
             "#encoder",
