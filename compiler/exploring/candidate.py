@@ -104,6 +104,8 @@ def candidates_of_project(project: Project, target: str | None = None) -> list[C
     found = []
     for model, path in models.items():
         chosen = replace(own or ModelChoice(path=path), path=path)
+        if own is not None and path != own.path:  # weights and dimensions are those of the project's own
+            chosen = replace(chosen, weights=None, dynamic={})
         for recipe, options in recipes.items():
             one = replace(project, model=chosen, compile=project.compile.merged(options))
             request = replace(request_of_project(one, target or "host"), metric=None)

@@ -78,6 +78,17 @@ def test_recipes_go_over_compile_and_its_target(tmp_path: Path) -> None:
     assert candidates_of_project(project)[0].request.target == "host"
 
 
+def test_weights_of_a_module_are_for_no_other_model(tmp_path: Path) -> None:
+    (tmp_path / "edgec.toml").write_text(
+        '[model]\npath = "net:build"\nweights = "w.pth"\ndynamic = { x = "batch,5" }\n'
+        '[search.models]\nown = "net:build"\nother = "net:half"\nfile = "a.onnx"\n',
+        encoding="utf-8",
+    )
+    found = {each.model: each.request for each in candidates_of_project(Project.load(tmp_path / "edgec.toml"))}
+    assert (found["own"].weights, dict(found["own"].dynamic)) == (tmp_path / "w.pth", {"x": ("batch", 5)})
+    assert [(found[name].weights, dict(found[name].dynamic)) for name in ("other", "file")] == [(None, {})] * 2
+
+
 @pytest.mark.parametrize(
     ("models", "recipes", "options", "message"),
     [
