@@ -19,6 +19,8 @@ __all__ = ["Operands", "Place", "Writer"]
 
 _MICROSOFT = "com.microsoft"
 _TURN = (0, 2, 1, 3)
+# From here on a Shape says some sizes alone.
+_PART_OF_SHAPE = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +198,17 @@ class Writer:
             made[-1].outputs[0].type = ir.TensorType(ir.DataType(kind))
             return made[-1].outputs[0]
 
-        tokens = write("Shape", query, start=1, end=2)
+        def size(value: ir.Value, axis: int) -> ir.Value:
+            if self._graph.opset_imports.get("", 1) >= _PART_OF_SHAPE:
+                return write("Shape", value, start=axis, end=axis + 1)
+            ends = (self._constant(f"tokens_{k}", np.asarray([k], np.int64)) for k in (axis, axis + 1))
+            return write("Slice", write("Shape", value), *ends)
+
+        tokens = size(query, 1)
         if past is not None:
-            tokens = write("Add", write("Shape", past, start=2, end=3), tokens)
+            tokens = write("Add", size(past, 2), tokens)
         one = self._constant("tokens_one", np.asarray([1], np.int64))
-        last = write("Expand", write("Sub", tokens, one), write("Shape", query, start=0, end=1))
+        last = write("Expand", write("Sub", tokens, one), size(query, 0))
         lengths = write("Cast", last, to=int(ir.DataType.INT32))
         whole = write("Squeeze", tokens)
         total = write("Cast", whole, to=int(ir.DataType.INT32))

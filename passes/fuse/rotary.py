@@ -93,7 +93,7 @@ def _rotation(y: ir.Value, sums: list[Sum], lanes: Lanes) -> _Rotation | None:
     """The rotation that sums of products are."""
     width = max((index + 1 for index, each in enumerate(sums) if len(each) == 2), default=0)
     dims = lanes.sizes(y)
-    leaves = {lane.leaf for each in sums for key in each for lane in key if not lane.function}
+    leaves = dict.fromkeys(lane.leaf for each in sums for key in each for lane in key if not lane.function)
     for x in leaves:
         behind = lanes.sizes(x)
         same = behind == dims or (len(behind) == 5 and behind[:-2] == dims[:-1])

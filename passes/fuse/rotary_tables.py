@@ -120,15 +120,15 @@ class Tables:
         """0, 1, … rows - 1 as (batch, tokens)."""
         name, whole = str(leaf.name), ir.TensorType(ir.DataType.INT64)
         number = self.constant("rotary_0", np.asarray(0, np.int64))
-        nodes = [ir.node("Shape", [rows], {"start": 0, "end": 1}, name=f"{name}_rows_Shape")]
-        nodes.append(ir.node("Squeeze", [nodes[-1].outputs[0]], name=f"{name}_rows_Squeeze"))
+        nodes = [ir.node("Shape", [rows], name=f"{name}_rows_Shape")]
+        nodes.append(ir.node("Gather", [nodes[-1].outputs[0], number], name=f"{name}_rows_count"))
         one = self.constant("rotary_1", np.asarray(1, np.int64))
         nodes.append(ir.node("Range", [number, nodes[-1].outputs[0], one], name=f"{name}_rows_Range"))
         counted = nodes[-1].outputs[0]
         if tokens == ONE:
             shape = self.constant("rotary_one_token", np.asarray([-1, 1], np.int64))
         else:
-            nodes.append(ir.node("Shape", [leaf], {"start": 0, "end": -1}, name=f"{name}_Shape"))
+            nodes.append(ir.node("Shape", [leaf], name=f"{name}_Shape"))
             # Axes of one beside those of batch and tokens fall away.
             keep = [axis for axis, size in enumerate(self._lanes.sizes(leaf)[:-1]) if size != ONE]
             picked = self.constant(f"rotary_axes_{'_'.join(map(str, keep))}", np.asarray(keep, np.int64))

@@ -375,3 +375,10 @@ def test_weights_that_a_body_multiplies_with_stay() -> None:
     )
 
     assert not FuseAttention()(found).modified
+
+
+def test_operator_sets_whose_shape_says_all_sizes() -> None:
+    count = "s = Shape <start: int = 1, end: int = 2> (q)"
+    mask = CAUSAL["Less, filled"].replace(count, "z = Shape(q) \n s = Slice(z, one, two)")
+
+    fuses(graph(decoder(mask), opset=13), S=5)

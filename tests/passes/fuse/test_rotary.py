@@ -233,14 +233,17 @@ def test_any_sizes(heads: int, half: int, tokens: int, batch: int, *, pairs: boo
     fuses(found, T=tokens, B=batch)
 
 
-def test_one_token_of_each_sequence_at_a_place_of_its_own() -> None:
-    """A step of decoding: tables have a row per sequence, and positions one column."""
-    angles = (
-        "f = Cast <to = 1> (p) \n g = Unsqueeze(f, two) \n a = Mul(g, frequencies) \n d = Concat <axis = -1> (a, a) \n"
-        " e = Cos(d) \n i = Sin(d) \n c = Unsqueeze(e, one) \n n = Unsqueeze(i, one)"
-    )
-    found = graph(
-        f"{TURNED} \n {angles} \n {ROTATE_HALF}", inputs="float[B,1,24] x, int64[B,1] p", outputs="float[B,3,1,8] y"
-    )
+PLACED = (
+    "f = Cast <to = 1> (p) \n g = Unsqueeze(f, two) \n a = Mul(g, frequencies) \n d = Concat <axis = -1> (a, a) \n"
+    " e = Cos(d) \n i = Sin(d) \n c = Unsqueeze(e, one) \n n = Unsqueeze(i, one)"
+)
 
-    fuses(found, B=3)
+
+@pytest.mark.parametrize("opset", [13, 18])
+@pytest.mark.parametrize("tokens", ["1", "T"])
+def test_each_sequence_at_places_of_its_own(tokens: str, opset: int) -> None:
+    """Tables have a row per sequence and token; of a step of decoding one per sequence."""
+    body = f"{TURNED} \n {PLACED} \n {ROTATE_HALF}"
+    ends = f"float[B,3,{tokens},8] y"
+
+    fuses(graph(body, inputs=f"float[B,{tokens},24] x, int64[B,{tokens}] p", outputs=ends, opset=opset), B=3, T=4)
