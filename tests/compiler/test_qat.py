@@ -420,6 +420,25 @@ def test_two_processes_learn_as_one(tmp_path: Path, repository: Path) -> None:
         torch.testing.assert_close(one[name], tensor, rtol=1e-3, atol=1e-5)
 
 
+def test_what_wraps_the_module_is_not_exported() -> None:
+    """The scales that were learned would be lost, and others be measured on steps."""
+
+    class Fitted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = prepared()
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.inner(x)
+
+    with pytest.raises(ModelError) as caught:
+        edgec.compile(Fitted(), target=TARGET, calibration=samples(), prove=False)
+    assert str(caught.value) == (
+        "<Fitted>: holds a module of edgec.qat.prepare at 'inner'. Exported, it would be float with steps in it: the "
+        "scales it learned are not those of its integers. Give that module itself to edgec.compile."
+    )
+
+
 @pytest.mark.parametrize("option", [{"sparsity": "2:4"}, {"prune_channels": "30%"}])
 def test_nothing_is_left_out_behind_training(option: dict[str, Any]) -> None:
     with pytest.raises(OptionError) as caught:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .dims import BATCH, free_tree
-from .explain import changed_attribute, not_captured, not_free
+from .explain import changed_attribute, not_captured, not_free, wraps_trained
 from .multihead import as_attention
 from .program import Program
 from .quiet import quiet
@@ -35,10 +35,14 @@ def capture(
         asked: Names of dimensions that are to be free, by tensor.
 
     Raises:
-        ModelError: The code does what a graph cannot; names its line and the rewrite that helps.
+        ModelError: The code does what a graph cannot; names its line and the rewrite that helps. Or it wraps a module
+            that was trained for integers.
     """
     import torch
 
+    inner = next((name for name, each in program.module.named_modules() if hasattr(each, "to_learned")), None)
+    if inner is not None:
+        raise wraps_trained(program.origin, inner)
     dims = free_tree(inputs, names, asked)
     with quiet(), as_operators(), as_attention(), torch.no_grad(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -12,7 +12,15 @@ from .frames import line_of_error, line_of_trace, shown
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["changed_attribute", "first_line", "not_captured", "not_free", "not_translated", "state_kept"]
+__all__ = [
+    "changed_attribute",
+    "first_line",
+    "not_captured",
+    "not_free",
+    "not_translated",
+    "state_kept",
+    "wraps_trained",
+]
 
 _BRANCH = (
     "Choose with torch.where, or give both branches to torch.cond; a check of arguments belongs outside of forward"
@@ -104,6 +112,16 @@ def changed_attribute(origin: str, module: torch.nn.Module, attribute: str) -> M
         origin,
         f"cannot be exported: forward changes self.{path}{at}, which a graph cannot keep",
         remedy="Use a name of forward's own instead of an attribute. " + _STATE,
+    )
+
+
+def wraps_trained(origin: str, path: str) -> ModelError:
+    """A module of `edgec.qat.prepare` hangs in another one; what it has learned of integers would be lost."""
+    return ModelError(
+        origin,
+        f"holds a module of edgec.qat.prepare at {path!r}",
+        affects="Exported, it would be float with steps in it: the scales it learned are not those of its integers",
+        remedy="Give that module itself to edgec.compile",
     )
 
 
