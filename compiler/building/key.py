@@ -126,7 +126,8 @@ def _data(source: DataSource | None) -> object:
         return None
     path = Path(source) if isinstance(source, str | PathLike) else None
     if path is None or not path.exists():
-        raise Uncacheable(f"the samples of {source} are made by code")
+        code = path is None or ":" in path.name  # `module:function`
+        raise Uncacheable(f"the samples of {source} are {'made by code' if code else 'not there'}")
     if path.is_file():
         return path.name, _digest_of(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())

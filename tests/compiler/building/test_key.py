@@ -104,6 +104,11 @@ def test_samples_of_code_have_no_key(project: Path, source: object) -> None:
         bundle_key(replace(request_of(project), calibration=source))  # type: ignore[arg-type]
 
 
+def test_samples_that_are_missing_are_not_called_code(project: Path) -> None:
+    with pytest.raises(Uncacheable, match=r"^the samples of none\.npz are not there$"):
+        bundle_key(replace(request_of(project), calibration="none.npz"))
+
+
 def test_a_metric_of_code_has_no_key(project: Path) -> None:
     metric = replace(metric_named("top1"), name="mine:score")
     with pytest.raises(Uncacheable, match=r"^metric 'mine:score' is code$"):
