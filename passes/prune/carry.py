@@ -19,7 +19,7 @@ import onnx_ir as ir
 
 from ..edit import constant_array, is_constant, is_op
 from .edits import Padded, Sliced
-from .follow import Followed
+from .followed import Followed
 from .move import concat, expand, gather, reshape, shifted, slice_, split, transpose
 from .read_sizes import computes_with_size
 from .tracks import Track

@@ -31,7 +31,8 @@ from .choose import Choice, choose
 from .costs import coverage, positions
 from .edits import set_constant
 from .eliminate import Eliminator
-from .follow import Followed, Layer, follow
+from .follow import follow
+from .followed import Followed, Layer
 from .groups import Groups, groups_of
 from .pattern import read_share
 

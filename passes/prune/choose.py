@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .eliminate import Eliminator
-from .follow import Layer
+from .followed import Layer
 from .groups import Family
 
 __all__ = ["Choice", "choose", "cost_of"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .follow import Followed, Layer
+from .followed import Followed, Layer
 
 __all__ = ["Family", "Groups", "groups_of"]
 

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from ..edit import constant_array, is_constant, is_op
 from .edits import Counted, Cut, Parted, Sliced
-from .follow import Followed
+from .followed import Followed
 from .reshaped import is_image, reshaped
 from .tracks import Track
 
