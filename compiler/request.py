@@ -168,18 +168,13 @@ class CompileRequest:
                 given[role] = {
                     name: read(f"{name}:{each}")[1] if isinstance(each, str) else each for name, each in baked.items()
                 }
-        if isinstance(output := given.get("output"), str):
-            given["output"] = Path(output)
-        if isinstance(file := given.get("weights"), str):
-            given["weights"] = Path(file)
+        for name in ("output", "weights", "merge_adapter", "cache_dir", "recipe"):
+            if isinstance(path := given.get(name), str):
+                given[name] = Path(path)
         if isinstance(dynamic := given.get("dynamic"), Mapping):
             given["dynamic"] = {name: tuple(dims) for name, dims in dynamic.items()}
-        if isinstance(folder := given.get("merge_adapter"), str):
-            given["merge_adapter"] = Path(folder)
         if isinstance(adapters := given.get("adapters"), Mapping):
             given["adapters"] = {name: Path(folder) for name, folder in adapters.items()}
-        if isinstance(folder := given.get("cache_dir"), str):
-            given["cache_dir"] = Path(folder)
         if isinstance(size := given.get("max_memory"), str):
             given["max_memory"] = size_of(size, where="max_memory")
         # None is how a caller passes on an option of its own that was not set.
