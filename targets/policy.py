@@ -236,9 +236,11 @@ class Policy:
             ("--sparsity", self.sparsity, read_pattern, "2:4 or 50%"),
         ):
             try:
-                text and read(text)
+                text and read(str(text))
             except ValueError as error:
                 raise OptionError(option, str(error), remedy=f"Write it like {option} {example}") from error
+            if not isinstance(text, str):  # 0.3 reads as a share, and a recipe keeps texts
+                raise OptionError(option, f"{text!r} is not a text", remedy=f"Write it like {option} {example}")
         if self.sparsity and self.rotate:
             raise OptionError(
                 "--rotate",

@@ -160,6 +160,10 @@ def test_a_lock_prunes_again(digits: Path, images: list[Any], tmp_path: Path) ->
             "--prune-channels: 'all' is not a share above 0% and below 100%. Write it like --prune-channels 30%",
         ),
         (
+            {"prune_channels": 0.3},
+            "--prune-channels: 0.3 is not a text. Write it like --prune-channels 30%",
+        ),
+        (
             {"sparsity": "4:2"},
             "--sparsity: '4:2' does not keep some of at most 64 weights. Write it like --sparsity 2:4 or 50%",
         ),
