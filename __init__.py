@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from . import errors, targets
     from .bundle import Bundle
-    from .compiler import qat
+    from .compiler import qat, qlora
     from .compiler.compare import compare
     from .compiler.compile import compile
     from .compiler.contract import Contract, Verdict
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .compiler.run import open_bundle as open_bundle
     from .compiler.run import run_bundle as run_bundle
 
+_MODULES = {"errors": ".errors", "qat": ".compiler.qat", "qlora": ".compiler.qlora", "targets": ".targets"}
 _HOMES = {
     "Bundle": ".bundle",
     "Contract": ".compiler.contract",
@@ -69,10 +70,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    if name in ("errors", "targets"):
-        return import_module(f".{name}", __name__)
-    if name in ("qat", "qlora"):
-        return import_module(f".compiler.{name}", __name__)
+    if name in _MODULES:
+        return import_module(_MODULES[name], __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -98,6 +98,8 @@ SAID: dict[str, tuple[tuple[str, ...], str]] = {
 APART = {
     "model": "[model] path",
     "model_option": "the same",
+    "weights": "[model] weights, which an ONNX file has no use for: tests/compiler/sources/torch",
+    "dynamic": "[model] dynamic, the same",
     "target": "[targets.NAME], and target in it",
     "config": "it names the file",
     "output": "edgec build -o",

@@ -130,7 +130,7 @@ def test_sources(text, value):
         (
             RULE.replace("granularity", "granulairty") % ('"per_tensor"', GIVEN),
             "my-board.toml: rules[0].weights.granulairty: unknown key, did you mean 'granularity'? "
-            "Keys here: dtype, granularity, symmetric, reduce_range.",
+            "Keys here: dtype, granularity, symmetric, reduce_range, code_bits.",
         ),
         (
             RULE % ('"per_axis"', GIVEN),
