@@ -98,7 +98,7 @@ SAID: dict[str, tuple[tuple[str, ...], str]] = {
 APART = {
     "model": "[model] path",
     "model_option": "the same",
-    "weights": "[model] weights, which an ONNX file has no use for: tests/compiler/sources/torch",
+    "weights": "[model] weights, which an ONNX file has no use for: tests/compiler/exploring/test_candidate.py",
     "dynamic": "[model] dynamic, the same",
     "target": "[targets.NAME], and target in it",
     "config": "it names the file",

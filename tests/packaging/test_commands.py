@@ -136,6 +136,8 @@ def test_edgec_commands_run(document: str, repository: Path, desk: Path) -> None
 
     What would fetch says only what it would, and its runtimes are absent.
     """
+    if document in TORCH:
+        pytest.importorskip("torch", reason="needs edgec[torch]")
     for body in blocks((repository / document).read_text(encoding="utf-8"), "toml"):
         if "[model]" in body or "[search]" in body:
             (desk / "edgec.toml").write_text(body, encoding="utf-8")
