@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .compiler.run import OpenBundle
 
 __all__ = [
+    "COMPONENTS",
     "MANIFEST",
     "PROOF",
     "SCHEMA_VERSION",
@@ -52,6 +53,8 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+# Beside the bundles of a source of several models.
+COMPONENTS = "components.json"
 PROOF = "proof"
 SIGNATURE = "signature.json"
 SCHEMA_VERSION = "1"
@@ -82,6 +85,11 @@ class Bundle:
         """
         folder = Path(path).absolute()
         manifest = folder / MANIFEST
+        if (folder / COMPONENTS).is_file():
+            held = ", ".join(sorted(each.parent.name for each in folder.glob(f"*/{MANIFEST}")))
+            raise BundleError(
+                str(path), f"holds several bundles: {held}", remedy="Name one of them: the folder that is in it"
+            )
         if not manifest.is_file():
             raise BundleError(
                 str(path),

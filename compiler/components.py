@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle import COMPONENTS, Bundle
 from ..errors import OptionError, SamplesError
 from ..runtimes.base import Session, TensorInfo
 from ..runtimes.ort import OrtCpu
@@ -36,9 +36,8 @@ from .samples.decoders import IDS
 from .sources.decoder.genai import GENAI_CONFIG
 from .sources.huggingface import files_beside, is_checkpoint, part_of, parts_of
 
-__all__ = ["COMPONENTS", "compile_components", "components_of"]
+__all__ = ["compile_components", "components_of"]
 
-COMPONENTS = "components.json"
 _ENCODER, _DECODER = "encoder", "decoder"
 # Limits on a task, which the encoder alone has none of.
 _OF_TASK = ("accuracy_drop", "accuracy")

@@ -51,6 +51,7 @@ from .samples.base import DataSource
 from .samples.batch import can_batch
 from .samples.decoders import Afresh
 from .signature import inputs_of, outputs_of
+from .training.asked import check_asked
 from .training.distilling.language import Language, language_of
 from .training.extra import require_torch
 
@@ -61,10 +62,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Taught", "Teaching", "check_file", "distill", "taught", "write_model"]
 
-_OPTIONS = (
-    *("shapes", "seed", "preprocess", "threads", "max_memory", "cache", "cache_dir", "progress"),
-    *("weights", "dynamic"),
-)
 # What moves weights before they are rounded: a compile of a student would do it again, and move them off their grid.
 _MOVES = ("awq", "rotate", "smooth", "equalize", "balance", "fit_bits")
 # Steps after which what was learned is kept.
@@ -326,14 +323,8 @@ def _sorted(scheme: str, options: Mapping[str, Any]) -> tuple[Teaching, dict[str
             remedy=f"Choose one of {', '.join((*BLOCK_SCHEMES, *STATIC_SCHEMES))}",
         )
     lessons = {each.name for each in fields(Teaching)}
-    known = {*lessons, *_OPTIONS, *(each.name for each in fields(Policy))}
+    check_asked(options, lessons, "edgec.distill")
     for name in options:
-        if name not in known:
-            raise OptionError(
-                f"option {name!r}",
-                "is not one of edgec.distill",
-                remedy="Give what concerns the bundle (evaluation, contract, output) to edgec.compile",
-            )
         if scheme in BLOCK_SCHEMES and name in _MOVES and options[name] not in (None, getattr(Policy(), name)):
             raise OptionError(
                 f"option {name!r}",

@@ -15,7 +15,7 @@ params.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
@@ -44,6 +44,7 @@ from .request import CompileRequest
 from .samples.base import DataSource
 from .scheme import choose_scheme
 from .signature import inputs_of
+from .training.asked import check_asked
 from .training.extra import require_torch
 
 if TYPE_CHECKING:
@@ -52,20 +53,6 @@ if TYPE_CHECKING:
     from .training.quantizing.module import QatModule
 
 __all__ = ["parameter_groups", "prepare", "to_model"]
-
-# What says how the module is made, beside the policy.
-_OPTIONS = (
-    "shapes",
-    "samples",
-    "seed",
-    "preprocess",
-    "state",
-    "threads",
-    "max_memory",
-    "cache",
-    "cache_dir",
-    "progress",
-)
 
 
 def prepare(
@@ -166,14 +153,8 @@ def _check_options(scheme: str, options: Mapping[str, Any]) -> None:
             "has no fake quantization: activations are not in integers, or their ranges are taken at run time",
             remedy=f"Choose one of {', '.join(STATIC_SCHEMES)}",
         )
-    known = {*_OPTIONS, *(each.name for each in fields(Policy))}
+    check_asked(options, ("samples", "state"), "edgec.qat.prepare")
     for name in options:
-        if name not in known:
-            raise OptionError(
-                f"option {name!r}",
-                "is not one of edgec.qat.prepare",
-                remedy="Give what concerns the bundle (evaluation, contract, output) to edgec.compile",
-            )
         if name in UNTRAINED and options[name] != getattr(Policy(), name):
             raise OptionError(
                 f"option {name!r}",

@@ -14,7 +14,6 @@ graph becomes a module whose products read those codes. What is trained beside t
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from ..passes.weight_only.expand_blocks import ExpandBlocks
 from ..passes.weight_only.gather_blocks import GatherBlocks
 from ..passes.weight_only.pack_products import PackProducts
 from ..passes.weight_only.storage import blocks_of, from_matrix, keep, stored_values
-from ..targets.policy import BLOCK_SCHEMES, Policy
+from ..targets.policy import BLOCK_SCHEMES
 from ..targets.spec import TargetSpec
 from .build import measuring
 from .clock import Clock
@@ -45,6 +44,7 @@ from .pruned import check_unpruned
 from .request import CompileRequest
 from .samples.base import DataSource
 from .signature import inputs_of
+from .training.asked import check_asked
 from .training.extra import require_torch
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMES", "prepare"]
 
 SCHEMES = (*BLOCK_SCHEMES, "nf4", "fp4")
-_OPTIONS = (
-    *("shapes", "samples", "seed", "preprocess", "state", "threads", "max_memory", "cache", "cache_dir", "progress"),
-    *("weights", "dynamic"),
-)
 # What writes blocks into the graph: until then a weight is a matrix with a name.
 _WRITERS = (PackProducts, PackBnb4, GatherBlocks, DequantizeBlocks, ExpandBlocks)
 
@@ -133,14 +129,7 @@ def prepare(
 def _check(scheme: str, options: dict[str, Any]) -> None:
     if scheme not in SCHEMES:
         raise OptionError(f"scheme {scheme!r}", "stores no weights alone", remedy=f"Choose one of {', '.join(SCHEMES)}")
-    known = (*(each.name for each in fields(Policy) if each.name != "scheme"), *_OPTIONS)
-    for name in options:
-        if name not in known:
-            raise OptionError(
-                f"option {name!r}",
-                "says nothing of a base that adapters are trained beside",
-                remedy="Give it to edgec.compile",
-            )
+    check_asked(options, ("samples", "state"), "edgec.qlora.prepare")
 
 
 def _apart(recipe: Recipe) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:

@@ -66,10 +66,10 @@ def compile(
     if folder is None:
         raise OptionError("-o/--output", "is missing", remedy="Name the folder of the bundle, say -o out/")
 
-    from ...bundle import MANIFEST
+    from ...bundle import COMPONENTS, MANIFEST
     from ..building.outcome import exit_code_of
     from ..compile import compile_request
-    from ..components import COMPONENTS, compile_components, components_of
+    from ..components import compile_components, components_of
     from ..depfile import sources_of, write_depfile
     from ..report.json import compiled_json
     from ..report.layout import heading

@@ -63,6 +63,17 @@ def test_genai_reads_the_two_by_their_names(edgec: Edgec, here: Path) -> None:
     assert (model["type"], model["eos_token_id"], model["decoder_start_token_id"]) == ("whisper", 2, 3)
 
 
+def test_what_reads_one_bundle_names_the_two(edgec: Edgec, here: Path) -> None:
+    assert edgec("compile", "small", "--scheme", "w8", "-o", "out", "--no-prove").code == 0
+
+    answer = edgec("run", "out")
+
+    assert answer.code == 2
+    assert " ".join(answer.err.split()) == (
+        "edgec: error: out: holds several bundles: decoder, encoder. Name one of them: the folder that is in it."
+    )
+
+
 def test_the_same_twice_is_the_same_bytes(edgec: Edgec, here: Path) -> None:
     for name in ("one", "two"):
         assert edgec("compile", "small", "--scheme", "w4", "-o", name, "--no-prove", "--no-cache").code == 0

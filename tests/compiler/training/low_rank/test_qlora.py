@@ -139,7 +139,8 @@ def test_nothing_but_adapters_learns(folder: Path) -> None:
         (
             {"adapters": {}},
             OptionError,
-            "option 'adapters': says nothing of a base that adapters are trained beside. Give it to edgec.compile.",
+            "option 'adapters': is not one of edgec.qlora.prepare. "
+            "Give what concerns the bundle (evaluation, contract, output) to edgec.compile.",
         ),
         (
             {"exclude_nodes": (".",)},
